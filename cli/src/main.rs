@@ -1,0 +1,3 @@
+//! The `bakpak` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keys and streams to archives and back.
