@@ -1,1 +1,40 @@
-//! Keys and streams to archives and back.
+//! Keys and streams to bakpak archives and back.
+
+pub mod aead;
+pub mod archive;
+mod blocks;
+mod chunks;
+mod compress;
+mod contents;
+mod decoder;
+mod entries;
+pub mod envelope;
+pub mod error;
+mod fetch;
+mod index;
+pub mod input;
+pub mod inspect;
+pub mod keyring;
+mod keys;
+mod matcher;
+pub mod observer;
+mod opening;
+pub mod pack;
+mod pass;
+mod pipeline;
+pub mod random;
+mod reading;
+mod records;
+mod scan;
+mod seal;
+pub mod secret;
+pub mod sink;
+mod slots;
+pub mod source;
+mod stream;
+mod stripes;
+pub mod unpack;
+pub mod verify;
+mod writer;
+
+pub use pipeline::default_threads;

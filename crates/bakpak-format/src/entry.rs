@@ -1,16 +1,31 @@
-//! Layer 4: one stored thing, with its name and metadata.
+//! Layer 4: one stored thing, with its name and metadata (spec, chapter 10).
 
-use std::fmt;
+mod header;
+mod parts;
+mod path;
+mod pax;
+mod sparse;
+mod ustar;
 
-/// What a path begins with, in canonical order (spec: ENT-2).
-pub const ROOTS: [&str; 3] = ["sql", "home", "attachments"];
+use serde::{Deserialize, Serialize};
 
-/// The path of an entry inside the archive: bytes, `/` between components, never a leading `/`.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct EntryPath(Vec<u8>);
+use crate::error::FormatError;
+
+pub use header::{EntryHeader, pax_len};
+pub use parts::{PART_LEN, part_path, split_part};
+pub use path::{EntryPath, ROOTS};
+pub use sparse::{SparseMapDecoder, aligned_extents};
+
+/// The unit to which headers, pax records and contents are filled with zeros.
+pub const BLOCK_LEN: usize = 512;
+
+/// What closes the stream, behind the last entry.
+pub const END_OF_STREAM: [u8; 1024] = [0; 1024];
 
 /// Seconds and nanoseconds since 1970-01-01T00:00:00Z; `nanos` counts forward, also before 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Timestamp {
     /// Whole seconds, rounded towards the past.
     pub seconds: i64,
@@ -92,92 +107,57 @@ pub struct Entry {
     pub linked: bool,
 }
 
-impl EntryPath {
-    /// Takes a path as it is; `None` unless it is a legal entry path (spec: ENT-2).
+impl Entry {
+    /// Encodes the entry's header: `x` block, pax records and ustar block, each of whole blocks.
     ///
-    /// Legal: the first component is one of [`ROOTS`]; at most 32 KiB, at most 256 components,
-    /// none of them empty, `.` or `..`, no NUL byte.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Option<Self> {
-        let bytes = bytes.into();
-        let legal = bytes.len() <= crate::limits::MAX_PATH_LEN
-            && root_rank(&bytes) < ROOTS.len()
-            && bytes.split(|&b| b == b'/').count() <= crate::limits::MAX_PATH_DEPTH
-            && bytes
-                .split(|&b| b == b'/')
-                .all(|c| !c.is_empty() && c != b"." && c != b".." && !c.contains(&0));
-        legal.then_some(Self(bytes))
+    /// The content follows it, [`Entry::content_len`] bytes filled to whole blocks: for a sparse
+    /// file its map, then the data of the extents.
+    ///
+    /// # Errors
+    ///
+    /// Whatever a reader would refuse in the values (spec: ENT-1, ENT-5, ENT-7, ENT-9).
+    pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
+        header::encode(self, header::Shape::of(self))
     }
 
-    /// The bytes of the path.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The components, from the root down.
-    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|&b| b == b'/')
-    }
-}
-
-/// Canonical order: by root in the order of [`ROOTS`], then by bytes with `/` counting as 0x00,
-/// which is a depth-first walk (spec: ENT-3).
-impl Ord for EntryPath {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |path: &Self| root_rank(&path.0);
-        key(self)
-            .cmp(&key(other))
-            .then_with(|| self.components().cmp(other.components()))
-    }
-}
-
-impl PartialOrd for EntryPath {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Shown with control characters and bytes that are not UTF-8 escaped, safe for a terminal.
-impl fmt::Display for EntryPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_escaped(f, &self.0)
-    }
-}
-
-impl fmt::Debug for EntryPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
-/// The place of a path's first component in [`ROOTS`]; `ROOTS.len()` if it is none of them.
-fn root_rank(path: &[u8]) -> usize {
-    let root = path.split(|&b| b == b'/').next().unwrap_or_default();
-    ROOTS
-        .iter()
-        .position(|r| r.as_bytes() == root)
-        .unwrap_or(ROOTS.len())
-}
-
-/// Writes bytes for a terminal: valid UTF-8 as it is, control characters, backslashes and other
-/// bytes as `\n`, `\\`, `\xNN` or `\u{N}`.
-fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    for part in bytes.utf8_chunks() {
-        for c in part.valid().chars() {
-            // Format characters (bidirectional overrides among them) can make a name look like
-            // another one, so they are shown as numbers too.
-            let confusing = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}');
-            if c == '\\' || c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else if confusing {
-                write!(f, "{}", c.escape_unicode())?;
-            } else {
-                write!(f, "{c}")?;
-            }
-        }
-        for byte in part.invalid() {
-            write!(f, "\\x{byte:02x}")?;
+    /// The map with which a sparse file's content begins, filled to whole blocks.
+    pub fn sparse_map(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            EntryKind::File {
+                size,
+                extents: Some(extents),
+            } => Some(sparse::encode(extents, *size)),
+            _ => None,
         }
     }
-    Ok(())
+
+    /// Length of the content in the stream, without the zeros behind it.
+    pub fn content_len(&self) -> u64 {
+        match &self.kind {
+            EntryKind::File {
+                size,
+                extents: None,
+            } => *size,
+            EntryKind::File {
+                size,
+                extents: Some(extents),
+            } => sparse::content_len(extents, *size),
+            _ => 0,
+        }
+    }
+}
+
+impl Timestamp {
+    /// Whether `nanos` is less than a second.
+    pub fn is_valid(self) -> bool {
+        self.nanos < 1_000_000_000
+    }
+}
+
+/// A length filled to whole blocks; saturates.
+pub const fn padded(len: u64) -> u64 {
+    match len.checked_next_multiple_of(BLOCK_LEN as u64) {
+        Some(padded) => padded,
+        None => u64::MAX,
+    }
 }

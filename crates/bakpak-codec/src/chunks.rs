@@ -1,0 +1,358 @@
+//! Chunks: stretches of the stream, with the scripts that place data, copies and zeros in them.
+
+use crate::compress::{Compressor, Decompressor, FrameError};
+use crate::error::ReadError;
+use bakpak_format::chunk::script::{Instruction, Script};
+use bakpak_format::chunk::{Chunk, ChunkHead, Compression};
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
+use bakpak_format::limits::{
+    COPY_COST_FACTOR, COPY_COST_FREE, MAX_INSTRUCTIONS, MAX_SCRIPT_BYTES, MAX_ZSTD_WINDOW_LOG,
+};
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// Collects the stream into chunks.
+pub(crate) struct ChunkWriter {
+    chunk_size: usize,
+    open: OpenChunk,
+    map: DataMap,
+    cost: CopyCost,
+}
+
+/// A chunk that is complete, still raw.
+pub(crate) struct OpenChunk {
+    pub(crate) stream_offset: StreamOffset,
+    pub(crate) data_offset: DataOffset,
+    pub(crate) stream_len: u64,
+    pub(crate) first_entry: Option<StreamOffset>,
+    pub(crate) script: Vec<Instruction>,
+    pub(crate) raw: Vec<u8>,
+    zero_len: u64,
+    sources: BTreeSet<usize>,
+}
+
+/// Where each chunk's raw bytes begin in the data space, and where the chunk stands.
+#[derive(Default)]
+pub(crate) struct DataMap {
+    starts: Vec<u64>,
+    places: Vec<Place>,
+    end: u64,
+}
+
+/// What COPY has cost so far, and what it may (spec: CHU-9).
+pub(crate) struct CopyCost {
+    chunk_size: u64,
+    source_chunks: u64,
+    stream_bytes: u64,
+}
+
+impl ChunkWriter {
+    /// `buffer` is the raw buffer of the first chunk.
+    pub(crate) fn new(chunk_size: usize, buffer: Vec<u8>) -> Self {
+        Self {
+            chunk_size,
+            open: OpenChunk::new(StreamOffset(0), DataOffset(0), buffer),
+            map: DataMap::default(),
+            cost: CopyCost::new(chunk_size as u64),
+        }
+    }
+
+    /// Where the next byte will stand in the stream.
+    pub(crate) fn stream_offset(&self) -> StreamOffset {
+        self.open.stream_offset.plus(self.open.stream_len)
+    }
+
+    /// Where the next new byte will stand in the data space.
+    pub(crate) fn data_offset(&self) -> DataOffset {
+        self.open.data_offset.plus(self.open.raw.len() as u64)
+    }
+
+    /// The data offset before which COPY may read: where the open chunk begins (spec: CHU-7).
+    pub(crate) fn committed(&self) -> DataOffset {
+        self.open.data_offset
+    }
+
+    /// An entry begins here.
+    pub(crate) fn mark_entry(&mut self) {
+        let here = self.stream_offset();
+        self.open.first_entry.get_or_insert(here);
+    }
+
+    /// Whether the chunk must be closed before anything is added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.open.raw.len() >= self.chunk_size
+            || self.open.script.len() >= MAX_INSTRUCTIONS - 1
+            || self.open.covered() >= MAX_SCRIPT_BYTES
+    }
+
+    /// Adds as many of `bytes` as fit into the open chunk and returns how many those are.
+    pub(crate) fn literal(&mut self, bytes: &[u8]) -> usize {
+        let room = self.chunk_size - self.open.raw.len();
+        let limit = usize::try_from(MAX_SCRIPT_BYTES - self.open.covered()).unwrap_or(room);
+        let taken = bytes.len().min(room).min(limit);
+        self.open.raw.extend_from_slice(&bytes[..taken]);
+        self.open.add(Instruction::Literal(taken as u64));
+        taken
+    }
+
+    /// Adds zeros, any number.
+    pub(crate) fn zero(&mut self, len: u64) {
+        self.open.add(Instruction::Zero(len));
+    }
+
+    /// Adds a copy, if script and copy cost allow it; otherwise nothing has happened.
+    pub(crate) fn copy(&mut self, source: DataOffset, len: u64) -> bool {
+        if self.open.covered() + len > MAX_SCRIPT_BYTES {
+            return false;
+        }
+        let touched = self.map.chunks(source, len);
+        let new = touched
+            .clone()
+            .filter(|c| !self.open.sources.contains(c))
+            .count();
+        let distinct = (self.open.sources.len() + new) as u64;
+        if !self.cost.allows(distinct, self.open.covered() + len) {
+            return false;
+        }
+        self.open.sources.extend(touched);
+        self.open.add(Instruction::Copy { source, len });
+        true
+    }
+
+    /// Closes the open chunk and opens the next one, with `buffer` for its raw bytes. `None` if
+    /// nothing is in it; the buffer is dropped then.
+    pub(crate) fn close(&mut self, buffer: Vec<u8>) -> Option<OpenChunk> {
+        if self.open.stream_len == 0 {
+            return None;
+        }
+        let next = OpenChunk::new(self.stream_offset(), self.data_offset(), buffer);
+        let closed = std::mem::replace(&mut self.open, next);
+        // The writer never looks a place up: the map is for counting source chunks only.
+        self.map.push(closed.raw.len() as u64, Place(0));
+        self.cost.add(closed.sources.len() as u64, closed.covered());
+        Some(closed)
+    }
+}
+
+impl OpenChunk {
+    fn new(stream_offset: StreamOffset, data_offset: DataOffset, mut raw: Vec<u8>) -> Self {
+        raw.clear();
+        Self {
+            stream_offset,
+            data_offset,
+            stream_len: 0,
+            first_entry: None,
+            script: Vec::new(),
+            raw,
+            zero_len: 0,
+            sources: BTreeSet::new(),
+        }
+    }
+
+    /// Encodes it as the body of a CHUNK record; gives the raw buffer back for reuse.
+    pub(crate) fn encode(
+        self,
+        compressor: &mut Compressor,
+    ) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
+        let frame = compressor
+            .compress(&self.raw)
+            .map_err(|error| FormatError::unsupported(Structure::Chunk, error.to_string()))?;
+        let (compression, payload) = match &frame {
+            Some(frame) => (Compression::Zstd, frame.as_slice()),
+            None => (Compression::Stored, self.raw.as_slice()),
+        };
+        let plain = [Instruction::Literal(self.raw.len() as u64)];
+        let script = if self.script == plain {
+            Script::default()
+        } else {
+            Script(self.script)
+        };
+        let mut body = Vec::with_capacity(payload.len() + 64);
+        let head = ChunkHead {
+            stream_offset: self.stream_offset,
+            data_offset: self.data_offset,
+            stream_len: self.stream_len,
+            first_entry: self.first_entry,
+            raw_len: self.raw.len(),
+            compression,
+        };
+        Chunk::encode_into(&mut body, &head, &script, payload)?;
+        Ok((body, self.raw))
+    }
+
+    /// LITERAL and COPY bytes so far.
+    fn covered(&self) -> u64 {
+        self.stream_len - self.zero_len
+    }
+
+    /// Adds an instruction, joined with the one before where they are one run.
+    fn add(&mut self, instruction: Instruction) {
+        use Instruction::{Copy, Literal, Zero};
+        let len = match instruction {
+            Literal(len) | Zero(len) | Copy { len, .. } => len,
+        };
+        if len == 0 {
+            return;
+        }
+        self.stream_len += len;
+        if let Zero(len) = instruction {
+            self.zero_len += len;
+        }
+        match (self.script.last_mut(), instruction) {
+            (Some(Literal(run)), Literal(len)) | (Some(Zero(run)), Zero(len)) => *run += len,
+            (Some(Copy { source, len: run }), Copy { source: next, len })
+                if source.plus(*run) == next =>
+            {
+                *run += len;
+            }
+            _ => self.script.push(instruction),
+        }
+    }
+}
+
+impl DataMap {
+    /// Adds the next chunk. One without data of its own can be nobody's source and is left out.
+    pub(crate) fn push(&mut self, raw_len: u64, place: Place) {
+        if raw_len > 0 {
+            self.starts.push(self.end);
+            self.places.push(place);
+            self.end += raw_len;
+        }
+    }
+
+    /// The numbers of the chunks that a stretch of the data space touches.
+    pub(crate) fn chunks(&self, source: DataOffset, len: u64) -> Range<usize> {
+        let first = self
+            .starts
+            .partition_point(|&start| start <= source.0)
+            .saturating_sub(1);
+        let end = self
+            .starts
+            .partition_point(|&start| start < source.0.saturating_add(len));
+        first..end.max(first)
+    }
+
+    /// Data offset and place of a chunk by its number here.
+    pub(crate) fn chunk(&self, number: usize) -> Option<(DataOffset, Place)> {
+        Some((
+            DataOffset(*self.starts.get(number)?),
+            *self.places.get(number)?,
+        ))
+    }
+
+    /// How many distinct chunks all COPYs of a script touch.
+    pub(crate) fn distinct_sources(&self, script: &Script) -> u64 {
+        let mut ranges: Vec<Range<usize>> = script
+            .0
+            .iter()
+            .filter_map(|i| match i {
+                Instruction::Copy { source, len } => Some(self.chunks(*source, *len)),
+                _ => None,
+            })
+            .collect();
+        ranges.sort_unstable_by_key(|r| r.start);
+        let mut counted_to = 0;
+        let mut count = 0;
+        for range in ranges {
+            let start = range.start.max(counted_to);
+            count += range.end.saturating_sub(start) as u64;
+            counted_to = counted_to.max(range.end);
+        }
+        count
+    }
+}
+
+impl CopyCost {
+    pub(crate) fn new(chunk_size: u64) -> Self {
+        Self {
+            chunk_size,
+            source_chunks: 0,
+            stream_bytes: 0,
+        }
+    }
+
+    /// Whether one more chunk of so many source chunks and LITERAL and COPY bytes is allowed.
+    pub(crate) fn allows(&self, source_chunks: u64, stream_bytes: u64) -> bool {
+        self.cost(source_chunks) <= self.allowance(stream_bytes)
+    }
+
+    pub(crate) fn add(&mut self, source_chunks: u64, stream_bytes: u64) {
+        self.source_chunks = self.source_chunks.saturating_add(source_chunks);
+        self.stream_bytes = self.stream_bytes.saturating_add(stream_bytes);
+    }
+
+    /// Counts a chunk that was read and refuses it if it asks for too much (spec: CHU-9).
+    pub(crate) fn check(
+        &mut self,
+        source_chunks: u64,
+        stream_bytes: u64,
+    ) -> Result<(), FormatError> {
+        self.add(source_chunks, stream_bytes);
+        if self.allows(0, 0) {
+            return Ok(());
+        }
+        let (found, max) = (self.cost(0), self.allowance(0));
+        Err(FormatError::limit(
+            Structure::Script,
+            "copy cost",
+            found,
+            max,
+        ))
+    }
+
+    fn cost(&self, more: u64) -> u64 {
+        self.source_chunks
+            .saturating_add(more)
+            .saturating_mul(self.chunk_size)
+    }
+
+    fn allowance(&self, more: u64) -> u64 {
+        let bytes = self.stream_bytes.saturating_add(more);
+        bytes
+            .saturating_mul(COPY_COST_FACTOR)
+            .saturating_add(COPY_COST_FREE)
+    }
+}
+
+/// Decompresses the payload of a chunk into its raw bytes (spec: CHU-6).
+pub(crate) fn raw_bytes(
+    head: &ChunkHead,
+    payload: &[u8],
+    decompressor: &mut Decompressor,
+    raw: &mut Vec<u8>,
+) -> Result<(), ReadError> {
+    let raw_len = head.raw_len;
+    match head.compression {
+        Compression::Stored if payload.len() == raw_len => {
+            raw.clear();
+            raw.extend_from_slice(payload);
+            Ok(())
+        }
+        Compression::Stored => {
+            let what = "the stored payload is not raw_len bytes long";
+            Err(FormatError::malformed(Structure::Chunk, "CHU-6", what).into())
+        }
+        Compression::Zstd => decompressor
+            .decompress(payload, raw_len, raw)
+            .map_err(|e| frame_error(e, Structure::Chunk)),
+    }
+}
+
+/// Words a frame's fault for the structure it stands in.
+pub(crate) fn frame_error(error: FrameError, structure: Structure) -> ReadError {
+    match error {
+        FrameError::Malformed(what) => FormatError::malformed(structure, "CHU-6", what).into(),
+        FrameError::Window(found) => {
+            FormatError::limit(structure, "zstd window", found, 1 << MAX_ZSTD_WINDOW_LOG).into()
+        }
+    }
+}
+
+pub(crate) fn new_decompressor() -> Result<Decompressor, ReadError> {
+    Decompressor::new().map_err(|source| ReadError::Io {
+        what: "starting zstd",
+        source,
+    })
+}

@@ -1,0 +1,462 @@
+//! Checks that the records of an archive agree with each other: stream, catalogue, checkpoints,
+//! tree and FINAL (spec: chapters 7, 9, 10, 11).
+
+use crate::chunks::new_decompressor;
+use crate::compress::Decompressor;
+use crate::decoder::{StreamTaker, TakenChunk};
+use crate::entries::{EntryChecker, WaitingRows};
+use crate::error::{Missing, ReadError};
+use crate::fetch::page_rows;
+use crate::sink::Sink;
+use crate::stream::StreamParser;
+use bakpak_format::catalogue::{
+    CataloguePage, NodeItem, PageItem, StripeItem, TreeItem, TreePage, TreePart,
+};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::EntryPath;
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
+use bakpak_format::limits::MAX_CHUNKS_PER_CHECKPOINT;
+use bakpak_format::record::{
+    Checkpoint, ChunkPlace, Facts, FactsPlace, Final, KnownFacts, PagePlace, RecordType, TreeRoot,
+};
+use std::io::Write;
+
+/// Where what an archive holds goes, besides being checked.
+pub(crate) enum Output<'a> {
+    Entries(&'a mut dyn Sink),
+    Stream(&'a mut dyn Write),
+    None,
+}
+
+/// Takes everything that an archive holds, in order, and checks all that can be checked.
+pub(crate) struct Contents<'a> {
+    parser: StreamParser,
+    pub(crate) entries: EntryChecker<'a>,
+    /// Gets the stream as it is.
+    copy_to: Option<&'a mut dyn Write>,
+    decompressor: Decompressor,
+    position: StreamOffset,
+    data_end: DataOffset,
+    chunk_count: u64,
+    /// What the next CHECKPOINT must say.
+    expected: Checkpoint,
+    stripe_start: (StreamOffset, DataOffset),
+    phase: Phase,
+    tree: TreeCheck,
+    pub(crate) item_facts: Vec<Facts>,
+    pub(crate) last: Option<Final>,
+}
+
+/// Where in the order of records (spec: REC-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Body,
+    /// A CHECKPOINT was the last record: a stripe may end here.
+    AtCheckpoint,
+    Tree,
+    /// The last CHECKPOINT stands; FINAL must follow.
+    BeforeFinal,
+    Ended,
+}
+
+/// What the tree must list, and the pages of it that came.
+#[derive(Default)]
+struct TreeCheck {
+    pages: Listed<PageItem>,
+    stripes: Listed<StripeItem>,
+    facts: Listed<FactsPlace>,
+    hasher: blake3::Hasher,
+}
+
+/// The items of one part.
+struct Listed<T> {
+    items: Vec<T>,
+    /// Items that tree pages have listed so far.
+    seen: usize,
+    /// The pages of each level, not yet listed by the level above.
+    levels: Vec<Vec<NodeItem>>,
+    root: TreeRoot,
+}
+
+impl<'a> Contents<'a> {
+    pub(crate) fn new(output: Output<'a>) -> Result<Self, ReadError> {
+        let (sink, copy_to) = match output {
+            Output::Entries(sink) => (Some(sink), None),
+            Output::Stream(copy_to) => (None, Some(copy_to)),
+            Output::None => (None, None),
+        };
+        Ok(Self {
+            parser: StreamParser::new(StreamOffset(0)),
+            entries: EntryChecker::new(sink),
+            copy_to,
+            decompressor: new_decompressor()?,
+            position: StreamOffset(0),
+            data_end: DataOffset(0),
+            chunk_count: 0,
+            expected: Checkpoint {
+                previous: None,
+                stream_offset: StreamOffset(0),
+                data_offset: DataOffset(0),
+                row_count: 0,
+                cursor: None,
+                chunks: Vec::new(),
+                pages: Vec::new(),
+                facts: Vec::new(),
+            },
+            stripe_start: (StreamOffset(0), DataOffset(0)),
+            phase: Phase::Body,
+            tree: TreeCheck::default(),
+            item_facts: Vec::new(),
+            last: None,
+        })
+    }
+
+    /// After the last record: FINAL must have been it (spec: FIN-2).
+    pub(crate) fn finish(&self, block_count: u64) -> Result<&Final, ReadError> {
+        let Some(last) = &self.last else {
+            return Err(malformed(
+                Structure::Record,
+                "REC-5",
+                "the archive has no FINAL",
+            ));
+        };
+        if last.block_count != block_count {
+            return Err(malformed(
+                Structure::Final,
+                "FIN-1",
+                "the number of blocks is another one",
+            ));
+        }
+        Ok(last)
+    }
+
+    fn page(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
+        let page = CataloguePage::decode(body)?;
+        let rows = page_rows(&page, &mut self.decompressor)?;
+        if let Some(first) = rows.first() {
+            let first_path = first.path.as_bytes().to_vec();
+            let row_count = page.row_count;
+            self.tree.pages.items.push(PageItem {
+                first_path,
+                place,
+                row_count,
+            });
+        }
+        self.expected.pages.push(PagePlace {
+            place,
+            row_count: page.row_count,
+        });
+        self.expected.row_count += u64::from(page.row_count);
+        self.entries.page(rows)
+    }
+
+    fn facts(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
+        let facts = Facts::decode(body)?;
+        match facts.known()? {
+            Some(KnownFacts::Missing(missing)) => {
+                self.entries.missing.push(Missing {
+                    path: EntryPath::decode(missing.path)?,
+                    reason: String::from_utf8_lossy(&missing.reason).into_owned(),
+                });
+            }
+            Some(KnownFacts::EnvelopeItem(_)) => self.item_facts.push(facts.clone()),
+            _ => {}
+        }
+        self.list_facts(facts.entry, facts.kind, place)
+    }
+
+    fn list_facts(
+        &mut self,
+        entry: Option<StreamOffset>,
+        kind: u16,
+        place: Place,
+    ) -> Result<(), ReadError> {
+        if let Some(entry) = entry
+            && !self.entries.has_ended(entry)?
+        {
+            let what = "facts are about an entry that has not just ended";
+            return Err(malformed(Structure::Facts, "FAC-1", what));
+        }
+        let listed = FactsPlace { entry, kind, place };
+        self.expected.facts.push(listed);
+        self.tree.facts.items.push(listed);
+        Ok(())
+    }
+
+    /// Compares a CHECKPOINT with what stands before it (spec: CKP-1).
+    fn checkpoint(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
+        let mut found = Checkpoint::decode(body)?;
+        found.cursor = None; // it serves resuming only
+        self.entries.check_waiting(WaitingRows::None)?;
+        self.expected.stream_offset = self.position;
+        self.expected.data_offset = self.data_end;
+        if found != self.expected {
+            let what = "a CHECKPOINT does not list what stands before it";
+            return Err(malformed(Structure::Checkpoint, "CKP-1", what));
+        }
+        self.expected.previous = Some(place);
+        self.expected.chunks.clear();
+        self.expected.pages.clear();
+        self.expected.facts.clear();
+        Ok(())
+    }
+
+    fn tree_page(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
+        let page = TreePage::decode(body)?;
+        let mut raw = Vec::new();
+        self.decompressor
+            .decompress(page.frame, page.raw_len, &mut raw)
+            .map_err(|e| crate::chunks::frame_error(e, Structure::Tree))?;
+        self.tree.hasher.update(body);
+        match page.part {
+            TreePart::Pages => self
+                .tree
+                .pages
+                .page(&page, &raw, place, |p| p.first_path.clone()),
+            TreePart::Stripes => self.tree.stripes.page(&page, &raw, place, |_| Vec::new()),
+            TreePart::Facts => self.tree.facts.page(&page, &raw, place, |_| Vec::new()),
+        }
+    }
+
+    /// Compares FINAL with all that was read (spec: FIN-1).
+    fn take_final(&mut self, body: &[u8]) -> Result<(), ReadError> {
+        let found = Final::decode(body)?;
+        if !self.parser.has_ended() {
+            let what = "the stream is not at its end";
+            return Err(malformed(Structure::Final, "FIN-1", what));
+        }
+        self.entries.finish()?;
+        let tree_digest = Digest(*self.tree.hasher.finalize().as_bytes());
+        let expected = Final {
+            stream_len: self.position.0,
+            data_len: self.data_end.0,
+            chunk_count: self.chunk_count,
+            row_count: self.entries.row_count,
+            content_len: self.entries.content_len,
+            tree_digest,
+            trees: found.trees,
+            ..found.clone()
+        };
+        if found != expected {
+            let what = "FINAL does not agree with what stands before it";
+            return Err(malformed(Structure::Final, "FIN-1", what));
+        }
+        // The tree lists stripes but the last one.
+        self.tree.pages.check_root(found.trees[0])?;
+        self.tree.stripes.check_root(found.trees[1])?;
+        self.tree.facts.check_root(found.trees[2])?;
+        self.last = Some(found);
+        Ok(())
+    }
+
+    /// The phase after a record of this kind, if it may stand here (spec: REC-5).
+    fn next_phase(&self, kind: RecordType) -> Result<Phase, ReadError> {
+        use Phase::{AtCheckpoint, BeforeFinal, Body, Ended, Tree};
+        let next = match (kind, self.phase) {
+            (RecordType::TreePage, Body | AtCheckpoint | Tree) => Some(Tree),
+            (RecordType::Checkpoint, Body | AtCheckpoint) => Some(AtCheckpoint),
+            (RecordType::Checkpoint, Tree) => Some(BeforeFinal),
+            (RecordType::Final, BeforeFinal | AtCheckpoint) => Some(Ended),
+            (
+                RecordType::Chunk | RecordType::Facts | RecordType::CataloguePage,
+                Body | AtCheckpoint,
+            ) => Some(Body),
+            _ => None,
+        };
+        next.ok_or_else(|| {
+            malformed(
+                Structure::Record,
+                "REC-5",
+                "a record stands where none of its kind may",
+            )
+        })
+    }
+}
+
+impl StreamTaker for Contents<'_> {
+    fn stream(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        self.parser.take(bytes, &mut self.entries)?;
+        if let Some(copy_to) = &mut self.copy_to {
+            copy_to.write_all(bytes).map_err(|source| ReadError::Io {
+                what: "writing the stream",
+                source,
+            })?;
+        }
+        self.position = self.position.plus(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn chunk_begins(&mut self) -> Result<(), ReadError> {
+        self.phase = self.next_phase(RecordType::Chunk)?;
+        self.entries.check_waiting(WaitingRows::OnePage)
+    }
+
+    fn chunk_ended(&mut self, chunk: &TakenChunk) -> Result<(), ReadError> {
+        if self.parser.take_first_entry() != chunk.first_entry {
+            let what = "first_entry does not agree with the stream";
+            return Err(malformed(Structure::Chunk, "CHU-3", what));
+        }
+        let TakenChunk {
+            stream_offset,
+            data_offset,
+            place,
+            ..
+        } = *chunk;
+        self.expected.chunks.push(ChunkPlace {
+            stream_offset,
+            data_offset,
+            place,
+        });
+        if self.expected.chunks.len() > MAX_CHUNKS_PER_CHECKPOINT {
+            let what = "more than 16,384 chunks without a CHECKPOINT";
+            return Err(malformed(Structure::Record, "REC-5", what));
+        }
+        self.data_end = data_offset.plus(chunk.raw_len);
+        self.chunk_count += 1;
+        Ok(())
+    }
+
+    fn record(&mut self, kind: RecordType, body: &[u8], place: Place) -> Result<(), ReadError> {
+        self.phase = self.next_phase(kind)?;
+        match kind {
+            RecordType::Chunk => Ok(()), // comes by `stream` and `chunk_ended`
+            RecordType::Facts => self.facts(body, place),
+            RecordType::CataloguePage => self.page(body, place),
+            RecordType::Checkpoint => self.checkpoint(body, place),
+            RecordType::TreePage => self.tree_page(body, place),
+            RecordType::Final => self.take_final(body),
+        }
+    }
+
+    fn newer_facts(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
+        self.phase = self.next_phase(RecordType::Facts)?;
+        let (entry, kind) = Facts::peek(body)?;
+        self.list_facts(entry, kind, place)
+    }
+
+    fn skipped(&mut self) -> Result<(), ReadError> {
+        match self.phase {
+            Phase::Body | Phase::AtCheckpoint => {
+                self.phase = Phase::Body;
+                Ok(())
+            }
+            _ => Err(malformed(
+                Structure::Record,
+                "REC-5",
+                "an unknown record stands too late",
+            )),
+        }
+    }
+
+    fn stripe_ended(&mut self, last: bool) -> Result<(), ReadError> {
+        let wanted = if last {
+            Phase::Ended
+        } else {
+            Phase::AtCheckpoint
+        };
+        if self.phase != wanted {
+            let what = if last {
+                "the archive has no FINAL at its end"
+            } else {
+                "a stripe does not end with a CHECKPOINT"
+            };
+            return Err(malformed(Structure::Record, "REC-5", what));
+        }
+        if let (false, Some(checkpoint)) = (last, self.expected.previous) {
+            let (stream_offset, data_offset) = self.stripe_start;
+            self.tree.stripes.items.push(StripeItem {
+                stream_offset,
+                data_offset,
+                checkpoint,
+            });
+            self.stripe_start = (self.position, self.data_end);
+        }
+        Ok(())
+    }
+
+    fn current_entry(&self) -> Option<EntryPath> {
+        self.entries.current().cloned()
+    }
+}
+
+impl<T: TreeItem + PartialEq> Listed<T> {
+    /// Takes a tree page: it must list the next items, or the next pages of the level below
+    /// (spec: TRE-1).
+    fn page(
+        &mut self,
+        page: &TreePage<'_>,
+        raw: &[u8],
+        place: Place,
+        key: impl Fn(&T) -> Vec<u8>,
+    ) -> Result<(), ReadError> {
+        let level = usize::from(page.level);
+        let key = if level == 0 {
+            let items = T::decode_all(raw, page.count)?;
+            let end = self.seen + items.len();
+            if items.is_empty() || self.items.get(self.seen..end) != Some(&items) {
+                return Err(wrong_tree());
+            }
+            self.seen = end;
+            items.first().map(key).unwrap_or_default()
+        } else {
+            let nodes = NodeItem::decode_all(raw, page.count)?;
+            let below = self.levels.get_mut(level - 1).ok_or_else(wrong_tree)?;
+            if nodes.is_empty() || below.len() < nodes.len() || below[..nodes.len()] != nodes {
+                return Err(wrong_tree());
+            }
+            below.drain(..nodes.len());
+            nodes
+                .into_iter()
+                .next()
+                .map(|node| node.key)
+                .unwrap_or_default()
+        };
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Vec::new);
+        }
+        self.levels[level].push(NodeItem { key, place });
+        self.root = TreeRoot {
+            place: Some(place),
+            level: page.level,
+        };
+        Ok(())
+    }
+
+    /// Everything must be listed, and exactly one page be on top.
+    fn check_root(&self, root: TreeRoot) -> Result<(), ReadError> {
+        let unlisted: usize = self.levels.iter().map(Vec::len).sum();
+        let one_root = unlisted == usize::from(self.root.place.is_some());
+        if self.seen != self.items.len() || !one_root || root != self.root {
+            return Err(wrong_tree());
+        }
+        Ok(())
+    }
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        let root = TreeRoot {
+            place: None,
+            level: 0,
+        };
+        Self {
+            items: Vec::new(),
+            seen: 0,
+            levels: Vec::new(),
+            root,
+        }
+    }
+}
+
+fn wrong_tree() -> ReadError {
+    malformed(
+        Structure::Tree,
+        "TRE-1",
+        "the tree does not list what the archive holds",
+    )
+}
+
+fn malformed(structure: Structure, rule: &'static str, what: &str) -> ReadError {
+    FormatError::malformed(structure, rule, what).into()
+}

@@ -1,0 +1,458 @@
+//! Entries as the stream gives them: checked, hashed, compared with the catalogue, handed on.
+
+use crate::error::{Missing, ReadError};
+use crate::sink::Sink;
+use crate::stream::{Begun, EntryTaker};
+use bakpak_format::catalogue::{Row, RowFlags};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::{Entry, EntryHeader, EntryKind, EntryPath, PART_LEN, split_part};
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::StreamOffset;
+use bakpak_format::limits::MAX_PAGE_RAW_LEN;
+use std::collections::{HashSet, VecDeque};
+
+/// Checks the order of entries, joins parts, hashes content, and compares with the rows.
+pub(crate) struct EntryChecker<'a> {
+    sink: Option<&'a mut dyn Sink>,
+    /// The entry that is open, or that may go on with a further part.
+    open: Option<OpenEntry>,
+    /// The entry before it.
+    last: Option<LastEntry>,
+    /// Files that a hard link may point to (spec: ENT-6).
+    linked: HashSet<EntryPath>,
+    /// Where the parts of parted entries stand (spec: ENT-8); such entries are few.
+    parts_names: Vec<EntryPath>,
+    rows: VecDeque<(Row, usize)>,
+    rows_len: usize,
+    superseded: Option<EntryPath>,
+    last_row: Option<EntryPath>,
+    pub(crate) row_count: u64,
+    pub(crate) content_len: u64,
+    pub(crate) changed: u64,
+    pub(crate) unreadable: Vec<EntryPath>,
+    pub(crate) missing: Vec<Missing>,
+}
+
+struct LastEntry {
+    path: EntryPath,
+    is_directory: bool,
+    is_file: bool,
+    is_parted: bool,
+}
+
+struct OpenEntry {
+    entry: Entry,
+    header_offset: StreamOffset,
+    content_offset: StreamOffset,
+    hasher: blake3::Hasher,
+    /// Logical bytes so far, holes included.
+    position: u64,
+    part: Option<Part>,
+}
+
+/// The part of a parted entry that came last.
+struct Part {
+    number: u64,
+    /// Where it begins in the joined content.
+    start: u64,
+    len: u64,
+}
+
+impl<'a> EntryChecker<'a> {
+    pub(crate) fn new(sink: Option<&'a mut dyn Sink>) -> Self {
+        Self {
+            sink,
+            open: None,
+            last: None,
+            linked: HashSet::new(),
+            parts_names: Vec::new(),
+            rows: VecDeque::new(),
+            rows_len: 0,
+            superseded: None,
+            last_row: None,
+            row_count: 0,
+            content_len: 0,
+            changed: 0,
+            unreadable: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// The entry being read.
+    pub(crate) fn current(&self) -> Option<&EntryPath> {
+        self.open.as_ref().map(|open| &open.entry.path)
+    }
+
+    /// Bytes of rows that wait for their page (spec: CAT-3).
+    pub(crate) fn check_waiting(&self, at_most: WaitingRows) -> Result<(), ReadError> {
+        let limit = match at_most {
+            WaitingRows::OnePage => MAX_PAGE_RAW_LEN,
+            WaitingRows::None => 0,
+        };
+        if self.rows_len <= limit {
+            return Ok(());
+        }
+        Err(malformed(
+            Structure::Catalogue,
+            "CAT-3",
+            "rows of ended entries wait too long for their page",
+        ))
+    }
+
+    /// Whether FACTS may speak of the entry at `offset` (spec: FAC-1).
+    pub(crate) fn has_ended(&mut self, offset: StreamOffset) -> Result<bool, ReadError> {
+        self.end_parts()?;
+        Ok(self.rows.iter().any(|(row, _)| row.header_offset == offset))
+    }
+
+    /// The stream has ended: a parted entry cannot go on.
+    pub(crate) fn finish(&mut self) -> Result<(), ReadError> {
+        self.close_parts()
+    }
+
+    /// Compares the rows of a page with the entries (spec: CAT-1).
+    pub(crate) fn page(&mut self, rows: Vec<Row>) -> Result<(), ReadError> {
+        self.end_parts()?;
+        for row in rows {
+            let Some((expected, encoded_len)) = self.rows.pop_front() else {
+                return Err(malformed(
+                    Structure::Catalogue,
+                    "CAT-1",
+                    "a row has no entry",
+                ));
+            };
+            self.rows_len -= encoded_len;
+            self.compare(&row, &expected)?;
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, row: &Row, expected: &Row) -> Result<(), ReadError> {
+        // Known from the row alone, or not before the next entry.
+        let said_here = RowFlags::CHANGED | RowFlags::UNREADABLE | RowFlags::SUPERSEDED;
+        let flags = expected.flags | (row.flags & said_here);
+        if *row
+            != (Row {
+                flags,
+                ..expected.clone()
+            })
+        {
+            let what = format!("the row of '{}' does not agree with the stream", row.path);
+            return Err(malformed(Structure::Catalogue, "CAT-1", what));
+        }
+        // A row of the same path follows if, and only if, the one before says that it is superseded.
+        let before = self.superseded.take();
+        let same = self.last_row.as_ref() == Some(&row.path);
+        if before.is_some() != same {
+            let what = format!("'{}' is superseded in stream or catalogue only", row.path);
+            return Err(malformed(Structure::Catalogue, "CAT-1", what));
+        }
+        self.superseded = row
+            .flags
+            .contains(RowFlags::SUPERSEDED)
+            .then(|| row.path.clone());
+        self.last_row = Some(row.path.clone());
+        self.row_count += 1;
+        if self.superseded.is_none() {
+            self.content_len = self.content_len.saturating_add(row.size);
+        }
+        if row.flags.contains(RowFlags::CHANGED) {
+            self.changed += 1;
+        }
+        if row.flags.contains(RowFlags::UNREADABLE) {
+            self.linked.remove(&row.path);
+            if let Some(sink) = &mut self.sink {
+                sink.discard(&row.path).map_err(ReadError::Sink)?;
+            }
+            self.unreadable.push(row.path.clone());
+        }
+        Ok(())
+    }
+
+    /// Checks that an entry may stand behind the one before (spec: ENT-3, ENT-4, ENT-6).
+    fn check_order(&mut self, entry: &Entry, parted: bool) -> Result<(), ReadError> {
+        if let Some(last) = &self.last {
+            let both_files = last.is_file && matches!(entry.kind, EntryKind::File { .. });
+            let supersedes = last.path == entry.path && both_files && !last.is_parted && !parted;
+            if last.path >= entry.path && !supersedes {
+                let what = format!("'{}' stands behind '{}'", entry.path, last.path);
+                return Err(malformed(Structure::Entry, "ENT-3", what));
+            }
+            if !last.is_directory && is_below(&entry.path, &last.path) {
+                let what = format!(
+                    "'{}' is below '{}', which is no directory",
+                    entry.path, last.path
+                );
+                return Err(malformed(Structure::Entry, "ENT-4", what));
+            }
+        }
+        if let EntryKind::HardLink { target } = &entry.kind
+            && !self.linked.contains(target)
+        {
+            let what = format!(
+                "'{}' links to '{target}', which is not marked for it",
+                entry.path
+            );
+            return Err(malformed(Structure::Entry, "ENT-6", what));
+        }
+        let beside = |parts: &EntryPath| *parts == entry.path || is_below(&entry.path, parts);
+        if self.parts_names.iter().any(beside) {
+            let what = format!(
+                "'{}' stands where the parts of another entry do",
+                entry.path
+            );
+            return Err(malformed(Structure::Entry, "ENT-8", what));
+        }
+        Ok(())
+    }
+
+    /// Goes on with the next part of the open entry; `false` if this is none.
+    fn continues(&mut self, begun: &Begun) -> Result<bool, ReadError> {
+        let Some((name, number)) = part_of(&begun.header) else {
+            return Ok(false);
+        };
+        let goes_on = self.open.as_ref().is_some_and(|open| {
+            open.part.as_ref().is_some_and(|part| {
+                open.entry.path == name && part.number + 1 == number && part.len == PART_LEN
+            })
+        });
+        if !goes_on {
+            return if number == 1 {
+                Ok(false)
+            } else {
+                Err(part_error(&name))
+            };
+        }
+        let Some(open) = &mut self.open else {
+            return Ok(false);
+        };
+        if !same_metadata(&open.entry, &begun.header.entry) {
+            return Err(part_error(&name));
+        }
+        open.part = Some(Part {
+            number,
+            start: open.position,
+            len: file_size(&begun.header.entry),
+        });
+        Ok(true)
+    }
+
+    /// A row, or facts, may speak of the open parted entry: if its last part is complete, it has
+    /// ended (spec: ENT-8).
+    fn end_parts(&mut self) -> Result<(), ReadError> {
+        let ended = self.open.as_ref().is_some_and(|open| {
+            open.part
+                .as_ref()
+                .is_some_and(|part| part.number > 1 && open.position == part.start + part.len)
+        });
+        if ended { self.close_parts() } else { Ok(()) }
+    }
+
+    /// Ends a parted entry once something else follows.
+    fn close_parts(&mut self) -> Result<(), ReadError> {
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        match &open.part {
+            Some(part) if part.number < 2 => Err(part_error(&open.entry.path)),
+            Some(_) => self.complete(open),
+            None => Ok(()),
+        }
+    }
+
+    /// An entry is complete: its row is due.
+    fn complete(&mut self, mut open: OpenEntry) -> Result<(), ReadError> {
+        let is_file = matches!(open.entry.kind, EntryKind::File { .. });
+        if is_file {
+            let size = if open.part.is_some() {
+                open.position
+            } else {
+                file_size(&open.entry)
+            };
+            open.skip_to(size, &mut self.sink)?;
+            if open.part.is_some() {
+                open.entry.kind = EntryKind::File {
+                    size,
+                    extents: None,
+                };
+            }
+        }
+        let hash = if is_file {
+            Digest(*open.hasher.finalize().as_bytes())
+        } else {
+            Digest::ZERO
+        };
+        let mut row = Row::from_entry(&open.entry, hash, open.header_offset, open.content_offset);
+        if open.part.is_some() {
+            row.flags.insert(RowFlags::PARTED);
+        }
+        let mut encoded = Vec::new();
+        row.encode_into(&mut encoded);
+        self.rows_len += encoded.len();
+        self.rows.push_back((row, encoded.len()));
+        if let Some(sink) = &mut self.sink {
+            sink.end().map_err(ReadError::Sink)?;
+        }
+        Ok(())
+    }
+}
+
+impl EntryTaker for EntryChecker<'_> {
+    fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
+        if self.continues(&begun)? {
+            return Ok(());
+        }
+        self.close_parts()?;
+        let Begun {
+            header,
+            header_offset,
+            content_offset,
+        } = begun;
+        let part = part_of(&header);
+        let mut entry = header.entry;
+        let mut first_part = None;
+        if let Some((name, number)) = part {
+            first_part = Some(Part {
+                number,
+                start: 0,
+                len: file_size(&entry),
+            });
+            entry.path = name;
+        }
+        self.check_order(&entry, first_part.is_some())?;
+        // What supersedes an entry takes its place; a link to the superseded one would dangle.
+        self.linked.remove(&entry.path);
+        if first_part.is_some() {
+            let parts = [entry.path.as_bytes(), b".parts"].concat();
+            self.parts_names.extend(EntryPath::new(parts));
+        }
+        if entry.linked && first_part.is_none() {
+            self.linked.insert(entry.path.clone());
+        }
+        if let Some(sink) = &mut self.sink {
+            let size = match (&entry.kind, &first_part) {
+                (EntryKind::File { size, .. }, None) => Some(*size),
+                _ => None,
+            };
+            sink.begin(&entry, size).map_err(ReadError::Sink)?;
+        }
+        self.last = Some(LastEntry {
+            path: entry.path.clone(),
+            is_directory: matches!(entry.kind, EntryKind::Directory),
+            is_file: matches!(entry.kind, EntryKind::File { .. }),
+            is_parted: first_part.is_some(),
+        });
+        self.open = Some(OpenEntry {
+            entry,
+            header_offset,
+            content_offset,
+            hasher: blake3::Hasher::new(),
+            position: 0,
+            part: first_part,
+        });
+        Ok(())
+    }
+
+    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ReadError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let offset = offset + open.part.as_ref().map_or(0, |part| part.start);
+        open.skip_to(offset, &mut self.sink)?;
+        open.hasher.update(bytes);
+        open.position += bytes.len() as u64;
+        match &mut self.sink {
+            Some(sink) => sink.write(offset, bytes).map_err(ReadError::Sink),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), ReadError> {
+        match self.open.take() {
+            // More parts may come.
+            Some(open) if open.part.is_some() => {
+                self.open = Some(open);
+                Ok(())
+            }
+            Some(open) => self.complete(open),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many rows may wait for their page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitingRows {
+    OnePage,
+    None,
+}
+
+impl OpenEntry {
+    /// Hashes a hole up to `offset`, and makes it in the sink.
+    fn skip_to(&mut self, offset: u64, sink: &mut Option<&mut dyn Sink>) -> Result<(), ReadError> {
+        let len = offset.saturating_sub(self.position);
+        if len == 0 {
+            return Ok(());
+        }
+        hash_zeros(&mut self.hasher, len);
+        if let Some(sink) = sink {
+            sink.hole(self.position, len).map_err(ReadError::Sink)?;
+        }
+        self.position = offset;
+        Ok(())
+    }
+}
+
+/// Hashes so many zeros.
+pub(crate) fn hash_zeros(hasher: &mut blake3::Hasher, mut len: u64) {
+    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    while len > 0 {
+        let step = len.min(ZEROS.len() as u64);
+        hasher.update(&ZEROS[..step as usize]);
+        len -= step;
+    }
+}
+
+/// The name and the number of a part.
+fn part_of(header: &EntryHeader) -> Option<(EntryPath, u64)> {
+    if header.part {
+        split_part(&header.entry.path)
+    } else {
+        None
+    }
+}
+
+fn is_below(path: &EntryPath, parent: &EntryPath) -> bool {
+    path.as_bytes()
+        .strip_prefix(parent.as_bytes())
+        .is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+fn same_metadata(a: &Entry, b: &Entry) -> bool {
+    let with = |entry: &Entry| Entry {
+        path: a.path.clone(),
+        kind: EntryKind::Directory,
+        ..entry.clone()
+    };
+    with(a) == with(b)
+}
+
+pub(crate) fn file_size(entry: &Entry) -> u64 {
+    if let EntryKind::File { size, .. } = entry.kind {
+        size
+    } else {
+        0
+    }
+}
+
+fn part_error(name: &EntryPath) -> ReadError {
+    malformed(
+        Structure::Entry,
+        "ENT-8",
+        format!("the parts of '{name}' do not belong together"),
+    )
+}
+
+fn malformed(structure: Structure, rule: &'static str, what: impl Into<String>) -> ReadError {
+    FormatError::malformed(structure, rule, what).into()
+}

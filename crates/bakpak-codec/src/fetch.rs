@@ -1,0 +1,305 @@
+//! Reads chunks again, for COPY and for random access, and keeps the recent ones.
+
+use crate::blocks::{OpenError, OpenedBlock, check_clear};
+use crate::chunks::{self, new_decompressor};
+use crate::compress::Decompressor;
+use crate::error::{Finding, ReadError};
+use crate::input::read_exact_at;
+use crate::keys::Subkeys;
+use crate::opening::not_authentic;
+use crate::seal::StripeKey;
+use bakpak_format::catalogue::{CataloguePage, Row};
+use bakpak_format::chunk::Chunk;
+use bakpak_format::digest::Digest;
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::{BlockIndex, BlockSize, DataOffset, Geometry, Place, StripeIndex};
+use bakpak_format::header::Header;
+use bakpak_format::record::{self, RecordHeader, RecordType};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Raw bytes of recent chunks. 32 MiB hold what COPY of real data asks for (format-spec/
+/// rationale.md, "Reading").
+const CACHE_BYTES: usize = 32 << 20;
+
+/// Recently used chunks, by data offset.
+#[derive(Default)]
+pub(crate) struct ChunkCache {
+    chunks: HashMap<DataOffset, (u64, Vec<u8>)>,
+    bytes: usize,
+    clock: u64,
+}
+
+/// Where sealed blocks can be read again.
+pub(crate) enum BlockStore {
+    /// The archive itself.
+    Archive(File),
+    /// Sealed blocks, never plaintext, kept from a pipe.
+    Spool(File),
+    /// The archive promises that it holds no COPY.
+    None,
+}
+
+/// Reads and opens blocks by number, records by place.
+pub(crate) struct Fetch {
+    geometry: Geometry,
+    header: Header,
+    head_digest: Digest,
+    subkeys: Arc<Subkeys>,
+    store: BlockStore,
+    key: Option<(StripeIndex, StripeKey)>,
+    last: Option<(BlockIndex, OpenedBlock)>,
+    decompressor: Option<Decompressor>,
+}
+
+impl ChunkCache {
+    pub(crate) fn contains(&self, start: DataOffset) -> bool {
+        self.chunks.contains_key(&start)
+    }
+
+    pub(crate) fn get(&mut self, start: DataOffset) -> Option<&[u8]> {
+        self.clock += 1;
+        let (used, raw) = self.chunks.get_mut(&start)?;
+        *used = self.clock;
+        Some(raw)
+    }
+
+    /// Keeps a chunk; gives back a buffer that has become free.
+    pub(crate) fn insert(&mut self, start: DataOffset, raw: Vec<u8>) -> Option<Vec<u8>> {
+        self.clock += 1;
+        self.bytes += raw.len();
+        let mut free = self
+            .chunks
+            .insert(start, (self.clock, raw))
+            .map(|(_, old)| old);
+        if let Some(old) = &free {
+            self.bytes -= old.len();
+        }
+        while self.bytes > CACHE_BYTES && self.chunks.len() > 1 {
+            let oldest = *self.chunks.iter().min_by_key(|(_, (used, _))| *used)?.0;
+            let (_, old) = self.chunks.remove(&oldest)?;
+            self.bytes -= old.len();
+            free = Some(old);
+        }
+        free
+    }
+}
+
+impl Fetch {
+    pub(crate) fn new(
+        geometry: Geometry,
+        header: &Header,
+        head_digest: Digest,
+        subkeys: Arc<Subkeys>,
+        store: BlockStore,
+    ) -> Self {
+        Self {
+            geometry,
+            header: header.clone(),
+            head_digest,
+            subkeys,
+            store,
+            key: None,
+            last: None,
+            decompressor: None,
+        }
+    }
+
+    pub(crate) fn block_size(&self) -> BlockSize {
+        self.geometry.block_size
+    }
+
+    pub(crate) fn chunk_size(&self) -> usize {
+        self.header.chunk_size
+    }
+
+    pub(crate) fn copy_reach(&self) -> u64 {
+        self.header.copy_reach
+    }
+
+    /// Whether sealed blocks are to be kept.
+    pub(crate) fn spools(&self) -> bool {
+        matches!(self.store, BlockStore::Spool(_))
+    }
+
+    /// Keeps a sealed block that came through a pipe.
+    ///
+    /// # Errors
+    ///
+    /// The temporary folder is full, or cannot be written.
+    pub(crate) fn spool(&mut self, block: &[u8]) -> Result<(), ReadError> {
+        let BlockStore::Spool(file) = &mut self.store else {
+            return Ok(());
+        };
+        file.write_all(block).map_err(|source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                ReadError::NoRoom { source }
+            }
+            _ => ReadError::Io {
+                what: "spooling the archive",
+                source,
+            },
+        })
+    }
+
+    /// The raw bytes of the CHUNK at `place`, which must begin at `start` of the data space.
+    pub(crate) fn chunk(&mut self, place: Place, start: DataOffset) -> Result<Vec<u8>, ReadError> {
+        let body = self.record(place, RecordType::Chunk)?;
+        let chunk = Chunk::decode(&body, self.header.chunk_size)?;
+        chunk.check_reach(self.header.copy_reach)?;
+        if chunk.head.data_offset != start {
+            let what = "the chunk stands elsewhere in the data space";
+            return Err(FormatError::malformed(Structure::Chunk, "CKP-1", what).into());
+        }
+        let mut raw = Vec::new();
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            empty => empty.insert(new_decompressor()?),
+        };
+        chunks::raw_bytes(&chunk.head, chunk.payload, decompressor, &mut raw)?;
+        Ok(raw)
+    }
+
+    /// The body of the record at `place`, which must be of the kind expected.
+    pub(crate) fn record(&mut self, place: Place, kind: RecordType) -> Result<Vec<u8>, ReadError> {
+        let (header, body) = self.any_record(place)?;
+        if header.known()? == Some(kind) {
+            return Ok(body);
+        }
+        let what = "another record stands where one was said to be";
+        Err(FormatError::malformed(Structure::Record, "CKP-1", what).into())
+    }
+
+    /// The header of the record at `place`.
+    pub(crate) fn record_header(&mut self, place: Place) -> Result<RecordHeader, ReadError> {
+        let mut header = [0; record::HEADER_LEN];
+        self.read_payload(place, &mut header)?;
+        Ok(RecordHeader::decode(&header)?)
+    }
+
+    /// Header and body of the record at `place`.
+    pub(crate) fn any_record(
+        &mut self,
+        place: Place,
+    ) -> Result<(RecordHeader, Vec<u8>), ReadError> {
+        let header = self.record_header(place)?;
+        let mut body = vec![0; header.body_len as usize];
+        self.read_payload(place.plus(record::HEADER_LEN as u64), &mut body)?;
+        Ok((header, body))
+    }
+
+    /// Reads joined payload from `place` on.
+    fn read_payload(&mut self, place: Place, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let (mut index, mut offset) = self.geometry.block_size.locate(place);
+        let mut done = 0;
+        while done < buffer.len() {
+            let records = self.block(index)?.records();
+            let from = records.get(offset..).unwrap_or_default();
+            if from.is_empty() {
+                let what = "a record reaches beyond the records of its block";
+                return Err(FormatError::malformed(Structure::Record, "REC-1", what).into());
+            }
+            let taken = from.len().min(buffer.len() - done);
+            buffer[done..done + taken].copy_from_slice(&from[..taken]);
+            done += taken;
+            index = index.plus(1);
+            offset = 0;
+        }
+        Ok(())
+    }
+
+    /// A block, opened; the last one is kept.
+    pub(crate) fn block(&mut self, index: BlockIndex) -> Result<&OpenedBlock, ReadError> {
+        if self.last.as_ref().is_none_or(|(kept, _)| *kept != index) {
+            let opened = self.read_block(index)?;
+            self.last = Some((index, opened));
+        }
+        match &self.last {
+            Some((_, opened)) => Ok(opened),
+            None => Err(not_authentic(Structure::Block, "the block", 0)),
+        }
+    }
+
+    fn read_block(&mut self, index: BlockIndex) -> Result<OpenedBlock, ReadError> {
+        let mut sealed = self
+            .last
+            .take()
+            .map(|(_, block)| block.into_buffer())
+            .unwrap_or_default();
+        sealed.resize(self.geometry.block_size.bytes(), 0);
+        let offset = self.geometry.block_offset(index).0;
+        let read = match &self.store {
+            BlockStore::Archive(file) => read_exact_at(file, &mut sealed, offset),
+            BlockStore::Spool(file) => {
+                let at = index
+                    .0
+                    .saturating_mul(self.geometry.block_size.bytes() as u64);
+                read_exact_at(file, &mut sealed, at)
+            }
+            BlockStore::None => {
+                let what = "it copies, but its header says that it does not";
+                return Err(FormatError::malformed(Structure::Script, "CHU-8", what).into());
+            }
+        };
+        read.map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => Finding::from(FormatError::Truncated {
+                structure: Structure::Block,
+            })
+            .at(offset)
+            .into(),
+            _ => ReadError::Io {
+                what: "reading the archive",
+                source,
+            },
+        })?;
+        let header = check_clear(&sealed, index, &self.header.archive_id)
+            .map_err(|e| ReadError::from(e).at(offset))?;
+        let stripe = StripeIndex(index.0 / self.geometry.data_blocks_per_stripe() as u64);
+        let key = self.stripe_key(stripe, header.stripe_salt);
+        OpenedBlock::open(sealed, &key).map_err(|e| open_failed(e, index, offset))
+    }
+
+    fn stripe_key(&mut self, stripe: StripeIndex, salt: [u8; 16]) -> StripeKey {
+        match &self.key {
+            Some((kept, key)) if *kept == stripe && *key.salt() == salt => key.clone(),
+            _ => {
+                let id = self.header.archive_id;
+                let key = StripeKey::new(&self.subkeys, id, self.head_digest, stripe, salt);
+                self.key = Some((stripe, key.clone()));
+                key
+            }
+        }
+    }
+}
+
+/// The rows of a page (spec: CAT-2).
+pub(crate) fn page_rows(
+    page: &CataloguePage<'_>,
+    decompressor: &mut Decompressor,
+) -> Result<Vec<Row>, ReadError> {
+    let mut raw = Vec::new();
+    decompressor
+        .decompress(page.frame, page.raw_len, &mut raw)
+        .map_err(|e| chunks::frame_error(e, Structure::Catalogue))?;
+    Ok(Row::decode_all(&raw, page.row_count)?)
+}
+
+/// Words a block that does not open.
+pub(crate) fn open_failed(error: OpenError, index: BlockIndex, offset: u64) -> ReadError {
+    let error = match error {
+        OpenError::NotAuthentic(_) => {
+            not_authentic(Structure::Block, &format!("block {}", index.0), offset)
+        }
+        OpenError::Format(error) => ReadError::from(error).at(offset),
+    };
+    match error {
+        ReadError::Fault(finding) => Finding {
+            block: Some(index.0),
+            ..finding
+        }
+        .into(),
+        other => other,
+    }
+}

@@ -1,0 +1,136 @@
+//! Where an archive is read from: a file, by position, or a stream, once.
+
+use crate::error::{Finding, ReadError};
+use bakpak_format::error::{FormatError, Structure};
+use std::fs::File;
+use std::io::{self, Read};
+
+/// An archive to read.
+pub enum Input {
+    /// A regular file, read from its start.
+    File(File),
+    /// A pipe: read once, from front to back.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Input {
+    /// Takes a file: by position if it is a regular one, as a stream otherwise.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell what it is.
+    pub fn from_file(file: File) -> io::Result<Self> {
+        let regular = file.metadata()?.is_file();
+        Ok(if regular {
+            Self::File(file)
+        } else {
+            Self::Stream(Box::new(file))
+        })
+    }
+}
+
+/// Reads exactly `buffer` at `offset`, without moving the file's position.
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    match read_full_at(file, buffer, offset)? {
+        read if read == buffer.len() => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Fills `buffer` as far as the reader goes; the number of bytes read is short only at its end.
+fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match reader.read(&mut buffer[done..]) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// An archive being read from front to back.
+pub(crate) struct Feed {
+    input: Input,
+    position: u64,
+}
+
+impl Feed {
+    pub(crate) fn new(input: Input) -> Self {
+        Self { input, position: 0 }
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The file, if it can be read by position.
+    pub(crate) fn file(&self) -> Option<&File> {
+        match &self.input {
+            Input::File(file) => Some(file),
+            Input::Stream(_) => None,
+        }
+    }
+
+    /// Fills `buffer` as far as the archive goes.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot read.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        let read = match &mut self.input {
+            Input::File(file) => read_full_at(file, buffer, self.position),
+            Input::Stream(reader) => read_full(reader.as_mut(), buffer),
+        };
+        let read = read.map_err(|source| ReadError::Io {
+            what: "reading the archive",
+            source,
+        })?;
+        self.position += read as u64;
+        Ok(read)
+    }
+
+    /// Reads `len` more bytes of a structure behind what `buffer` holds.
+    ///
+    /// # Errors
+    ///
+    /// The archive ends before: truncated.
+    pub(crate) fn extend(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        len: usize,
+        structure: Structure,
+    ) -> Result<(), ReadError> {
+        let start = buffer.len();
+        buffer.resize(start + len, 0);
+        let read = self.fill(&mut buffer[start..])?;
+        if read == len {
+            return Ok(());
+        }
+        let finding: Finding = FormatError::Truncated { structure }.into();
+        Err(finding.at(self.position).into())
+    }
+}
+
+/// Fills `buffer` from `offset` on, as far as the file goes.
+fn read_full_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let rest = &mut buffer[done..];
+        let at = offset + done as u64;
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(file, rest, at);
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(file, rest, at);
+        match read {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,146 @@
+//! `inspect`: what an archive tells without a key, and what FINAL says with one.
+
+use crate::error::ReadError;
+use crate::input::{Feed, Input};
+use crate::keyring::SlotKind;
+use crate::opening::{self, Opening};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::Timestamp;
+use bakpak_format::geometry::BlockSize;
+use bakpak_format::header::ArchiveId;
+use bakpak_format::preamble;
+use bakpak_format::record::Final;
+use bakpak_format::slots::{Argon2Params, Slot, SlotTable};
+use std::fs::File;
+
+/// One key slot, as everyone can see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotInfo {
+    /// What opens it.
+    pub kind: SlotKind,
+    /// What a passphrase costs.
+    pub argon2: Option<Argon2Params>,
+}
+
+/// What head and tail say, to be believed once a key has authenticated it.
+#[derive(Clone, Debug)]
+pub struct HeadInfo {
+    /// Version of the format.
+    pub version: String,
+    /// The cover text.
+    pub cover_text: String,
+    /// Names the archive.
+    pub archive_id: ArchiveId,
+    /// Block size.
+    pub block_size: BlockSize,
+    /// Most raw bytes of a chunk.
+    pub chunk_size: usize,
+    /// How far COPY may reach back.
+    pub copy_reach: u64,
+    /// Slots of the data domain.
+    pub slots: Vec<SlotInfo>,
+    /// Slots of the envelope's domain, if there is an envelope.
+    pub envelope_slots: Option<Vec<SlotInfo>>,
+    /// Length of the envelope body; 0 if there is none.
+    pub envelope_len: usize,
+    /// Generation of the data slot table.
+    pub generation: u32,
+    /// Signers that the header declares.
+    pub signers: usize,
+    /// Blocks, if the locator is whole.
+    pub block_count: Option<u64>,
+    /// The root, if the locator is whole.
+    pub root: Option<Digest>,
+    /// Length of the file, if it is one.
+    pub archive_len: Option<u64>,
+}
+
+/// What FINAL says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Length of the stream.
+    pub stream_len: u64,
+    /// Length of the data space.
+    pub data_len: u64,
+    /// Sum of the sizes of all files.
+    pub content_len: u64,
+    /// Entries, superseded ones included.
+    pub row_count: u64,
+    /// Chunks.
+    pub chunk_count: u64,
+    /// Sources are missing.
+    pub incomplete: bool,
+    /// When packing began.
+    pub started: Timestamp,
+    /// When packing ended.
+    pub finished: Timestamp,
+}
+
+/// Reads what an archive tells without a key.
+///
+/// # Errors
+///
+/// The head cannot be used, or the file cannot be read.
+pub fn inspect(file: &File) -> Result<HeadInfo, ReadError> {
+    let io = |source| ReadError::Io {
+        what: "reading the archive",
+        source,
+    };
+    let mut feed = Feed::new(Input::File(file.try_clone().map_err(io)?));
+    let opening = Opening::read(&mut feed)?;
+    let mut info = HeadInfo::new(&opening);
+    info.archive_len = Some(file.metadata().map_err(io)?.len());
+    if let Some(locator) = opening::locator(file) {
+        info.block_count = Some(locator.block_count);
+        info.root = Some(locator.root);
+    }
+    Ok(info)
+}
+
+impl HeadInfo {
+    pub(crate) fn new(opening: &Opening) -> Self {
+        let header = &opening.head.header;
+        Self {
+            version: preamble::VERSION.to_owned(),
+            cover_text: opening.head.cover_text.clone(),
+            archive_id: header.archive_id,
+            block_size: header.block_size,
+            chunk_size: header.chunk_size,
+            copy_reach: header.copy_reach,
+            slots: slot_infos(&opening.data_table),
+            envelope_slots: opening.envelope_table.as_ref().map(slot_infos),
+            envelope_len: header.envelope_len,
+            generation: opening.data_table.generation,
+            signers: header.signers().len(),
+            block_count: None,
+            root: None,
+            archive_len: None,
+        }
+    }
+}
+
+fn slot_infos(table: &SlotTable) -> Vec<SlotInfo> {
+    let info = |slot: &Slot| SlotInfo {
+        kind: SlotKind::from(slot),
+        argon2: match slot {
+            Slot::Passphrase(slot) => Some(slot.params),
+            _ => None,
+        },
+    };
+    table.slots.iter().map(info).collect()
+}
+
+impl From<&Final> for Totals {
+    fn from(last: &Final) -> Self {
+        Self {
+            stream_len: last.stream_len,
+            data_len: last.data_len,
+            content_len: last.content_len,
+            row_count: last.row_count,
+            chunk_count: last.chunk_count,
+            incomplete: last.incomplete,
+            started: last.started,
+            finished: last.finished,
+        }
+    }
+}

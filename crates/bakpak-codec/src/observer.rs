@@ -1,0 +1,62 @@
+//! Progress, warnings and cancellation: how a caller watches a long run.
+
+use bakpak_format::entry::EntryPath;
+
+/// Something worth telling that does not stop the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// BP112: the file changed while it was read; the archive holds `recorded` bytes.
+    Changed {
+        /// Which.
+        path: EntryPath,
+        /// Size in the archive.
+        recorded: u64,
+        /// Size seen at the end.
+        observed: u64,
+    },
+    /// A source was left out because it could not be read (incomplete archive).
+    Unreadable {
+        /// Which.
+        path: EntryPath,
+        /// What the system said.
+        reason: String,
+    },
+    /// Reading from a pipe: an archive that may copy from anywhere is spooled to a temporary file.
+    Spooling,
+    /// The header declares signers, which this version does not check.
+    SignersNotChecked {
+        /// How many.
+        count: usize,
+    },
+    /// A copy of a slot table is older than the table itself.
+    OlderSlotTable {
+        /// Generation of the copy.
+        found: u32,
+        /// Generation of the table.
+        newest: u32,
+    },
+}
+
+/// Watches a run. All methods may be called from one thread only.
+pub trait Observer {
+    /// So many bytes of the archive (reading) or of the sources (packing) are done.
+    fn progress(&self, done: u64) {
+        let _ = done;
+    }
+
+    /// Something worth telling.
+    fn warn(&self, warning: Warning) {
+        let _ = warning;
+    }
+
+    /// Asked often: whether to stop now, with `Interrupted`.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+pub struct Unobserved;
+
+impl Observer for Unobserved {}

@@ -1,0 +1,263 @@
+//! Reads what opens an archive: head, slot tables, envelope body; and the keys in them.
+
+use crate::error::{Finding, ReadError};
+use crate::input::{Feed, read_exact_at};
+use crate::keyring::Keyring;
+use crate::keys::{self, KeyDomain, Subkeys};
+use crate::slots::{self, SlotContext};
+use bakpak_format::envelope::EnvelopeBody;
+use bakpak_format::error::{Class, FormatError, Structure};
+use bakpak_format::geometry::Geometry;
+use bakpak_format::header::Head;
+use bakpak_format::slots::{Domain, SlotTable};
+use bakpak_format::tail::{LOCATOR_LEN, Locator};
+use std::fs::File;
+
+/// What stands before the first stripe, decoded, believed by nobody yet.
+pub(crate) struct Opening {
+    pub(crate) head: Head,
+    pub(crate) geometry: Geometry,
+    pub(crate) bytes: OpeningBytes,
+    pub(crate) data_table: SlotTable,
+    pub(crate) envelope_table: Option<SlotTable>,
+    /// Damage that does not stop reading: one table of a pair, the envelope.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// The same, as it lies in the file; the tables are those in use.
+#[derive(Default)]
+pub(crate) struct OpeningBytes {
+    pub(crate) head: Vec<u8>,
+    pub(crate) data_slots: Vec<u8>,
+    pub(crate) envelope_slots: Vec<u8>,
+    pub(crate) envelope: Vec<u8>,
+}
+
+impl OpeningBytes {
+    /// What the tail repeats, with the domain of slot tables.
+    pub(crate) fn in_tail_order(&self) -> impl Iterator<Item = (&[u8], Option<Domain>)> {
+        [
+            (&self.head, None),
+            (&self.data_slots, Some(Domain::Data)),
+            (&self.envelope_slots, Some(Domain::Envelope)),
+            (&self.envelope, None),
+        ]
+        .into_iter()
+        .map(|(bytes, domain)| (bytes.as_slice(), domain))
+        .filter(|(bytes, _)| !bytes.is_empty())
+    }
+}
+
+impl Opening {
+    /// Reads from the archive's start.
+    ///
+    /// # Errors
+    ///
+    /// The head, or both tables of a pair, cannot be used.
+    pub(crate) fn read(feed: &mut Feed) -> Result<Self, ReadError> {
+        let mut head_bytes = Vec::new();
+        let peeked = feed
+            .extend(
+                &mut head_bytes,
+                bakpak_format::digest::SECTOR_LEN,
+                Structure::Head,
+            )
+            .and_then(|()| Ok(Head::peek_len(&head_bytes)?));
+        let head_len = match peeked {
+            Ok(len) => len,
+            Err(error) => return Err(foreign_or_damaged(error, feed, &head_bytes)),
+        };
+        let rest = head_len - head_bytes.len();
+        feed.extend(&mut head_bytes, rest, Structure::Head)?;
+        let head = Head::decode(&head_bytes).map_err(|e| ReadError::from(e).at(0))?;
+        let geometry = head.geometry();
+        let mut bytes = OpeningBytes {
+            head: head_bytes,
+            ..OpeningBytes::default()
+        };
+        let mut findings = Vec::new();
+        let data_table;
+        (data_table, bytes.data_slots) =
+            read_tables(feed, Domain::Data, &head, geometry, &mut findings)?;
+        let mut envelope_table = None;
+        if geometry.has_envelope() {
+            let (table, table_bytes) =
+                read_tables(feed, Domain::Envelope, &head, geometry, &mut findings)?;
+            envelope_table = Some(table);
+            bytes.envelope_slots = table_bytes;
+            let offset = feed.position();
+            feed.extend(
+                &mut bytes.envelope,
+                geometry.envelope_len,
+                Structure::Envelope,
+            )?;
+            if let Err(error) = EnvelopeBody::split(&bytes.envelope, &head.header.envelope_digest) {
+                findings.push(Finding::from(error).at(offset));
+            }
+        }
+        Ok(Self {
+            head,
+            geometry,
+            bytes,
+            data_table,
+            envelope_table,
+            findings,
+        })
+    }
+
+    /// Opens the data domain: the archive key's subkeys, with header and table authenticated.
+    pub(crate) fn unlock(&self, keyring: &mut dyn Keyring) -> Result<Subkeys, ReadError> {
+        let header = &self.head.header;
+        let context = SlotContext {
+            domain: Domain::Data,
+            archive_id: header.archive_id,
+        };
+        let key = slots::unlock(context, &self.data_table, keyring, |key| {
+            let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Archive);
+            keys::equal(&subkeys.commitment(), &header.archive_commitment) // spec: KEY-2
+        })?;
+        let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Archive);
+        let covered = Head::mac_covered(&self.bytes.head);
+        if !subkeys
+            .header_mac_key()
+            .verifies(covered, &self.head.header_mac)
+        {
+            return Err(not_authentic(Structure::Header, "the header", 0)); // spec: KEY-3
+        }
+        self.check_table(&self.data_table, &self.bytes.data_slots, &subkeys)?;
+        Ok(subkeys)
+    }
+
+    /// Opens the envelope's domain.
+    pub(crate) fn unlock_envelope(&self, keyring: &mut dyn Keyring) -> Result<Subkeys, ReadError> {
+        let table = self.envelope_table.as_ref().ok_or(ReadError::NoEnvelope)?;
+        let header = &self.head.header;
+        let context = SlotContext {
+            domain: Domain::Envelope,
+            archive_id: header.archive_id,
+        };
+        let key = slots::unlock(context, table, keyring, |key| {
+            let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Envelope);
+            keys::equal(&subkeys.commitment(), &header.envelope_commitment) // spec: KEY-2
+        })?;
+        let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Envelope);
+        self.check_table(table, &self.bytes.envelope_slots, &subkeys)?;
+        Ok(subkeys)
+    }
+
+    /// Checks the MAC of the table in use (spec: SLT-4).
+    fn check_table(
+        &self,
+        table: &SlotTable,
+        bytes: &[u8],
+        subkeys: &Subkeys,
+    ) -> Result<(), ReadError> {
+        if subkeys
+            .slot_mac_key()
+            .verifies(SlotTable::mac_covered(bytes), &table.mac)
+        {
+            return Ok(());
+        }
+        let offset = match table.domain {
+            Domain::Data => self.geometry.data_slots_offset(),
+            Domain::Envelope => self.geometry.envelope_slots_offset(),
+        };
+        Err(not_authentic(Structure::Slots, "the slot table", offset.0))
+    }
+}
+
+/// Reads both tables of a pair; the one in use is the newer of the good ones (spec: SLT-1, SLT-3).
+fn read_tables(
+    feed: &mut Feed,
+    domain: Domain,
+    head: &Head,
+    geometry: Geometry,
+    findings: &mut Vec<Finding>,
+) -> Result<(SlotTable, Vec<u8>), ReadError> {
+    let mut best: Option<(SlotTable, Vec<u8>)> = None;
+    let mut first_error = None;
+    for _ in 0..2 {
+        let offset = feed.position();
+        let mut bytes = Vec::new();
+        feed.extend(&mut bytes, geometry.slot_area, Structure::Slots)?;
+        match SlotTable::decode(&bytes, domain, &head.header.archive_id) {
+            Ok(table) => match &best {
+                Some((kept, kept_bytes)) => {
+                    if *kept_bytes != bytes {
+                        findings.push(
+                            FormatError::Damaged {
+                                structure: Structure::Slots,
+                                what: "the two slot tables differ".into(),
+                            }
+                            .into(),
+                        );
+                    }
+                    if table.generation > kept.generation {
+                        best = Some((table, bytes));
+                    }
+                }
+                None => best = Some((table, bytes)),
+            },
+            Err(error) => {
+                let finding = Finding::from(error).at(offset);
+                first_error.get_or_insert_with(|| finding.clone());
+                findings.push(finding);
+            }
+        }
+    }
+    match (best, first_error) {
+        (Some(best), _) => Ok(best),
+        (None, Some(finding)) => Err(finding.into()),
+        (None, None) => unreachable_tables(),
+    }
+}
+
+/// Two tables were read, and each was kept or refused.
+fn unreachable_tables() -> Result<(SlotTable, Vec<u8>), ReadError> {
+    Err(FormatError::Truncated {
+        structure: Structure::Slots,
+    }
+    .into())
+}
+
+/// A head that cannot be used: another kind of file, unless the end says that it is an archive
+/// (spec: HED-1).
+fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError {
+    let foreign = matches!(&error, ReadError::Fault(f)
+        if f.structure == Structure::Head && matches!(f.class, Class::Unsupported | Class::Truncated));
+    if foreign && feed.file().is_some_and(|file| locator(file).is_some()) {
+        let what = "its first bytes are not those of an archive, but its end is";
+        return ReadError::from(FormatError::damaged(Structure::Head, what)).at(0);
+    }
+    let magic = bakpak_format::preamble::MAGIC;
+    let read = feed.position().min(start.len() as u64) as usize;
+    let common = read.min(magic.len());
+    if foreign && start[..common] != magic[..common] {
+        return not_an_archive();
+    }
+    error
+}
+
+fn not_an_archive() -> ReadError {
+    Finding::new(
+        Class::Unsupported,
+        Structure::Head,
+        "this is not a bakpak archive",
+    )
+    .into()
+}
+
+/// The locator at the end of a file, if it is whole.
+pub(crate) fn locator(file: &File) -> Option<Locator> {
+    let len = file.metadata().ok()?.len();
+    let mut bytes = [0; LOCATOR_LEN];
+    read_exact_at(file, &mut bytes, len.checked_sub(LOCATOR_LEN as u64)?).ok()?;
+    Locator::decode(&bytes).ok().flatten()
+}
+
+pub(crate) fn not_authentic(structure: Structure, what: &str, offset: u64) -> ReadError {
+    let message = format!("{what} does not authenticate: it was changed, or is of another archive");
+    Finding::new(Class::NotAuthentic, structure, message)
+        .at(offset)
+        .into()
+}

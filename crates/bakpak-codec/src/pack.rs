@@ -1,0 +1,330 @@
+//! `pack`: sources in, archive out.
+
+use crate::error::{Missing, PackError};
+use crate::keys::{DomainKey, KeyDomain};
+use crate::matcher::Matcher;
+use crate::observer::{Observer, Warning};
+use crate::pipeline::{Buffers, Workers, beside, default_threads};
+use crate::random::Random;
+use crate::records::Closing;
+use crate::secret::Credential;
+use crate::slots::passphrase::DEFAULT_ARGON2;
+use crate::slots::{self, SlotContext};
+use crate::source::Source;
+use crate::stripes::random_failed;
+use crate::writer::{
+    ArchiveWriter, DomainPlan, EnvelopePlan, HeadPlan, WriterSettings, draw_nonce, seal_envelope,
+};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::{EntryPath, Timestamp};
+use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
+use bakpak_format::geometry::BlockSize;
+use bakpak_format::header::ArchiveId;
+use bakpak_format::record::{EnvelopeItemFacts, Facts, MissingFacts};
+use bakpak_format::slots::{Argon2Params, Domain};
+use entries::EntryWriter;
+use std::io::Write;
+use std::sync::Arc;
+
+mod entries;
+
+/// How to pack.
+pub struct PackSettings {
+    /// zstd level, 1 to 9.
+    pub level: i32,
+    /// Worker threads.
+    pub threads: usize,
+    /// Block size; by default it follows from the archive's size.
+    pub block_size: Option<BlockSize>,
+    /// What `head` shows; must follow HED-3.
+    pub cover_text: String,
+    /// What opens the archive.
+    pub key: Credential,
+    /// The master-key envelope.
+    pub envelope: Option<EnvelopeSettings>,
+    /// Cost of passphrase slots.
+    pub argon2: Argon2Params,
+    /// Total size of the sources, if known: sets the segment length.
+    pub expected_len: Option<u64>,
+    /// Whether to look for segments that stand in the archive already.
+    pub matching: bool,
+    /// Sources that were found unreadable before.
+    pub missing: Vec<Missing>,
+    /// Leave out what cannot be read, and mark the archive, instead of failing.
+    pub allow_incomplete: bool,
+    /// When packing began.
+    pub started: Timestamp,
+    /// Tells the time at the end.
+    pub clock: fn() -> Timestamp,
+    /// The generator.
+    pub random: Random,
+}
+
+/// The envelope's own key, and what goes in.
+pub struct EnvelopeSettings {
+    /// What opens the envelope.
+    pub key: Credential,
+    /// The items, of different names.
+    pub items: Vec<EnvelopeItem>,
+}
+
+/// What was packed.
+#[derive(Clone, Debug)]
+pub struct PackReport {
+    /// Names the archive.
+    pub archive_id: ArchiveId,
+    /// Root of the archive.
+    pub root: Digest,
+    /// Length of the archive.
+    pub archive_len: u64,
+    /// Length of the stream.
+    pub stream_len: u64,
+    /// Sum of the sizes of all files.
+    pub content_len: u64,
+    /// Rows in the catalogue.
+    pub entries: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Bytes of the stream that are copies.
+    pub copied_bytes: u64,
+    /// Bytes of the stream that are zeros by instruction.
+    pub zero_bytes: u64,
+    /// Files that changed while they were read.
+    pub changed: u64,
+    /// What is not in it.
+    pub missing: Vec<Missing>,
+}
+
+impl PackSettings {
+    /// The defaults, with one key.
+    pub fn new(key: Credential) -> Self {
+        Self {
+            level: 3,
+            threads: default_threads(),
+            block_size: None,
+            cover_text: String::new(),
+            key,
+            envelope: None,
+            argon2: DEFAULT_ARGON2,
+            expected_len: None,
+            matching: true,
+            missing: Vec::new(),
+            allow_incomplete: false,
+            started: Timestamp::default(),
+            clock: Timestamp::default,
+            random: Random::system(),
+        }
+    }
+}
+
+/// Packs the sources, which come in canonical order, into an archive.
+///
+/// # Errors
+///
+/// - [`PackError::Unreadable`]: sources could not be read, and `allow_incomplete` is not set; all
+///   of them are named. What was written by then is no archive.
+/// - [`PackError::Settings`]: the settings contradict the format, or sources are out of order.
+/// - [`PackError::Io`]: the output, or the random generator.
+/// - [`PackError::Interrupted`]: the observer asked for it.
+pub fn pack(
+    sources: impl Iterator<Item = Box<dyn Source>>,
+    mut settings: PackSettings,
+    mut output: impl Write + Send,
+    observer: &dyn Observer,
+) -> Result<PackReport, PackError> {
+    let mut random = std::mem::replace(&mut settings.random, Random::system());
+    let (plan, item_facts) = plan_head(&settings, &mut random)?;
+    let archive_id = plan.archive_id;
+    let subkeys = Arc::clone(&plan.data.subkeys);
+    let matcher = match settings.matching {
+        true => {
+            let key = random.array().map_err(random_failed)?;
+            Some(Matcher::new(key, settings.expected_len))
+        }
+        false => None,
+    };
+    let workers = Workers::new(settings.threads).map_err(|source| PackError::Io {
+        what: "starting threads",
+        source,
+    })?;
+    let buffers = Buffers::new(4 * settings.threads + 8);
+    let given_back = buffers.clone();
+    let mut archive_len = 0;
+    let write = |bytes: Vec<u8>| {
+        output.write_all(&bytes)?;
+        archive_len += bytes.len() as u64;
+        given_back.give(bytes);
+        Ok(())
+    };
+    let depth = settings.threads + 2;
+    let (packed, written) = beside(depth, write, |belt| {
+        let writer_settings = WriterSettings {
+            level: settings.level,
+            block_size: settings.block_size,
+        };
+        let archive = ArchiveWriter::new(
+            plan,
+            writer_settings,
+            matcher,
+            random,
+            &subkeys,
+            &workers,
+            buffers,
+            belt,
+        )?;
+        pack_entries(
+            EntryWriter::new(archive, observer),
+            sources,
+            &settings,
+            item_facts,
+        )
+    });
+    // An output that fails stops the belt; then its own error is the one that tells.
+    written.map_err(|source| PackError::Io {
+        what: "writing the archive",
+        source,
+    })?;
+    output.flush().map_err(|source| PackError::Io {
+        what: "writing the archive",
+        source,
+    })?;
+    packed.map(|report| PackReport {
+        archive_id,
+        archive_len,
+        ..report
+    })
+}
+
+fn pack_entries(
+    mut entries: EntryWriter<'_>,
+    sources: impl Iterator<Item = Box<dyn Source>>,
+    settings: &PackSettings,
+    item_facts: Vec<Facts>,
+) -> Result<PackReport, PackError> {
+    let mut last_path: Option<EntryPath> = None;
+    let mut sources = sources;
+    entries.missing(settings.missing.iter().cloned());
+    while let Some(mut source) = sources.next() {
+        if last_path.as_ref().is_some_and(|last| last >= source.path()) {
+            return Err(PackError::Settings(format!(
+                "'{}' comes after a path that it must precede",
+                source.path()
+            )));
+        }
+        last_path = Some(source.path().clone());
+        entries.put(source.as_mut())?;
+        if !settings.allow_incomplete && entries.has_missing() {
+            break;
+        }
+    }
+    if !settings.allow_incomplete && entries.has_missing() {
+        // Nothing is written any more, but whoever has to mend rights wants the whole list.
+        for mut source in sources {
+            entries.probe(source.as_mut())?;
+        }
+        return Err(PackError::Unreadable(entries.into_missing()));
+    }
+    for facts in item_facts {
+        entries.archive_facts(facts);
+    }
+    entries.finish(|content_len, incomplete| Closing {
+        content_len,
+        incomplete,
+        started: settings.started,
+        finished: (settings.clock)(),
+    })
+}
+
+/// Draws keys, makes slots and seals the envelope.
+fn plan_head(
+    settings: &PackSettings,
+    random: &mut Random,
+) -> Result<(HeadPlan, Vec<Facts>), PackError> {
+    let archive_id = ArchiveId(random.array().map_err(random_failed)?);
+    let salt = random.array().map_err(random_failed)?;
+    let mut domain = |kind, domain, credential: &Credential| -> Result<_, PackError> {
+        let key = DomainKey::generate(random).map_err(random_failed)?;
+        let context = SlotContext { domain, archive_id };
+        let slot =
+            slots::wrap(context, &key, credential, settings.argon2, random).map_err(|source| {
+                PackError::Io {
+                    what: "making a key slot",
+                    source,
+                }
+            })?;
+        let subkeys = Arc::new(key.subkeys(&salt, archive_id, kind));
+        Ok(DomainPlan {
+            subkeys,
+            slots: vec![slot],
+        })
+    };
+    let data = domain(KeyDomain::Archive, Domain::Data, &settings.key)?;
+    let mut facts = Vec::new();
+    let envelope = match &settings.envelope {
+        None => None,
+        Some(envelope) => {
+            let own = domain(KeyDomain::Envelope, Domain::Envelope, &envelope.key)?;
+            let plaintext = encode_items(&envelope.items)?;
+            let body = seal_envelope(&own.subkeys, archive_id, &plaintext, draw_nonce(random)?);
+            let check_key = data.subkeys.item_check_key();
+            facts.extend(
+                envelope
+                    .items
+                    .iter()
+                    .map(|item| item_facts(item, &check_key)),
+            );
+            Some(EnvelopePlan { domain: own, body })
+        }
+    };
+    // Chunks are cut before the block size is known; only a stripe of 4 KiB blocks asks for small
+    // ones (spec: REC-1).
+    let chunk_size = if settings.block_size == Some(BlockSize::FOUR_KIB) {
+        256 << 10
+    } else {
+        1 << 20
+    };
+    let plan = HeadPlan {
+        cover_text: settings.cover_text.clone(),
+        archive_id,
+        salt,
+        chunk_size,
+        copy_reach: if settings.matching { u64::MAX } else { 0 },
+        data,
+        envelope,
+    };
+    Ok((plan, facts))
+}
+
+/// Facts about an envelope item. A check value only where guessing it is hopeless: for key
+/// material, not for texts that people choose (spec: chapter 9, kind 2).
+fn item_facts(item: &EnvelopeItem, check_key: &crate::keys::MacKey) -> Facts {
+    let check = (item.kind == item_kind::MASTER_KEY).then(|| {
+        let mac = check_key.mac(&item.content);
+        let mut check = [0; 16];
+        check.copy_from_slice(&mac[..16]);
+        check
+    });
+    let name = item.name.clone();
+    EnvelopeItemFacts {
+        kind: item.kind,
+        name,
+        check,
+    }
+    .into()
+}
+
+pub(crate) fn missing_facts(missing: &Missing) -> Facts {
+    MissingFacts {
+        path: missing.path.as_bytes().to_vec(),
+        reason: missing.reason.clone().into_bytes(),
+    }
+    .into()
+}
+
+/// Tells the observer that a source is left out.
+pub(crate) fn warn_unreadable(observer: &dyn Observer, missing: &Missing) {
+    observer.warn(Warning::Unreadable {
+        path: missing.path.clone(),
+        reason: missing.reason.clone(),
+    });
+}

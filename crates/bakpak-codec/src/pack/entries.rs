@@ -1,0 +1,551 @@
+//! One source after another becomes one entry of the stream.
+
+use super::{PackReport, missing_facts, warn_unreadable};
+use crate::entries::{file_size, hash_zeros};
+use crate::error::{Missing, PackError};
+use crate::matcher::{MIN_ENTRY_LEN, More};
+use crate::observer::{Observer, Warning};
+use crate::records::Closing;
+use crate::source::{Opened, Source, SourceSize};
+use crate::writer::ArchiveWriter;
+use bakpak_format::catalogue::{Row, RowFlags};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::{
+    END_OF_STREAM, Entry, EntryHeader, EntryKind, EntryPath, Extent, PART_LEN, aligned_extents,
+    part_path,
+};
+use bakpak_format::geometry::StreamOffset;
+use bakpak_format::header::ArchiveId;
+use bakpak_format::limits::MAX_EXTENTS;
+use bakpak_format::record::{ChangedFacts, Facts};
+use std::collections::HashSet;
+use std::io;
+
+/// Files up to this size are read whole before their header is written, so that a change while
+/// reading can be mended by reading again.
+const WHOLE: u64 = PART_LEN;
+
+/// How often a file is read before it is taken as it is, or given up.
+const TRIES: usize = 3;
+
+/// How much is read at a time.
+const PIECE: usize = 1 << 20;
+
+/// Writes entries and keeps account of them.
+pub(super) struct EntryWriter<'a> {
+    archive: ArchiveWriter<'a>,
+    observer: &'a dyn Observer,
+    buffer: Vec<u8>,
+    missing: Vec<Missing>,
+    /// Files with further names that are in the archive: what a hard link may point to.
+    linked: HashSet<EntryPath>,
+    content_len: u64,
+    rows: u64,
+    changed: u64,
+    read: u64,
+}
+
+/// How reading the content of an entry whose header stands already has ended.
+enum Outcome {
+    Complete {
+        hash: Digest,
+    },
+    /// The source could not be read to its end: what is missing is zeros.
+    Failed {
+        hash: Digest,
+        error: io::Error,
+    },
+}
+
+impl<'a> EntryWriter<'a> {
+    pub(super) fn new(archive: ArchiveWriter<'a>, observer: &'a dyn Observer) -> Self {
+        Self {
+            archive,
+            observer,
+            buffer: Vec::new(),
+            missing: Vec::new(),
+            linked: HashSet::new(),
+            content_len: 0,
+            rows: 0,
+            changed: 0,
+            read: 0,
+        }
+    }
+
+    /// Sources known to be missing from the start.
+    pub(super) fn missing(&mut self, missing: impl Iterator<Item = Missing>) {
+        self.missing.extend(missing);
+    }
+
+    pub(super) fn has_missing(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    pub(super) fn into_missing(self) -> Vec<Missing> {
+        self.missing
+    }
+
+    pub(super) fn archive_facts(&mut self, facts: Facts) {
+        self.archive.archive_facts(facts);
+    }
+
+    /// Only looks whether a source can be opened.
+    pub(super) fn probe(&mut self, source: &mut dyn Source) -> Result<(), PackError> {
+        self.check_cancelled()?;
+        if let Err(error) = source.open() {
+            self.leave_out(source.path(), &error);
+        }
+        source.close();
+        Ok(())
+    }
+
+    /// Puts one source; one that cannot be read is noted as missing.
+    pub(super) fn put(&mut self, source: &mut dyn Source) -> Result<(), PackError> {
+        self.check_cancelled()?;
+        let result = match source.open() {
+            Ok(opened) => self.put_opened(source, opened),
+            Err(error) => {
+                self.leave_out(source.path(), &error);
+                Ok(())
+            }
+        };
+        source.close();
+        result
+    }
+
+    /// Ends stream and archive.
+    pub(super) fn finish(
+        mut self,
+        closing: impl FnOnce(u64, bool) -> Closing,
+    ) -> Result<PackReport, PackError> {
+        for missing in &self.missing {
+            self.archive.archive_facts(missing_facts(missing));
+        }
+        self.archive.literal(&END_OF_STREAM)?;
+        let stream_len = self.archive.stream_offset().0;
+        let closing = closing(self.content_len, !self.missing.is_empty());
+        let (counts, root) = self.archive.finish(&closing)?;
+        Ok(PackReport {
+            archive_id: ArchiveId([0; 16]), // `pack` knows it
+
+            root,
+            archive_len: counts.archive_len,
+            stream_len,
+            content_len: self.content_len,
+            entries: self.rows,
+            chunks: counts.chunks,
+            copied_bytes: counts.copied_bytes,
+            zero_bytes: counts.zero_bytes,
+            changed: self.changed,
+            missing: self.missing,
+        })
+    }
+
+    fn put_opened(&mut self, source: &mut dyn Source, opened: Opened) -> Result<(), PackError> {
+        let opened = with_aligned_extents(opened);
+        if let EntryKind::HardLink { target } = &opened.entry.kind
+            && !self.linked.contains(target)
+        {
+            let reason = io::Error::other(format!("its first name '{target}' could not be read"));
+            self.leave_out(source.path(), &reason);
+            return Ok(());
+        }
+        match (&opened.entry.kind, opened.size) {
+            (EntryKind::File { .. }, SourceSize::Unknown) => self.put_unknown(source, opened.entry),
+            (EntryKind::File { size, .. }, SourceSize::Known) if *size <= WHOLE => {
+                self.put_whole(source, opened)
+            }
+            (EntryKind::File { .. }, SourceSize::Known) => self.put_large(source, opened),
+            _ => self.put_bare(&opened.entry),
+        }
+    }
+
+    /// An entry without content.
+    fn put_bare(&mut self, entry: &Entry) -> Result<(), PackError> {
+        let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
+        let content_offset = self.archive.stream_offset();
+        let row = Row::from_entry(entry, Digest::ZERO, header_offset, content_offset);
+        self.end_entry(row, Vec::new());
+        Ok(())
+    }
+
+    /// A small file: read whole, and again if it changed meanwhile.
+    fn put_whole(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
+        let mut tries = 1;
+        let (content, observed) = loop {
+            let read = read_all(source, &opened.entry).and_then(|content| {
+                let now = source.identity()?;
+                Ok((content, now))
+            });
+            match read {
+                Ok((content, now)) if now == opened.identity => break (content, None),
+                Ok((content, now)) if tries == TRIES => break (content, now.map(|n| n.size)),
+                Err(error) if tries == TRIES => {
+                    self.leave_out(source.path(), &error);
+                    return Ok(());
+                }
+                _ => {}
+            }
+            tries += 1;
+            source.close();
+            opened = match source.open() {
+                Ok(opened) => opened,
+                Err(error) => {
+                    self.leave_out(source.path(), &error);
+                    return Ok(());
+                }
+            };
+            if file_size(&opened.entry) > WHOLE || !is_known_file(&opened) {
+                return self.put_opened(source, opened);
+            }
+            opened = with_aligned_extents(opened);
+        };
+        let entry = &opened.entry;
+        let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
+        let content_offset = self.archive.stream_offset();
+        self.archive.content_of(&entry.path, opened.identity);
+        self.put_map(entry)?;
+        for extent in extents(entry) {
+            let stretch = &content[extent.offset as usize..(extent.offset + extent.len) as usize];
+            if extent.len < MIN_ENTRY_LEN {
+                self.archive.literal(stretch)?;
+            } else {
+                self.archive.content(stretch, More::No)?;
+            }
+        }
+        self.archive.pad()?;
+        self.count_read(content.len() as u64);
+        let mut row = Row::from_entry(entry, Digest::of(&content), header_offset, content_offset);
+        let mut facts = Vec::new();
+        if let Some(observed) = observed {
+            self.note_change(&mut row, &mut facts, observed);
+        }
+        self.end_entry(row, facts);
+        Ok(())
+    }
+
+    /// A large file: its header goes first, with the size of the moment; a failure gives the entry
+    /// up, and the next try supersedes it.
+    fn put_large(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
+        for attempt in 1..=TRIES {
+            let entry = opened.entry.clone();
+            let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
+            let content_offset = self.archive.stream_offset();
+            self.archive.content_of(&entry.path, opened.identity);
+            self.put_map(&entry)?;
+            let outcome = self.put_extents(source, &entry)?;
+            self.archive.pad()?;
+            let (hash, error) = match outcome {
+                Outcome::Complete { hash } => (hash, None),
+                Outcome::Failed { hash, error } => (hash, Some(error)),
+            };
+            let mut row = Row::from_entry(&entry, hash, header_offset, content_offset);
+            let Some(error) = error else {
+                let mut facts = Vec::new();
+                let now = source.identity().ok().flatten();
+                if now != opened.identity {
+                    let observed = now.map_or(0, |n| n.size);
+                    self.note_change(&mut row, &mut facts, observed);
+                }
+                self.end_entry(row, facts);
+                return Ok(());
+            };
+            source.close();
+            let reopened = if attempt < TRIES {
+                source.open()
+            } else {
+                Err(error)
+            };
+            match reopened {
+                Ok(again) if is_known_file(&again) => {
+                    let again = with_aligned_extents(again);
+                    row.flags.insert(RowFlags::SUPERSEDED);
+                    self.end_entry(row, Vec::new());
+                    opened = again;
+                }
+                Ok(_) => {
+                    let error = io::Error::other("it became something else while it was read");
+                    return self.give_up(row, &error);
+                }
+                Err(error) => return self.give_up(row, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the entry whose content could not be read to its end.
+    fn give_up(&mut self, mut row: Row, error: &io::Error) -> Result<(), PackError> {
+        let path = row.path.clone();
+        self.linked.remove(&path);
+        row.flags.insert(RowFlags::UNREADABLE);
+        self.leave_out(&path, error);
+        self.end_entry(row, Vec::new());
+        Ok(())
+    }
+
+    /// Content of unknown size: a plain file if it ends within the look-ahead, parts otherwise.
+    fn put_unknown(&mut self, source: &mut dyn Source, entry: Entry) -> Result<(), PackError> {
+        let mut content = std::mem::take(&mut self.buffer);
+        let mut hasher = blake3::Hasher::new();
+        let mut start = None;
+        let mut len = 0;
+        let mut number = 0;
+        // One byte more than a part is read ahead: so there are never fewer than two parts, and
+        // the last one is never empty.
+        let mut held = 0;
+        let failed = loop {
+            let filled = read_ahead(source, len + held as u64, &mut content, held);
+            self.check_cancelled()?;
+            let (held_now, error) = match filled {
+                Ok(filled) => (filled, None),
+                // What came so far cannot be taken back, and a stream cannot be read again.
+                Err((filled, error)) => (filled, Some(error)),
+            };
+            let last = held_now <= WHOLE as usize;
+            if number == 0 && error.is_some() {
+                break error;
+            }
+            let part_len = held_now.min(WHOLE as usize);
+            let part = sized(&entry, part_len as u64);
+            let header = if number == 0 && last {
+                EntryHeader::new(part)
+            } else {
+                number += 1;
+                let path = part_path(&entry.path, number)
+                    .ok_or_else(|| PackError::Settings(format!("'{}' is too long", entry.path)))?;
+                EntryHeader::new_part(Entry {
+                    path,
+                    xattrs: Vec::new(),
+                    linked: false,
+                    ..part
+                })
+            };
+            let header_offset = self.put_header(&header)?;
+            start.get_or_insert((header_offset, self.archive.stream_offset()));
+            hasher.update(&content[..part_len]);
+            self.archive.content(&content[..part_len], More::No)?;
+            self.archive.pad()?;
+            self.count_read(part_len as u64);
+            len += part_len as u64;
+            if last || error.is_some() {
+                break error;
+            }
+            content.copy_within(part_len..held_now, 0);
+            held = held_now - part_len;
+        };
+        self.buffer = content;
+        if let Some(error) = &failed {
+            self.leave_out(&entry.path, error);
+        }
+        if let Some((header_offset, content_offset)) = start {
+            let hash = Digest(*hasher.finalize().as_bytes());
+            let mut row = Row::from_entry(&sized(&entry, len), hash, header_offset, content_offset);
+            if number > 0 {
+                row.flags.insert(RowFlags::PARTED);
+            }
+            if failed.is_some() {
+                row.flags.insert(RowFlags::UNREADABLE);
+            }
+            self.end_entry(row, Vec::new());
+        }
+        Ok(())
+    }
+
+    /// Puts the content of a file whose size is known; what the source lacks is zeros.
+    fn put_extents(
+        &mut self,
+        source: &mut dyn Source,
+        entry: &Entry,
+    ) -> Result<Outcome, PackError> {
+        let size = file_size(entry);
+        let mut hasher = blake3::Hasher::new();
+        let mut hashed = 0;
+        let mut failed: Option<io::Error> = None;
+        for extent in extents(entry) {
+            hash_zeros(&mut hasher, extent.offset - hashed);
+            hashed = extent.offset + extent.len;
+            let mut done = 0;
+            let mut rest = 0;
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.resize(PIECE + self.archive.max_rest(), 0);
+            while done < extent.len && failed.is_none() {
+                let want = (extent.len - done).min(PIECE as u64) as usize;
+                let at = extent.offset + done;
+                let read = match source.read_at(at, &mut buffer[rest..rest + want]) {
+                    Ok(0) => break,
+                    Ok(read) => read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                };
+                hasher.update(&buffer[rest..rest + read]);
+                done += read as u64;
+                self.count_read(read as u64);
+                self.check_cancelled()?;
+                let filled = rest + read;
+                let taken = self.archive.content(&buffer[..filled], More::Yes)?;
+                buffer.copy_within(taken..filled, 0);
+                rest = filled - taken;
+            }
+            self.archive.content(&buffer[..rest], More::No)?;
+            self.buffer = buffer;
+            if done < extent.len {
+                self.archive.zero(extent.len - done)?;
+                hash_zeros(&mut hasher, extent.len - done);
+            }
+        }
+        hash_zeros(&mut hasher, size - hashed);
+        let hash = Digest(*hasher.finalize().as_bytes());
+        Ok(match failed {
+            None => Outcome::Complete { hash },
+            Some(error) => Outcome::Failed { hash, error },
+        })
+    }
+
+    fn put_header(&mut self, header: &EntryHeader) -> Result<StreamOffset, PackError> {
+        let offset = self.archive.stream_offset();
+        self.archive.header(&header.encode()?)?;
+        if header.entry.linked {
+            self.linked.insert(header.entry.path.clone());
+        }
+        Ok(offset)
+    }
+
+    fn put_map(&mut self, entry: &Entry) -> Result<(), PackError> {
+        match entry.sparse_map() {
+            Some(map) => self.archive.literal(&map),
+            None => Ok(()),
+        }
+    }
+
+    fn end_entry(&mut self, row: Row, facts: Vec<Facts>) {
+        if !row.flags.contains(RowFlags::SUPERSEDED) {
+            self.content_len += row.size;
+        }
+        self.rows += 1;
+        self.archive.entry_ended(row, facts);
+    }
+
+    fn note_change(&mut self, row: &mut Row, facts: &mut Vec<Facts>, observed: u64) {
+        let recorded = row.size;
+        row.flags.insert(RowFlags::CHANGED);
+        let changed = ChangedFacts {
+            recorded_size: recorded,
+            observed_size: observed,
+        };
+        facts.push(changed.about(row.header_offset));
+        self.changed += 1;
+        self.observer.warn(Warning::Changed {
+            path: row.path.clone(),
+            recorded,
+            observed,
+        });
+    }
+
+    fn leave_out(&mut self, path: &EntryPath, error: &io::Error) {
+        let missing = Missing {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        warn_unreadable(self.observer, &missing);
+        self.missing.push(missing);
+    }
+
+    fn count_read(&mut self, len: u64) {
+        self.read += len;
+        self.observer.progress(self.read);
+    }
+
+    fn check_cancelled(&self) -> Result<(), PackError> {
+        if self.observer.cancelled() {
+            Err(PackError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn is_known_file(opened: &Opened) -> bool {
+    opened.size == SourceSize::Known && matches!(opened.entry.kind, EntryKind::File { .. })
+}
+
+/// A sparse file with its extents as the stream must have them (spec: ENT-7).
+fn with_aligned_extents(mut opened: Opened) -> Opened {
+    if let EntryKind::File { size, extents } = &mut opened.entry.kind {
+        *extents = extents
+            .take()
+            .and_then(|found| aligned_extents(found, *size))
+            .filter(|aligned| aligned.len() < MAX_EXTENTS);
+    }
+    opened
+}
+
+/// The entry as a plain file of this size.
+fn sized(entry: &Entry, size: u64) -> Entry {
+    Entry {
+        kind: EntryKind::File {
+            size,
+            extents: None,
+        },
+        ..entry.clone()
+    }
+}
+
+/// The stretches of data of a file: one, unless it has holes.
+fn extents(entry: &Entry) -> Vec<Extent> {
+    match &entry.kind {
+        EntryKind::File {
+            extents: Some(extents),
+            ..
+        } => extents.clone(),
+        EntryKind::File { size, .. } if *size > 0 => vec![Extent {
+            offset: 0,
+            len: *size,
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// Reads a small file whole, holes as zeros; what it lacks is zeros, what it gained is not read.
+fn read_all(source: &mut dyn Source, entry: &Entry) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; file_size(entry) as usize];
+    for extent in extents(entry) {
+        let (start, end) = (
+            extent.offset as usize,
+            (extent.offset + extent.len) as usize,
+        );
+        let mut at = start;
+        while at < end {
+            match source.read_at(at as u64, &mut content[at..end]) {
+                Ok(0) => break,
+                Ok(read) => at += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(content)
+}
+
+/// Reads a stream until one byte more than a part is at hand, or it ends; `held` bytes are there
+/// already. Gives the number of bytes at hand, also where reading fails.
+fn read_ahead(
+    source: &mut dyn Source,
+    offset: u64,
+    buffer: &mut Vec<u8>,
+    held: usize,
+) -> Result<usize, (usize, io::Error)> {
+    buffer.resize(WHOLE as usize + 1, 0);
+    let mut done = held;
+    while done < buffer.len() {
+        match source.read_at(offset + (done - held) as u64, &mut buffer[done..]) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((done, error)),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,394 @@
+//! Records: chunks, catalogue pages, facts, checkpoints, the tree and FINAL, in their order
+//! (spec: chapters 7, 9, 11).
+
+use crate::compress::Compressor;
+use crate::error::PackError;
+use crate::stripes::{Position, StripeWriter, StripesWritten};
+use bakpak_format::catalogue::{
+    CataloguePage, NodeItem, PageItem, StripeItem, TreeItem, TreePage, TreePart,
+};
+use bakpak_format::digest::Digest;
+use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
+use bakpak_format::limits::{MAX_CHUNKS_PER_CHECKPOINT, MAX_PAGE_RAW_LEN, MAX_PATH_LEN};
+use bakpak_format::record::{
+    self, Checkpoint, ChunkPlace, Cursor, Facts, FactsPlace, Final, PagePlace, RecordHeader,
+    RecordType, TreeRoot,
+};
+
+/// Room kept for FINAL with its record header; it is about 170 bytes.
+const FINAL_ROOM: usize = 256;
+
+/// What a CHECKPOINT must know of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkSpan {
+    pub(crate) stream_offset: StreamOffset,
+    pub(crate) data_offset: DataOffset,
+    pub(crate) stream_len: u64,
+    pub(crate) raw_len: u64,
+}
+
+/// What FINAL says that the records before it do not tell.
+pub(crate) struct Closing {
+    pub(crate) content_len: u64,
+    pub(crate) incomplete: bool,
+    pub(crate) started: bakpak_format::entry::Timestamp,
+    pub(crate) finished: bakpak_format::entry::Timestamp,
+}
+
+/// Puts records into stripes, with the checkpoints and the catalogue that they need.
+pub(crate) struct RecordWriter<'a> {
+    stripes: StripeWriter<'a>,
+    compressor: Compressor,
+    rows: PendingRows,
+    checkpoint: Checkpoint,
+    stripe_start: (StreamOffset, DataOffset),
+    chunk_count: u64,
+    tree: Tree,
+}
+
+/// Rows that wait for their page.
+#[derive(Default)]
+struct PendingRows {
+    raw: Vec<u8>,
+    count: u32,
+    first_path: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Tree {
+    pages: Vec<PageItem>,
+    stripes: Vec<StripeItem>,
+    facts: Vec<FactsPlace>,
+}
+
+/// One page of the tree, not yet compressed.
+struct RawTreePage {
+    raw: Vec<u8>,
+    count: u32,
+    key: Vec<u8>,
+}
+
+impl<'a> RecordWriter<'a> {
+    pub(crate) fn new(stripes: StripeWriter<'a>, level: i32) -> Result<Self, PackError> {
+        let compressor = Compressor::new(level).map_err(zstd_failed)?;
+        Ok(Self {
+            stripes,
+            compressor,
+            rows: PendingRows::default(),
+            checkpoint: no_checkpoint(),
+            stripe_start: (StreamOffset(0), DataOffset(0)),
+            chunk_count: 0,
+            tree: Tree::default(),
+        })
+    }
+
+    /// Puts a chunk. `cursor` is the source being read at its end.
+    pub(crate) fn chunk(
+        &mut self,
+        body: &[u8],
+        span: ChunkSpan,
+        cursor: Option<Cursor>,
+    ) -> Result<(), PackError> {
+        self.make_room(record_len(body))?;
+        let place = self.put(RecordType::Chunk, body)?;
+        let ChunkSpan {
+            stream_offset,
+            data_offset,
+            ..
+        } = span;
+        self.checkpoint.chunks.push(ChunkPlace {
+            stream_offset,
+            data_offset,
+            place,
+        });
+        self.checkpoint.stream_offset = stream_offset.plus(span.stream_len);
+        self.checkpoint.data_offset = data_offset.plus(span.raw_len);
+        self.checkpoint.cursor = cursor;
+        self.chunk_count += 1;
+        if self.checkpoint.chunks.len() >= MAX_CHUNKS_PER_CHECKPOINT {
+            self.put_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Adds a row, encoded, to the catalogue.
+    pub(crate) fn row(&mut self, row: &[u8], path: &[u8]) -> Result<(), PackError> {
+        if self.rows.raw.len() + row.len() > MAX_PAGE_RAW_LEN {
+            self.put_page()?;
+        }
+        self.make_room(page_bound(row.len()))?;
+        if self.rows.count == 0 {
+            self.rows.first_path = path.to_vec();
+        }
+        self.rows.raw.extend_from_slice(row);
+        self.rows.count += 1;
+        Ok(())
+    }
+
+    /// Puts facts about an entry that has ended, or about the archive.
+    pub(crate) fn facts(&mut self, facts: &Facts) -> Result<(), PackError> {
+        let body = facts.encode();
+        self.make_room(record_len(&body))?;
+        let place = self.put(RecordType::Facts, &body)?;
+        self.checkpoint.facts.push(FactsPlace {
+            entry: facts.entry,
+            kind: facts.kind,
+            place,
+        });
+        self.tree.facts.push(FactsPlace {
+            entry: facts.entry,
+            kind: facts.kind,
+            place,
+        });
+        Ok(())
+    }
+
+    /// Puts the tree, the last CHECKPOINT and FINAL, and ends the last stripe.
+    pub(crate) fn finish(mut self, closing: &Closing) -> Result<StripesWritten, PackError> {
+        self.put_page()?;
+        if self.stripes.room() < self.end_bound() {
+            self.end_stripe()?;
+        }
+        if self.stripes.room() < self.end_bound() {
+            return Err(stripe_too_small());
+        }
+        let (trees, tree_digest) = self.put_tree()?;
+        let row_count = self.checkpoint.row_count;
+        let (stream, data) = (self.checkpoint.stream_offset, self.checkpoint.data_offset);
+        self.put_checkpoint()?;
+        let mut last = Final {
+            stream_len: stream.0,
+            data_len: data.0,
+            block_count: 0,
+            chunk_count: self.chunk_count,
+            row_count,
+            content_len: closing.content_len,
+            incomplete: closing.incomplete,
+            started: closing.started,
+            finished: closing.finished,
+            trees,
+            tree_digest,
+        };
+        // FINAL counts the block in which it ends itself; its length does not depend on the count.
+        let block_count = self.stripes.block_count_after(record_len(&last.encode()));
+        last.block_count = block_count;
+        self.put(RecordType::Final, &last.encode())?;
+        self.stripes.end(Position::Last)?;
+        Ok(self.stripes.finish(block_count))
+    }
+
+    /// Makes sure that `len` more bytes of records fit into the stripe with all that must follow.
+    fn make_room(&mut self, len: usize) -> Result<(), PackError> {
+        if self.stripes.room() < len + self.reserve() {
+            self.end_stripe()?;
+        }
+        if self.stripes.room() < len + self.reserve() {
+            return Err(stripe_too_small());
+        }
+        Ok(())
+    }
+
+    /// What must still fit behind the next record: the pending page and the checkpoint.
+    fn reserve(&self) -> usize {
+        page_bound(self.rows.raw.len()) + self.checkpoint_bound()
+    }
+
+    /// Upper bound of the CHECKPOINT due after one more chunk, page and facts.
+    fn checkpoint_bound(&self) -> usize {
+        let lists = (self.checkpoint.chunks.len() + 1) * 24
+            + (self.checkpoint.pages.len() + 1) * 12
+            + (self.checkpoint.facts.len() + 1) * 18;
+        record::HEADER_LEN + 64 + lists + 80 + MAX_PATH_LEN
+    }
+
+    fn end_stripe(&mut self) -> Result<(), PackError> {
+        if self.stripes.is_empty() {
+            return Err(stripe_too_small());
+        }
+        let place = self.put_checkpoint()?;
+        let (stream_offset, data_offset) = self.stripe_start;
+        self.tree.stripes.push(StripeItem {
+            stream_offset,
+            data_offset,
+            checkpoint: place,
+        });
+        self.stripe_start = (self.checkpoint.stream_offset, self.checkpoint.data_offset);
+        self.stripes.end(Position::Inner)
+    }
+
+    /// Puts the pending page, then the CHECKPOINT: chunk index and pages are the checkpoint.
+    fn put_checkpoint(&mut self) -> Result<Place, PackError> {
+        self.put_page()?;
+        let body = self.checkpoint.encode();
+        let place = self.put(RecordType::Checkpoint, &body)?;
+        self.checkpoint.previous = Some(place);
+        self.checkpoint.chunks.clear();
+        self.checkpoint.pages.clear();
+        self.checkpoint.facts.clear();
+        Ok(place)
+    }
+
+    fn put_page(&mut self) -> Result<(), PackError> {
+        if self.rows.count == 0 {
+            return Ok(());
+        }
+        let rows = std::mem::take(&mut self.rows);
+        let frame = self
+            .compressor
+            .compress_always(&rows.raw)
+            .map_err(zstd_failed)?;
+        let body = CataloguePage {
+            row_count: rows.count,
+            raw_len: rows.raw.len(),
+            frame: &frame,
+        }
+        .encode();
+        let place = self.put(RecordType::CataloguePage, &body)?;
+        self.checkpoint.row_count += u64::from(rows.count);
+        self.checkpoint.pages.push(PagePlace {
+            place,
+            row_count: rows.count,
+        });
+        self.tree.pages.push(PageItem {
+            first_path: rows.first_path,
+            place,
+            row_count: rows.count,
+        });
+        Ok(())
+    }
+
+    fn put(&mut self, kind: RecordType, body: &[u8]) -> Result<Place, PackError> {
+        let header = RecordHeader::new(kind, body.len());
+        self.stripes.put(&header.encode(), body)
+    }
+
+    /// Upper bound of what ends the archive: tree, CHECKPOINT, FINAL.
+    fn end_bound(&self) -> usize {
+        let keys: usize = self
+            .tree
+            .pages
+            .iter()
+            .map(|page| page.first_path.len())
+            .sum();
+        let rows = self.tree.pages.len() * 20
+            + self.tree.stripes.len() * 24
+            + self.tree.facts.len() * 18
+            + keys;
+        // Upper levels repeat one key of each page below: at most as much again, in practice
+        // nothing. What zstd adds to data it cannot compress is below 1 %.
+        let pages = 3 + 2 * rows / (MAX_PAGE_RAW_LEN - MAX_PATH_LEN - 64);
+        2 * rows + rows / 64 + pages * 1024 + 3 * 1024 + self.checkpoint_bound() + FINAL_ROOM
+    }
+
+    fn put_tree(&mut self) -> Result<([TreeRoot; 3], Digest), PackError> {
+        let tree = std::mem::take(&mut self.tree);
+        let mut hasher = blake3::Hasher::new();
+        let mut roots = [TreeRoot {
+            place: None,
+            level: 0,
+        }; 3];
+        let parts = [
+            (
+                TreePart::Pages,
+                split_items(&tree.pages, |page| &page.first_path),
+            ),
+            (TreePart::Stripes, split_items(&tree.stripes, |_| &[])),
+            (TreePart::Facts, split_items(&tree.facts, |_| &[])),
+        ];
+        for ((part, mut pages), root) in parts.into_iter().zip(&mut roots) {
+            let mut level = 0;
+            while !pages.is_empty() {
+                let mut nodes = Vec::with_capacity(pages.len());
+                for RawTreePage { raw, count, key } in pages {
+                    let frame = self.compressor.compress_always(&raw).map_err(zstd_failed)?;
+                    let raw_len = raw.len();
+                    let body = TreePage {
+                        part,
+                        level,
+                        count,
+                        raw_len,
+                        frame: &frame,
+                    }
+                    .encode();
+                    hasher.update(&body);
+                    let place = self.put(RecordType::TreePage, &body)?;
+                    nodes.push(NodeItem { key, place });
+                }
+                if let [only] = nodes.as_slice() {
+                    *root = TreeRoot {
+                        place: Some(only.place),
+                        level,
+                    };
+                    break;
+                }
+                pages = split_items(&nodes, |node| &node.key);
+                level += 1;
+            }
+        }
+        Ok((roots, Digest(*hasher.finalize().as_bytes())))
+    }
+}
+
+/// Cuts a list of items into pages of at most 1 MiB (spec: CAT-2).
+fn split_items<T: TreeItem>(items: &[T], key: impl Fn(&T) -> &[u8]) -> Vec<RawTreePage> {
+    let mut pages: Vec<RawTreePage> = Vec::new();
+    let mut encoded = Vec::new();
+    for item in items {
+        encoded.clear();
+        item.encode_into(&mut encoded);
+        match pages.last_mut() {
+            Some(page) if page.raw.len() + encoded.len() <= MAX_PAGE_RAW_LEN => {
+                page.raw.extend_from_slice(&encoded);
+                page.count += 1;
+            }
+            _ => pages.push(RawTreePage {
+                raw: encoded.clone(),
+                count: 1,
+                key: key(item).to_vec(),
+            }),
+        }
+    }
+    pages
+}
+
+/// What stands before the first CHECKPOINT.
+fn no_checkpoint() -> Checkpoint {
+    Checkpoint {
+        previous: None,
+        stream_offset: StreamOffset(0),
+        data_offset: DataOffset(0),
+        row_count: 0,
+        cursor: None,
+        chunks: Vec::new(),
+        pages: Vec::new(),
+        facts: Vec::new(),
+    }
+}
+
+fn record_len(body: &[u8]) -> usize {
+    record::HEADER_LEN + body.len()
+}
+
+/// Upper bound of a catalogue page's record; nothing if there are no rows.
+fn page_bound(raw_len: usize) -> usize {
+    if raw_len == 0 {
+        0
+    } else {
+        record::HEADER_LEN + 8 + raw_len + raw_len / 128 + 1024
+    }
+}
+
+fn stripe_too_small() -> PackError {
+    PackError::Settings(
+        "a stripe of this block size is too small for what must stand in it; \
+         take a larger --block-size"
+            .into(),
+    )
+}
+
+fn zstd_failed(source: std::io::Error) -> PackError {
+    PackError::Io {
+        what: "compressing",
+        source,
+    }
+}

@@ -1,0 +1,159 @@
+//! `verify`: proves an archive, with and without a key.
+
+use crate::contents::{Contents, Output};
+use crate::error::{Finding, Missing, ReadError};
+use crate::input::{Feed, Input};
+use crate::inspect::{HeadInfo, Totals};
+use crate::keyring::Keyring;
+use crate::observer::Observer;
+use crate::opening::Opening;
+use crate::pass::{Pass, PassPlan, PassResult};
+use crate::reading::{Reading, start_workers, warn_of_signers};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::EntryPath;
+
+pub use crate::reading::VerifyLevel;
+
+/// What `verify` has found.
+#[derive(Debug)]
+pub struct VerifyReport {
+    /// The faults; none if the archive is whole.
+    pub findings: Vec<Finding>,
+    /// What the head says, if it could be read.
+    pub head: Option<HeadInfo>,
+    /// Data blocks read.
+    pub blocks: u64,
+    /// Bytes read.
+    pub archive_len: u64,
+    /// The root, if the tail confirms it.
+    pub root: Option<Digest>,
+    /// What FINAL says (full level).
+    pub totals: Option<Totals>,
+    /// Sources that were left out when packing (full level).
+    pub missing: Vec<Missing>,
+    /// Entries whose source became unreadable while it was read (full level).
+    pub unreadable: Vec<EntryPath>,
+    /// Files that changed while they were read (full level).
+    pub changed: u64,
+}
+
+/// Verifies without any key: finds accidents, not attacks (spec: RDR-1).
+///
+/// # Errors
+///
+/// Reading fails or is interrupted. Faults of the archive are in the report.
+pub fn verify_keyless(
+    input: Input,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, ReadError> {
+    let mut feed = Feed::new(input);
+    let opening = match Opening::read(&mut feed) {
+        Ok(opening) => opening,
+        Err(error) => return VerifyReport::of_head(error, &feed),
+    };
+    warn_of_signers(&opening, observer);
+    let workers = start_workers(threads)?;
+    let plan = PassPlan {
+        sums: true,
+        go_on: true,
+    };
+    let result = Pass::<Contents<'_>>::new(feed, &opening, plan, &workers, observer).run()?;
+    VerifyReport::new(&opening, result)
+}
+
+/// Verifies with a key: every tag, and with [`VerifyLevel::Full`] every chunk, entry and row
+/// (spec: RDR-2).
+///
+/// # Errors
+///
+/// Reading fails or is interrupted, or no key is offered or fits. Faults of the archive are in the
+/// report.
+pub fn verify(
+    input: Input,
+    keyring: &mut dyn Keyring,
+    level: VerifyLevel,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, ReadError> {
+    let mut feed = Feed::new(input);
+    let opening = match Opening::read(&mut feed) {
+        Ok(opening) => opening,
+        Err(error) => return VerifyReport::of_head(error, &feed),
+    };
+    warn_of_signers(&opening, observer);
+    let plan = PassPlan {
+        sums: true,
+        go_on: true,
+    };
+    let read = Reading {
+        feed,
+        opening: &opening,
+        plan,
+        threads,
+        observer,
+    };
+    let result = read.run(keyring, level, Output::None);
+    match result {
+        Ok(result) => VerifyReport::new(&opening, result),
+        // The header's or a table's MAC: a fault of the archive.
+        Err(ReadError::Fault(finding)) => {
+            let mut report = VerifyReport::empty(0);
+            report.head = Some(HeadInfo::new(&opening));
+            report.findings = vec![finding];
+            Ok(report)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl VerifyReport {
+    fn empty(archive_len: u64) -> Self {
+        Self {
+            findings: Vec::new(),
+            head: None,
+            blocks: 0,
+            archive_len,
+            root: None,
+            totals: None,
+            missing: Vec::new(),
+            unreadable: Vec::new(),
+            changed: 0,
+        }
+    }
+
+    /// The report of an archive whose head cannot be used.
+    fn of_head(error: ReadError, feed: &Feed) -> Result<Self, ReadError> {
+        match error {
+            ReadError::Fault(finding) => Ok(Self {
+                findings: vec![finding],
+                ..Self::empty(feed.position())
+            }),
+            other => Err(other),
+        }
+    }
+
+    fn new(opening: &Opening, result: PassResult<Contents<'_>>) -> Result<Self, ReadError> {
+        let mut report = Self {
+            findings: result.findings,
+            head: Some(HeadInfo::new(opening)),
+            blocks: result.block_count,
+            root: result.root,
+            ..Self::empty(result.archive_len)
+        };
+        if let Some(contents) = result.taker {
+            report.missing = contents.entries.missing.clone();
+            report.unreadable = contents.entries.unreadable.clone();
+            report.changed = contents.entries.changed;
+            match contents.finish(result.block_count) {
+                Ok(last) => report.totals = Some(Totals::from(last)),
+                Err(ReadError::Fault(finding)) if report.findings.is_empty() => {
+                    report.findings.push(finding);
+                }
+                Err(ReadError::Fault(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(report)
+    }
+}

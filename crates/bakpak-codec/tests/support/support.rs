@@ -1,0 +1,313 @@
+//! Sources and sinks in memory, and archives made of them.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use bakpak_codec::error::{PackError, ReadError};
+use bakpak_codec::input::Input;
+use bakpak_codec::observer::Unobserved;
+use bakpak_codec::pack::{PackReport, PackSettings, pack};
+use bakpak_codec::random::Random;
+use bakpak_codec::secret::{Credential, KeyFile};
+use bakpak_codec::sink::{Sink, SinkError};
+use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
+use bakpak_codec::unpack::{UnpackReport, unpack};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent, Timestamp};
+use std::collections::BTreeMap;
+use std::io;
+
+pub fn key() -> Credential {
+    Credential::KeyFile(KeyFile::from_bytes([7; 32]))
+}
+
+pub fn path(path: &str) -> EntryPath {
+    EntryPath::new(path.as_bytes().to_vec()).expect("a legal path")
+}
+
+pub fn settings() -> PackSettings {
+    PackSettings {
+        random: Random::seeded(b"test"),
+        threads: 2,
+        ..PackSettings::new(key())
+    }
+}
+
+/// A reproducible stretch of bytes that does not compress.
+pub fn noise(seed: &str, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    Random::seeded(seed.as_bytes())
+        .fill(&mut bytes)
+        .expect("seeded");
+    bytes
+}
+
+/// Text that compresses as logs do.
+pub fn log(seed: usize, len: usize) -> Vec<u8> {
+    let mut text = String::new();
+    let mut line = seed;
+    while text.len() < len {
+        line = line
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963);
+        text.push_str(&format!(
+            "2026-01-02T03:04:05Z task {} step {} ok\n",
+            line >> 40,
+            line % 17
+        ));
+    }
+    text.truncate(len);
+    text.into_bytes()
+}
+
+/// What a source does when it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    Sound,
+    /// Size not known beforehand.
+    Stream,
+    /// Opening fails.
+    Closed,
+    /// Reading fails at this offset, for the first so many openings.
+    FailsAt {
+        offset: u64,
+        times: usize,
+    },
+    /// It ends here, though it was longer when opened.
+    Shrinks {
+        to: u64,
+    },
+    /// It is another one each time it is looked at.
+    Restless,
+}
+
+pub struct MemorySource {
+    pub entry: Entry,
+    pub content: Vec<u8>,
+    pub behaviour: Behaviour,
+    opened: usize,
+}
+
+impl MemorySource {
+    pub fn boxed(self) -> Box<dyn Source> {
+        Box::new(self)
+    }
+}
+
+pub fn entry(at: &str, kind: EntryKind) -> Entry {
+    Entry {
+        path: path(at),
+        kind,
+        mode: 0o640,
+        uid: 1000,
+        gid: 3_000_000,
+        user: b"admin".to_vec(),
+        group: "größe".into(),
+        mtime: Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 123_456_789,
+        },
+        xattrs: vec![(b"user.note".to_vec(), b"a\0b\n".to_vec())],
+        linked: false,
+    }
+}
+
+pub fn file(at: &str, content: impl Into<Vec<u8>>) -> MemorySource {
+    with_behaviour(at, content, Behaviour::Sound)
+}
+
+pub fn with_behaviour(at: &str, content: impl Into<Vec<u8>>, behaviour: Behaviour) -> MemorySource {
+    let content = content.into();
+    let kind = EntryKind::File {
+        size: content.len() as u64,
+        extents: None,
+    };
+    MemorySource {
+        entry: entry(at, kind),
+        content,
+        behaviour,
+        opened: 0,
+    }
+}
+
+pub fn bare(at: &str, kind: EntryKind) -> MemorySource {
+    MemorySource {
+        entry: entry(at, kind),
+        content: Vec::new(),
+        behaviour: Behaviour::Sound,
+        opened: 0,
+    }
+}
+
+pub fn sparse(at: &str, content: Vec<u8>, extents: Vec<Extent>) -> MemorySource {
+    let kind = EntryKind::File {
+        size: content.len() as u64,
+        extents: Some(extents),
+    };
+    MemorySource {
+        entry: entry(at, kind),
+        content,
+        behaviour: Behaviour::Sound,
+        opened: 0,
+    }
+}
+
+impl Source for MemorySource {
+    fn path(&self) -> &EntryPath {
+        &self.entry.path
+    }
+
+    fn open(&mut self) -> io::Result<Opened> {
+        self.opened += 1;
+        if self.behaviour == Behaviour::Closed {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let size = match self.behaviour {
+            Behaviour::Stream => SourceSize::Unknown,
+            _ => SourceSize::Known,
+        };
+        let identity = self.identity()?;
+        Ok(Opened {
+            entry: self.entry.clone(),
+            size,
+            identity,
+        })
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut end = self.content.len() as u64;
+        match self.behaviour {
+            Behaviour::FailsAt { offset: at, times } if self.opened <= times => {
+                if offset >= at {
+                    return Err(io::Error::other("the medium fails"));
+                }
+                end = end.min(at);
+            }
+            Behaviour::Shrinks { to } => end = end.min(to),
+            _ => {}
+        }
+        // Short reads, to see that nobody counts on long ones.
+        let len = (end.saturating_sub(offset) as usize)
+            .min(buffer.len())
+            .min(700_001);
+        buffer[..len].copy_from_slice(&self.content[offset as usize..][..len]);
+        Ok(len)
+    }
+
+    fn identity(&mut self) -> io::Result<Option<Identity>> {
+        let mut size = self.content.len() as u64;
+        match self.behaviour {
+            Behaviour::Stream => return Ok(None),
+            Behaviour::Shrinks { to } if self.opened > 0 => size = to,
+            Behaviour::Restless => {
+                self.opened += 1;
+                size += self.opened as u64;
+            }
+            _ => {}
+        }
+        let mtime = self.entry.mtime;
+        Ok(Some(Identity {
+            device: 1,
+            inode: 2,
+            size,
+            mtime,
+            ctime: mtime,
+        }))
+    }
+
+    fn close(&mut self) {}
+}
+
+pub fn try_pack(
+    sources: Vec<MemorySource>,
+    settings: PackSettings,
+) -> Result<(Vec<u8>, PackReport), PackError> {
+    let mut output = Vec::new();
+    let report = pack(
+        sources.into_iter().map(MemorySource::boxed),
+        settings,
+        &mut output,
+        &Unobserved,
+    )?;
+    assert_eq!(report.archive_len, output.len() as u64);
+    Ok((output, report))
+}
+
+pub fn packed(sources: Vec<MemorySource>) -> Vec<u8> {
+    try_pack(sources, settings()).expect("it packs").0
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemorySink {
+    pub entries: BTreeMap<EntryPath, (Option<Entry>, Vec<u8>)>,
+    open: Option<EntryPath>,
+}
+
+impl Sink for MemorySink {
+    fn begin(&mut self, entry: &Entry, _size: Option<u64>) -> Result<(), SinkError> {
+        self.entries
+            .insert(entry.path.clone(), (Some(entry.clone()), Vec::new()));
+        self.open = Some(entry.path.clone());
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        let content = self.content();
+        assert_eq!(
+            content.len() as u64,
+            offset,
+            "content comes in order, holes told"
+        );
+        content.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn hole(&mut self, offset: u64, len: u64) -> Result<(), SinkError> {
+        let content = self.content();
+        assert_eq!(content.len() as u64, offset);
+        content.resize((offset + len) as usize, 0);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        self.open
+            .take()
+            .map(drop)
+            .ok_or_else(|| "no entry is open".into())
+    }
+
+    fn discard(&mut self, path: &EntryPath) -> Result<(), SinkError> {
+        self.entries
+            .remove(path)
+            .map(drop)
+            .ok_or_else(|| "no such entry".into())
+    }
+}
+
+impl MemorySink {
+    fn content(&mut self) -> &mut Vec<u8> {
+        let open = self.open.as_ref().expect("an entry is open");
+        &mut self.entries.get_mut(open).expect("it was begun").1
+    }
+
+    pub fn get(&self, at: &str) -> &[u8] {
+        &self
+            .entries
+            .get(&path(at))
+            .unwrap_or_else(|| panic!("{at} is missing"))
+            .1
+    }
+}
+
+pub fn as_stream(archive: &[u8]) -> Input {
+    Input::Stream(Box::new(io::Cursor::new(archive.to_vec())))
+}
+
+pub fn as_file(archive: &[u8]) -> Input {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    io::Write::write_all(&mut file, archive).expect("it takes the archive");
+    Input::File(file)
+}
+
+pub fn unpacked(input: Input) -> Result<(MemorySink, UnpackReport), ReadError> {
+    let mut sink = MemorySink::default();
+    let report = unpack(input, &mut vec![key()], &mut sink, 2, &Unobserved)?;
+    Ok((sink, report))
+}

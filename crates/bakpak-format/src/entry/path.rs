@@ -1,0 +1,202 @@
+//! Paths: what is legal, their order, and how they are shown (spec, chapter 10.1).
+
+use std::fmt;
+
+use crate::error::{FormatError, Structure};
+use crate::limits::{MAX_PATH_DEPTH, MAX_PATH_LEN};
+
+/// What a path begins with, in canonical order (spec: ENT-2).
+pub const ROOTS: [&str; 3] = ["sql", "home", "attachments"];
+
+/// The path of an entry inside the archive: bytes, `/` between components, never a leading `/`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EntryPath(Vec<u8>);
+
+impl EntryPath {
+    /// Takes a path as it is; `None` unless it is a legal entry path (spec: ENT-2).
+    ///
+    /// Legal: the first component is one of [`ROOTS`]; at most 32 KiB, at most 256 components,
+    /// none of them empty, `.` or `..`, no NUL byte.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Option<Self> {
+        Self::decode(bytes).ok()
+    }
+
+    /// Takes a path as it is, and tells what is wrong with it (spec: ENT-2).
+    ///
+    /// # Errors
+    ///
+    /// - [`FormatError::LimitExceeded`]: too long, or too many components.
+    /// - [`FormatError::Malformed`]: otherwise not as [`EntryPath::new`] says.
+    pub fn decode(bytes: impl Into<Vec<u8>>) -> Result<Self, FormatError> {
+        let bytes = bytes.into();
+        let malformed = |what| Err(FormatError::malformed(Structure::Entry, "ENT-2", what));
+        let limit = |field, found: usize, max: usize| {
+            FormatError::check_range(Structure::Entry, field, found as u64, 0..=max as u64)
+        };
+        limit("path len", bytes.len(), MAX_PATH_LEN)?;
+        limit(
+            "path depth",
+            bytes.split(|&b| b == b'/').count(),
+            MAX_PATH_DEPTH,
+        )?;
+        if root_rank(&bytes) == ROOTS.len() {
+            return malformed("a path begins with none of 'sql', 'home' and 'attachments'");
+        }
+        if bytes
+            .split(|&b| b == b'/')
+            .any(|c| c.is_empty() || c == b"." || c == b"..")
+        {
+            return malformed("a path has a component that is empty, '.' or '..'");
+        }
+        if bytes.contains(&0) {
+            return malformed("a path has a zero byte");
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The bytes of the path.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The components, from the root down.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&b| b == b'/')
+    }
+}
+
+/// Canonical order: by root in the order of [`ROOTS`], then by bytes with `/` counting as 0x00,
+/// which is a depth-first walk (spec: ENT-3).
+impl Ord for EntryPath {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |path: &Self| root_rank(&path.0);
+        key(self)
+            .cmp(&key(other))
+            .then_with(|| self.components().cmp(other.components()))
+    }
+}
+
+impl PartialOrd for EntryPath {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Shown with control characters and bytes that are not UTF-8 escaped, safe for a terminal.
+impl fmt::Display for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_escaped(f, &self.0)
+    }
+}
+
+impl fmt::Debug for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+/// The place of a path's first component in [`ROOTS`]; `ROOTS.len()` if it is none of them.
+fn root_rank(path: &[u8]) -> usize {
+    let root = path.split(|&b| b == b'/').next().unwrap_or_default();
+    ROOTS
+        .iter()
+        .position(|r| r.as_bytes() == root)
+        .unwrap_or(ROOTS.len())
+}
+
+/// Writes bytes for a terminal: valid UTF-8 as it is, control characters, backslashes and other
+/// bytes as `\n`, `\\`, `\xNN` or `\u{N}`.
+fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for part in bytes.utf8_chunks() {
+        for c in part.valid().chars() {
+            // Format characters (bidirectional overrides among them) can make a name look like
+            // another one, so they are shown as numbers too.
+            let confusing = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            if c == '\\' || c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else if confusing {
+                write!(f, "{}", c.escape_unicode())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        for byte in part.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    fn class(bytes: &[u8]) -> Class {
+        EntryPath::decode(bytes).unwrap_err().class()
+    }
+
+    #[test]
+    fn legal_paths_are_taken_as_they_are() {
+        for bytes in [
+            &b"sql"[..],
+            b"home/a b",
+            b"attachments/.x/..y/\xff",
+            b"sql/a\n",
+        ] {
+            assert_eq!(EntryPath::new(bytes).unwrap().as_bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn other_paths_are_refused() {
+        for bytes in [
+            &b""[..],
+            b"/",
+            b"/sql",
+            b"sql/",
+            b"sql//a",
+            b"sql/.",
+            b"sql/../home",
+            b"sqlx",
+            b"SQL/a",
+            b"sql/a\0",
+        ] {
+            assert_eq!(class(bytes), Class::Malformed);
+            assert_eq!(EntryPath::new(bytes), None);
+        }
+    }
+
+    #[test]
+    fn length_and_depth_have_limits() {
+        let long = [b"sql/".as_slice(), &[b'a'; MAX_PATH_LEN - 4]].concat();
+        assert!(EntryPath::new(long.clone()).is_some());
+        assert_eq!(class(&[&long[..], b"a"].concat()), Class::LimitExceeded);
+        let deep = ["sql"; MAX_PATH_DEPTH].join("/");
+        assert!(EntryPath::new(deep.clone()).is_some());
+        assert_eq!(class(format!("{deep}/a").as_bytes()), Class::LimitExceeded);
+    }
+
+    #[test]
+    fn the_order_is_that_of_a_depth_first_walk() {
+        let sorted = [
+            "sql",
+            "sql/a",
+            "sql/a/b",
+            "sql/a.b",
+            "sql/b",
+            "home",
+            "home/a",
+            "attachments",
+        ];
+        let paths = sorted.map(|path| EntryPath::new(path).unwrap());
+        assert!(paths.is_sorted());
+    }
+
+    #[test]
+    fn paths_are_shown_safely() {
+        let path = EntryPath::new(b"sql/a\x1b\xff\xe2\x80\xae\\\xc3\xa9").unwrap();
+        assert_eq!(path.to_string(), "sql/a\\u{1b}\\xff\\u{202e}\\\\\u{e9}");
+    }
+}

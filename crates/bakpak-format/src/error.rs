@@ -1,0 +1,235 @@
+//! What can be wrong with bytes, sorted as chapter 0 of the specification sorts it.
+
+use std::fmt;
+
+/// A structure of the format, as errors and the manifest of vectors (`stage`) name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Structure {
+    /// The head page: preamble, cover text, padding.
+    Head,
+    /// The header in the head page.
+    Header,
+    /// A table of key slots.
+    Slots,
+    /// The master-key envelope.
+    Envelope,
+    /// A block: its clear header or its payload.
+    Block,
+    /// A check page.
+    CheckPage,
+    /// A record's header, or its body's encoding.
+    Record,
+    /// A CHUNK record.
+    Chunk,
+    /// The script of a chunk.
+    Script,
+    /// An entry of the stream.
+    Entry,
+    /// A CATALOGUE PAGE record.
+    Catalogue,
+    /// A FACTS record.
+    Facts,
+    /// A CHECKPOINT record.
+    Checkpoint,
+    /// A TREE PAGE record.
+    Tree,
+    /// The FINAL record.
+    Final,
+    /// The tail: tail page, locator, root.
+    Tail,
+}
+
+/// A class of errors (spec, chapter 0).
+///
+/// This crate tells all but `NotAuthentic` and `NoKeyFits`, which take a key to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Whole, but newer than or foreign to this reader.
+    Unsupported,
+    /// A limit of chapter 13 is passed.
+    LimitExceeded,
+    /// Not what was written, seen without a key.
+    Damaged,
+    /// The bytes end too early.
+    Truncated,
+    /// A tag, MAC or commitment fails.
+    NotAuthentic,
+    /// No offered secret opens a slot.
+    NoKeyFits,
+    /// Breaks a rule of the specification.
+    Malformed,
+}
+
+/// Why bytes were refused, or a value could not be encoded.
+///
+/// Offsets are relative to nothing here: who reads the file adds where the structure stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Whole, but newer than or foreign to this reader: upgrade, or use what wrote it.
+    #[error("{structure}: {what} is not supported")]
+    Unsupported {
+        /// Where.
+        structure: Structure,
+        /// What is not supported, with the value found.
+        what: String,
+    },
+    /// A limit is passed (spec, chapter 13).
+    #[error("{structure}: {field} is {found}, allowed are {min} to {max}")]
+    LimitExceeded {
+        /// Where.
+        structure: Structure,
+        /// What is limited.
+        field: &'static str,
+        /// The value found.
+        found: u64,
+        /// The least value allowed; 0 almost always.
+        min: u64,
+        /// The greatest value allowed.
+        max: u64,
+    },
+    /// Not what was written: another copy, `repair` or `salvage` may help.
+    #[error("{structure} is damaged: {what}")]
+    Damaged {
+        /// Where.
+        structure: Structure,
+        /// What shows it.
+        what: String,
+    },
+    /// The bytes end within the structure.
+    #[error("{structure} is cut off")]
+    Truncated {
+        /// Where.
+        structure: Structure,
+    },
+    /// Breaks a rule of the specification: a faulty writer, or an attack.
+    #[error("{structure} is malformed: {what} ({rule})")]
+    Malformed {
+        /// Where.
+        structure: Structure,
+        /// The label of the rule, such as `CHU-7`.
+        rule: &'static str,
+        /// How it is broken.
+        what: String,
+    },
+}
+
+impl FormatError {
+    /// Makes [`FormatError::Unsupported`].
+    pub fn unsupported(structure: Structure, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self::Unsupported { structure, what }
+    }
+
+    /// Makes [`FormatError::Damaged`].
+    pub fn damaged(structure: Structure, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self::Damaged { structure, what }
+    }
+
+    /// Makes [`FormatError::Malformed`].
+    pub fn malformed(structure: Structure, rule: &'static str, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self::Malformed {
+            structure,
+            rule,
+            what,
+        }
+    }
+
+    /// Makes [`FormatError::LimitExceeded`] for a value over its maximum.
+    pub fn limit(structure: Structure, field: &'static str, found: u64, max: u64) -> Self {
+        let min = 0;
+        Self::LimitExceeded {
+            structure,
+            field,
+            found,
+            min,
+            max,
+        }
+    }
+
+    /// Refuses a value outside `range`, as [`FormatError::LimitExceeded`].
+    ///
+    /// # Errors
+    ///
+    /// - [`FormatError::LimitExceeded`]: `found` is not in `range`.
+    pub fn check_range(
+        structure: Structure,
+        field: &'static str,
+        found: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<(), Self> {
+        let (min, max) = (*range.start(), *range.end());
+        if range.contains(&found) {
+            return Ok(());
+        }
+        Err(Self::LimitExceeded {
+            structure,
+            field,
+            found,
+            min,
+            max,
+        })
+    }
+
+    /// The class, by which programs branch and exit.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unsupported { .. } => Class::Unsupported,
+            Self::LimitExceeded { .. } => Class::LimitExceeded,
+            Self::Damaged { .. } => Class::Damaged,
+            Self::Truncated { .. } => Class::Truncated,
+            Self::Malformed { .. } => Class::Malformed,
+        }
+    }
+
+    /// The structure in which it was found.
+    pub fn structure(&self) -> Structure {
+        match self {
+            Self::Unsupported { structure, .. }
+            | Self::LimitExceeded { structure, .. }
+            | Self::Damaged { structure, .. }
+            | Self::Truncated { structure }
+            | Self::Malformed { structure, .. } => *structure,
+        }
+    }
+}
+
+impl fmt::Display for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Head => "head",
+            Self::Header => "header",
+            Self::Slots => "slots",
+            Self::Envelope => "envelope",
+            Self::Block => "block",
+            Self::CheckPage => "check-page",
+            Self::Record => "record",
+            Self::Chunk => "chunk",
+            Self::Script => "script",
+            Self::Entry => "entry",
+            Self::Catalogue => "catalogue",
+            Self::Facts => "facts",
+            Self::Checkpoint => "checkpoint",
+            Self::Tree => "tree",
+            Self::Final => "final",
+            Self::Tail => "tail",
+        })
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unsupported => "Unsupported",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::Damaged => "Damaged",
+            Self::Truncated => "Truncated",
+            Self::NotAuthentic => "NotAuthentic",
+            Self::NoKeyFits => "NoKeyFits",
+            Self::Malformed => "Malformed",
+        })
+    }
+}
