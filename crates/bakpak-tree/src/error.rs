@@ -1,0 +1,152 @@
+//! What can go wrong, sorted by who can act.
+
+use std::io;
+use std::path::PathBuf;
+
+use bakpak_format::entry::EntryPath;
+use thiserror::Error;
+
+use crate::names::Clash;
+
+/// Why there is no list of what to pack. All are for whoever chose the sources.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WalkError {
+    /// Two sources would have the same name in the archive.
+    #[error("two sources are named '{path}' in the archive: {first:?} and {second:?}")]
+    SameName {
+        /// The name.
+        path: EntryPath,
+        /// The source that has it.
+        first: PathBuf,
+        /// The source that would have it too, or lie below it.
+        second: PathBuf,
+    },
+    /// A source lies where the parts of a source of unknown size may come to lie.
+    #[error(
+        "the size of '{stream}' is not known, so it may be stored as '{stream}.parts', \
+         which is also the name of {disk:?}"
+    )]
+    PartsName {
+        /// The source of unknown size.
+        stream: EntryPath,
+        /// The other source.
+        disk: PathBuf,
+    },
+    /// More than can be numbered.
+    #[error("too many {what} to pack, at most {max} are possible")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many are possible.
+        max: u64,
+    },
+}
+
+/// Why a tree is not where it should be. Nothing that was there is changed then.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// The operating system refused; for the operator (exit 1).
+    #[error("cannot {action} {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The target is full; for the operator (exit 30).
+    #[error("no room for {path:?}: {source}")]
+    NoRoom {
+        /// What was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The target cannot hold a name beside another one, or not at all (exit 30).
+    #[error("{0}")]
+    Clash(Clash),
+    /// An earlier run was killed while it published, and that cannot be undone now (exit 30).
+    #[error(
+        "{stage:?} is of a run that was killed while publishing, and undoing that failed: {source}"
+    )]
+    Unfinished {
+        /// The stage of that run; its journal says what was done.
+        stage: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something is at the target, and it was not said what shall become of it (exit 31).
+    #[error("{path:?} is already there")]
+    AlreadyThere {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// Another run unpacks to the same target now (exit 11).
+    #[error("another run is unpacking to {path:?}, its stage is {stage:?}")]
+    Locked {
+        /// The target.
+        path: PathBuf,
+        /// The other run's stage.
+        stage: PathBuf,
+    },
+    /// A hard link's file was neither staged nor kept aside: the archive names no earlier file.
+    #[error("'{path}' is a further name of '{target}', which was not unpacked")]
+    NoLinkTarget {
+        /// The hard link.
+        path: EntryPath,
+        /// What it should be a further name of.
+        target: EntryPath,
+    },
+    /// Calls in a wrong order: an error of the program (exit 70).
+    #[error("wrong use of the stage: {0}")]
+    Misuse(&'static str),
+}
+
+/// Why an output file is not there.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The operating system refused; for the operator (exit 1).
+    #[error("cannot {action} {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something has this name already (exit 31).
+    #[error("{path:?} is already there")]
+    AlreadyThere {
+        /// The name.
+        path: PathBuf,
+    },
+    /// Another run is writing to the same name now (exit 11).
+    #[error("another run is writing {path:?}, its temporary file is {temporary:?}")]
+    Locked {
+        /// The name.
+        path: PathBuf,
+        /// The other run's file.
+        temporary: PathBuf,
+    },
+}
+
+impl StageError {
+    /// An error of the system, put where it belongs.
+    pub(crate) fn io(action: &'static str, path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoRoom { path, source }
+            }
+            _ => Self::Io {
+                action,
+                path,
+                source,
+            },
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Giving a stage its name: links, directories' metadata, one sync, then renames.
+
+use std::collections::HashSet;
+use std::io;
+
+use bakpak_format::entry::{EntryKind, EntryPath};
+
+use crate::cursor::{Cursor, Missing};
+use crate::error::StageError;
+use crate::journal::{Journal, Step};
+use crate::leftover;
+use crate::platform::Kind;
+use crate::platform::os::{self, Dir};
+use crate::report::{LossKind, Report};
+use crate::stage::{Stage, TREE, TargetMode};
+
+/// The mode of a target that was not there; what is in it has modes of its own.
+const TARGET_MODE: u32 = 0o755;
+
+impl Stage {
+    /// Gives the tree its name: all of it or nothing.
+    ///
+    /// Links are made, directories get their metadata, all is written to disk; then the tree is
+    /// renamed into place, in one step if the target was not there. Renames into a target that
+    /// was there are journalled: a killed run's are undone by the next one.
+    ///
+    /// # Errors
+    ///
+    /// - [`StageError::AlreadyThere`]: something came to the target meanwhile; it is left alone.
+    /// - [`StageError::Unfinished`]: it failed half-way, and so did undoing it.
+    /// - [`StageError::Clash`], [`StageError::Io`], [`StageError::NoRoom`]: as when staging.
+    /// - [`StageError::Misuse`]: an entry was not ended.
+    pub fn publish(mut self) -> Result<Report, StageError> {
+        if self.has_open_entry() {
+            return Err(StageError::Misuse("published before an entry ended"));
+        }
+        self.make_symlinks()?;
+        // Comparing needs handles too, two for each level.
+        (self.cursor, self.link_cursor) = Default::default();
+        let plan = self.plan()?;
+        self.finish_directories(&plan.merged)?;
+        // In a target that is there this directory is left behind, empty.
+        let opened = self.tree.as_file();
+        let opened = opened.and_then(|tree| os::set_mode(tree, TARGET_MODE));
+        opened.map_err(|error| self.stage_error("set the mode of", error))?;
+        let synced = self.room.dir.sync_file_system();
+        synced.map_err(|error| self.stage_error("sync", error))?;
+        match self.target.name.clone() {
+            Some(name) => self.become_target(&name)?,
+            None => self.move_into_target(plan)?,
+        }
+        self.is_settled = true;
+        if self.remove().is_err() {
+            // The tree is in its place; only our own things are left over.
+            self.report.leftovers.push(self.path());
+        }
+        let mut report = std::mem::take(&mut self.report);
+        report.losses = std::mem::take(&mut self.losses).into_vec();
+        Ok(report)
+    }
+
+    fn make_symlinks(&mut self) -> Result<(), StageError> {
+        let flushed = self.symlinks.flush();
+        flushed.map_err(|error| self.stage_error("write", error))?;
+        for index in 0..self.symlinks.len() {
+            let entry = self.symlinks.read(index);
+            let entry = entry.map_err(|error| self.stage_error("read", error))?;
+            let EntryKind::Symlink { target } = &entry.kind else {
+                continue;
+            };
+            match self.make(&entry.path, |dir, name| dir.make_symlink(target, name)) {
+                Ok(()) => {
+                    if let Ok((dir, name)) = self.cursor.find(&self.tree, entry.path.as_bytes()) {
+                        self.policy
+                            .restore_name(dir, name, &entry, &mut self.losses);
+                    }
+                }
+                // Not every system lets everyone make links.
+                Err(StageError::Io { source, .. }) if is_refusal(&source) => {
+                    self.report.symlinks -= 1;
+                    self.losses
+                        .note(LossKind::Symlink, &entry.path, Some(source));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts metadata on directories: last first, so that the deepest come before those above
+    /// them, whose times they change and whose modes may forbid to enter them.
+    ///
+    /// Those that are in the target already are passed over: what is in them must still be
+    /// taken out.
+    fn finish_directories(&mut self, merged: &HashSet<EntryPath>) -> Result<(), StageError> {
+        let flushed = self.directories.flush();
+        flushed.map_err(|error| self.stage_error("write", error))?;
+        for index in (0..self.directories.len()).rev() {
+            let done = self.finish_directory(index, Side::Stage, |path| !merged.contains(path));
+            done.map_err(|error| self.stage_error("finish directories in", error))?;
+        }
+        Ok(())
+    }
+
+    fn finish_directory(
+        &mut self,
+        index: usize,
+        side: Side,
+        is_wanted: impl FnOnce(&EntryPath) -> bool,
+    ) -> io::Result<()> {
+        let entry = self.directories.read(index)?;
+        if !is_wanted(&entry.path) {
+            return Ok(());
+        }
+        let root = match side {
+            Side::Stage => &self.tree,
+            Side::Target => &self.target.container,
+        };
+        let dir = self
+            .cursor
+            .enter(root, entry.path.as_bytes(), Missing::Fail, |_| Ok(()))?;
+        self.policy
+            .restore(dir.as_file()?, &entry, &mut self.losses);
+        Ok(())
+    }
+
+    /// The stage's tree becomes the target, by one rename.
+    fn become_target(&mut self, name: &[u8]) -> Result<(), StageError> {
+        let container = &self.target.container;
+        let renamed = self.room.dir.rename(TREE, container, name);
+        let done = renamed.and_then(|()| container.sync());
+        done.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StageError::AlreadyThere {
+                path: self.target.path.clone(),
+            },
+            _ => StageError::io("rename the stage to", self.target.path.clone(), error),
+        })
+    }
+
+    /// Finds out what has to be renamed: nothing by steps if the target is not there.
+    fn plan(&self) -> Result<Plan, StageError> {
+        let mut plan = Plan {
+            mode: self.mode,
+            steps: Vec::new(),
+            merged: HashSet::new(),
+            left: Vec::new(),
+        };
+        if self.target.name.is_some() {
+            return Ok(plan);
+        }
+        let planned = plan.add(&self.tree, &self.target.container, &mut Vec::new());
+        planned.map_err(|error| StageError::io("list", self.target.path.clone(), error))?;
+        match (self.mode, plan.left.first()) {
+            (TargetMode::New, Some(there)) => Err(StageError::AlreadyThere {
+                path: self.target.path.join(os::path_from_bytes(there.as_bytes())),
+            }),
+            _ => Ok(plan),
+        }
+    }
+
+    /// What is in the stage's tree goes into the target, which is there.
+    fn move_into_target(&mut self, plan: Plan) -> Result<(), StageError> {
+        for path in &plan.left {
+            self.losses.note(LossKind::AlreadyThere, path, None);
+        }
+        let journal = self.write_journal(plan.steps);
+        let journal = journal.map_err(|error| self.stage_error("write the journal of", error))?;
+        self.run(&journal)?;
+        if journal.aside_count() > 0 {
+            let aside = os::path_from_bytes(&journal.aside);
+            self.report.replaced = Some(self.target.path.join(aside));
+            self.report.replaced_count = journal.aside_count();
+        }
+        // Nothing can fail any more: what is there is complete, and on disk.
+        Journal::remove(&self.room.dir).ok();
+        if self.mode == TargetMode::Replace {
+            self.cursor = Cursor::default();
+            for index in (0..self.directories.len()).rev() {
+                let done =
+                    self.finish_directory(index, Side::Target, |path| plan.merged.contains(path));
+                if let (Err(error), Ok(entry)) = (done, self.directories.read(index)) {
+                    self.losses.note(LossKind::Mode, &entry.path, Some(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_journal(&self, steps: Vec<Step>) -> io::Result<Journal> {
+        let target = &self.target.container;
+        let mut journal = Journal {
+            aside: Vec::new(),
+            steps,
+        };
+        if journal.aside_count() > 0 {
+            journal.aside = leftover::make_aside(target, &self.room.name)?;
+        }
+        let written = journal.write(&self.room.dir);
+        if written.is_err() && journal.aside_count() > 0 {
+            // Best effort: it is empty and hurts nobody.
+            target.remove_dir(&journal.aside).ok();
+        }
+        written.map(|()| journal)
+    }
+
+    fn run(&mut self, journal: &Journal) -> Result<(), StageError> {
+        let target = &self.target.container;
+        let done = journal.run(target, &self.tree);
+        let Err(error) = done.and_then(|()| target.sync_file_system()) else {
+            return Ok(());
+        };
+        if let Err(source) = journal.undo(target, &self.tree) {
+            // The journal stays, so that the next run can try again.
+            self.is_settled = true;
+            return Err(StageError::Unfinished {
+                stage: self.path(),
+                source,
+            });
+        }
+        Err(match error.kind() {
+            io::ErrorKind::AlreadyExists => StageError::AlreadyThere {
+                path: self.target.path.clone(),
+            },
+            _ => StageError::io("rename into", self.target.path.clone(), error),
+        })
+    }
+}
+
+/// In which of two trees a directory is.
+#[derive(Clone, Copy)]
+enum Side {
+    Stage,
+    Target,
+}
+
+/// What has to be renamed, found by comparing stage and target.
+struct Plan {
+    mode: TargetMode,
+    steps: Vec<Step>,
+    /// Directories that are in both.
+    merged: HashSet<EntryPath>,
+    /// What is left as it was.
+    left: Vec<EntryPath>,
+}
+
+impl Plan {
+    /// Compares a directory of the stage with the one in the target. Below what is only in one
+    /// of them it does not look. As deep as an entry path may be, it calls itself.
+    fn add(&mut self, staged: &Dir, there: &Dir, path: &mut Vec<u8>) -> io::Result<()> {
+        let mut names = staged.list()?;
+        names.sort_unstable();
+        let len = path.len();
+        for name in names {
+            if len > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(&name);
+            self.add_one(staged, there, &name, path)?;
+            path.truncate(len);
+        }
+        Ok(())
+    }
+
+    fn add_one(
+        &mut self,
+        staged: &Dir,
+        there: &Dir,
+        name: &[u8],
+        path: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let entry_path = EntryPath::new(path.as_slice());
+        let entry_path = entry_path.ok_or(io::ErrorKind::InvalidData)?;
+        let kind = match there.status(name) {
+            Ok(status) => status.kind,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.steps.push(Step::Put(path.clone()));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let are_directories =
+            kind == Kind::Directory && staged.status(name)?.kind == Kind::Directory;
+        match self.mode {
+            TargetMode::Merge | TargetMode::Replace if are_directories => {
+                self.merged.insert(entry_path);
+                self.add(&staged.open_child(name)?, &there.open_child(name)?, path)?;
+            }
+            TargetMode::New | TargetMode::Merge => self.left.push(entry_path),
+            TargetMode::Replace => {
+                self.steps.push(Step::Aside(path.clone()));
+                self.steps.push(Step::Put(path.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the system said that this may not be, rather than that it failed.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::Unsupported
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidFilename
+    )
+}

@@ -1,0 +1,293 @@
+//! Putting an entry into the stage's tree, and taking it back.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, Timestamp};
+
+use crate::cursor::{Cursor, Missing};
+use crate::error::StageError;
+use crate::names::{Clash, ClashReason};
+use crate::platform::os::{self, Dir};
+use crate::report::LossKind;
+use crate::stage::Stage;
+
+/// Directories that the archive has no entry for get this mode, whatever the umask.
+const PARENT_MODE: u32 = 0o755;
+
+/// Files that are not part of the tree, but of which entries may be further names.
+#[derive(Debug)]
+pub(crate) struct Hidden {
+    pub(super) dir: Arc<Dir>,
+    pub(super) count: u64,
+    pub(super) by_path: HashMap<EntryPath, Content>,
+}
+
+impl Hidden {
+    /// Nothing is hidden in `dir` yet.
+    pub(super) fn new(dir: Dir) -> Self {
+        Self {
+            dir: Arc::new(dir),
+            count: 0,
+            by_path: HashMap::new(),
+        }
+    }
+
+    /// A name that no hidden file had yet.
+    pub(super) fn new_name(&mut self) -> Vec<u8> {
+        self.count += 1;
+        self.count.to_string().into_bytes()
+    }
+}
+
+/// Where the content of a hidden file is.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// Still hidden, under this name.
+    Hidden(Vec<u8>),
+    /// In the tree, as the first of its names that was selected.
+    InTree(EntryPath),
+}
+
+/// What the last entry became, so that it can be taken back.
+#[derive(Debug)]
+pub(crate) enum Placed {
+    File { len: u64 },
+    HiddenFile,
+    FirstName { target: EntryPath },
+    HardLink,
+    Directory,
+    Symlink,
+    Special,
+    Nothing,
+}
+
+impl Stage {
+    /// Makes something with the name `path` in the tree, with the directories above it.
+    pub(crate) fn make<T>(
+        &mut self,
+        path: &EntryPath,
+        make: impl FnOnce(&Dir, &[u8]) -> io::Result<T>,
+    ) -> Result<T, StageError> {
+        let directories = &mut self.directories;
+        let parent = self
+            .cursor
+            .parent(
+                &self.tree,
+                path.as_bytes(),
+                Missing::Make,
+                |made| match implied_directory(made) {
+                    Some(entry) => directories.push(&entry),
+                    None => Ok(()),
+                },
+            );
+        let made = parent.and_then(|(dir, name)| make(dir, name));
+        made.map_err(|error| match error.kind() {
+            // Another entry has the name, or the name of a directory above it.
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                clash(path, ClashReason::Taken)
+            }
+            io::ErrorKind::InvalidFilename => {
+                clash(path, ClashReason::Forbidden("the system refuses it"))
+            }
+            _ => self.entry_error("make", path, error),
+        })
+    }
+
+    pub(super) fn begin_directory(&mut self, entry: &Entry) -> Result<(), StageError> {
+        self.make(&entry.path, |dir, name| dir.make_child(name))?;
+        let done = self.directories.push(entry);
+        done.map_err(|error| self.entry_error("note", &entry.path, error))?;
+        self.place(&entry.path, Placed::Directory);
+        Ok(())
+    }
+
+    pub(super) fn begin_special(&mut self, entry: &Entry) -> Result<(), StageError> {
+        let path = &entry.path;
+        let mut error = None;
+        if self.policy.allows_special() {
+            let made = self.make(path, |dir, name| dir.make_special(&entry.kind, name));
+            match made {
+                Ok(()) => {
+                    let parent = self.cursor.find(&self.tree, path.as_bytes());
+                    if let Ok((dir, name)) = parent {
+                        self.policy.restore_name(dir, name, entry, &mut self.losses);
+                    }
+                    self.place(path, Placed::Special);
+                    return Ok(());
+                }
+                Err(StageError::Io { source, .. }) => error = Some(source),
+                Err(error) => return Err(error),
+            }
+        }
+        self.losses.note(LossKind::Special, path, error);
+        self.place(path, Placed::Nothing);
+        Ok(())
+    }
+
+    pub(super) fn begin_hard_link(
+        &mut self,
+        entry: &Entry,
+        target: &EntryPath,
+    ) -> Result<(), StageError> {
+        let path = &entry.path;
+        let target = match self.hidden.by_path.get(target) {
+            Some(Content::Hidden(name)) => {
+                let name = name.clone();
+                let hidden = Arc::clone(&self.hidden.dir);
+                self.make(path, |dir, new_name| hidden.rename(&name, dir, new_name))?;
+                let content = Content::InTree(path.clone());
+                self.hidden.by_path.insert(target.clone(), content);
+                let target = target.clone();
+                self.place(path, Placed::FirstName { target });
+                return Ok(());
+            }
+            Some(Content::InTree(first)) => first.clone(),
+            None => target.clone(),
+        };
+        // Links come in runs to the same places: their directories stay open too.
+        let mut cursor = std::mem::take(&mut self.link_cursor);
+        let done = self.link(path, &target, &mut cursor);
+        self.link_cursor = cursor;
+        done
+    }
+
+    fn link(
+        &mut self,
+        path: &EntryPath,
+        target: &EntryPath,
+        cursor: &mut Cursor,
+    ) -> Result<(), StageError> {
+        let tree = Arc::clone(&self.tree);
+        let found = cursor.find(&tree, target.as_bytes());
+        let found = found.and_then(|(dir, name)| dir.status(name).map(|_| (dir, name)));
+        let Ok((from, name)) = found else {
+            let (path, target) = (path.clone(), target.clone());
+            return Err(StageError::NoLinkTarget { path, target });
+        };
+        match self.make(path, |dir, new_name| from.link(name, dir, new_name)) {
+            Ok(()) => {}
+            Err(StageError::Io { source, .. }) => {
+                self.copy(path, from, name)?;
+                self.losses.note(LossKind::HardLink, path, Some(source));
+            }
+            Err(error) => return Err(error),
+        }
+        self.place(path, Placed::HardLink);
+        Ok(())
+    }
+
+    /// Copies a file that cannot get a further name, because it has too many or none may have.
+    fn copy(&mut self, path: &EntryPath, from: &Dir, name: &[u8]) -> Result<(), StageError> {
+        let file = self.make(path, |dir, new_name| {
+            let mut file = dir.create_file(new_name)?;
+            io::copy(&mut from.open_file(name, false)?, &mut file)?;
+            Ok(file)
+        })?;
+        let status = from.status(name);
+        let done = status.and_then(|status| {
+            os::set_owner(&file, status.uid, status.gid).ok();
+            os::set_mode(&file, status.mode)?;
+            os::set_mtime(&file, status.mtime)
+        });
+        self.losses.note_error(LossKind::Mode, path, done);
+        Ok(())
+    }
+
+    /// Notes what an entry became.
+    pub(super) fn place(&mut self, path: &EntryPath, placed: Placed) {
+        self.count(&placed, u64::wrapping_add);
+        self.last = Some((path.clone(), placed));
+    }
+
+    fn count(&mut self, placed: &Placed, change: fn(u64, u64) -> u64) {
+        let report = &mut self.report;
+        let counter = match placed {
+            Placed::File { len } => {
+                report.len = change(report.len, *len);
+                &mut report.files
+            }
+            Placed::FirstName { .. } => &mut report.files,
+            Placed::HardLink => &mut report.hard_links,
+            Placed::Directory => &mut report.directories,
+            Placed::Symlink => &mut report.symlinks,
+            Placed::Special => &mut report.specials,
+            Placed::HiddenFile | Placed::Nothing => return,
+        };
+        *counter = change(*counter, 1);
+    }
+
+    /// Undoes what the last entry did.
+    pub(super) fn take_back(&mut self, path: &EntryPath, placed: Placed) -> Result<(), StageError> {
+        self.count(&placed, u64::wrapping_sub);
+        let done = match placed {
+            Placed::File { .. } | Placed::HardLink | Placed::Special => {
+                return self.remove_content(path, None);
+            }
+            Placed::HiddenFile => match self.hidden.by_path.remove(path) {
+                Some(Content::Hidden(name)) => return self.remove_content(path, Some(&name)),
+                _ => Ok(()),
+            },
+            Placed::FirstName { target } => {
+                let name = self.hidden.new_name();
+                let hidden = &self.hidden.dir;
+                let found = self.cursor.find(&self.tree, path.as_bytes());
+                let done = found.and_then(|(dir, old)| dir.rename(old, hidden, &name));
+                self.hidden.by_path.insert(target, Content::Hidden(name));
+                done
+            }
+            Placed::Directory => {
+                let found = self.cursor.find(&self.tree, path.as_bytes());
+                let done = found.and_then(|(dir, name)| dir.remove_dir(name));
+                done.and_then(|()| self.directories.pop())
+            }
+            Placed::Symlink => self.symlinks.pop(),
+            Placed::Nothing => Ok(()),
+        };
+        done.map_err(|error| self.entry_error("take back", path, error))
+    }
+
+    pub(super) fn remove_content(
+        &mut self,
+        path: &EntryPath,
+        hidden_as: Option<&[u8]>,
+    ) -> Result<(), StageError> {
+        let done = match hidden_as {
+            Some(name) => self.hidden.dir.remove_file(name),
+            None => {
+                let found = self.cursor.find(&self.tree, path.as_bytes());
+                found.and_then(|(dir, name)| dir.remove_file(name))
+            }
+        };
+        done.map_err(|error| self.entry_error("take back", path, error))
+    }
+}
+
+/// The entry of a directory that the archive has none for.
+fn implied_directory(path: &[u8]) -> Option<Entry> {
+    let (uid, gid) = os::effective_ids();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    Some(Entry {
+        path: EntryPath::new(path)?,
+        kind: EntryKind::Directory,
+        mode: PARENT_MODE,
+        uid: uid.into(),
+        gid: gid.into(),
+        user: Vec::new(),
+        group: Vec::new(),
+        mtime: Timestamp {
+            seconds: i64::try_from(since.as_secs()).unwrap_or_default(),
+            nanos: since.subsec_nanos(),
+        },
+        xattrs: Vec::new(),
+        linked: false,
+    })
+}
+
+fn clash(path: &EntryPath, reason: ClashReason) -> StageError {
+    let path = path.clone();
+    StageError::Clash(Clash { path, reason })
+}

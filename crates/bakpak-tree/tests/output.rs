@@ -1,0 +1,89 @@
+//! An output file has its name only when it is complete, and takes it from nobody.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail too")]
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use bakpak_tree::{OutputError, PendingFile};
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let names = dir
+        .read_dir()
+        .unwrap()
+        .map(|item| item.unwrap().file_name());
+    names.map(|name| name.into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_file_gets_its_name_when_persisted() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a.bakpak");
+    let mut pending = PendingFile::create(&path, false).unwrap();
+    pending.write_all(b"content").unwrap();
+    assert!(!path.exists());
+    pending.persist().unwrap();
+    drop(pending);
+    assert_eq!(fs::read(&path).unwrap(), b"content");
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    assert_eq!(names_in(temp.path()), ["a.bakpak"]);
+}
+
+#[test]
+fn a_dropped_file_leaves_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    drop(PendingFile::create(&temp.path().join("a"), false).unwrap());
+    assert!(names_in(temp.path()).is_empty());
+}
+
+#[test]
+fn what_is_there_is_never_overwritten_unless_wanted() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    let mut pending = PendingFile::create(&path, false).unwrap();
+    fs::write(&path, "mine").unwrap();
+    let error = pending.persist().unwrap_err();
+    assert!(matches!(error, OutputError::AlreadyThere { .. }), "{error}");
+    drop(pending);
+    let error = PendingFile::create(&path, false).unwrap_err();
+    assert!(matches!(error, OutputError::AlreadyThere { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+
+    let mut pending = PendingFile::create(&path, true).unwrap();
+    pending.write_all(b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    assert!(pending.replaces().is_some());
+    pending.persist().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+
+    fs::create_dir(temp.path().join("dir")).unwrap();
+    let error = PendingFile::create(&temp.path().join("dir"), true).unwrap_err();
+    assert!(matches!(error, OutputError::AlreadyThere { .. }), "{error}");
+}
+
+#[test]
+fn a_second_writer_to_the_same_name_is_locked_out() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    let first = PendingFile::create(&path, false).unwrap();
+    let error = PendingFile::create(&path, false).unwrap_err();
+    assert!(matches!(error, OutputError::Locked { .. }), "{error}");
+    let _other = PendingFile::create(&temp.path().join("b"), false).unwrap();
+    drop(first);
+    PendingFile::create(&path, false).unwrap();
+}
+
+#[test]
+fn the_file_of_a_killed_run_is_named_and_not_taken() {
+    let temp = tempfile::tempdir().unwrap();
+    let stale = temp.path().join(".a.bakpak-tmp-0123456789abcdef");
+    fs::write(&stale, "half").unwrap();
+    let mut pending = PendingFile::create(&temp.path().join("a"), false).unwrap();
+    assert_eq!(pending.leftovers(), std::slice::from_ref(&stale));
+    pending.persist().unwrap();
+    assert_eq!(fs::read(&stale).unwrap(), b"half");
+    assert_eq!(fs::read(temp.path().join("a")).unwrap(), b"");
+}
