@@ -1,0 +1,20 @@
+//! Chores of this repository: `cargo xtask test` and `cargo xtask trace`.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`test`] | sets up what the tests need, runs every step, prints the time of each |
+//! | [`trace`] | compares specification, code and vectors |
+//! | [`rust_file`] | Rust sources as text: code, comments and tests told apart |
+
+pub mod rust_file;
+pub mod test;
+pub mod trace;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace.
+#[must_use]
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}

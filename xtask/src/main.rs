@@ -1,0 +1,36 @@
+//! Runs the chores: `cargo xtask test [--only STEP...]`, `cargo xtask trace`.
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask test                  set up, then run every step
+       cargo xtask test --only STEP...   run these steps
+       cargo xtask test --list           name the steps
+       cargo xtask trace                 compare specification, code and vectors";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    let root = xtask::root();
+    match words {
+        ["test"] => xtask::test::run(&root, &[]),
+        ["test", "--list"] => {
+            xtask::test::list();
+            Ok(())
+        }
+        ["test", "--only", names @ ..] if !names.is_empty() => xtask::test::run(&root, names),
+        ["trace"] => xtask::trace::run(&root),
+        _ => bail!("this is no chore\n{USAGE}"),
+    }
+}

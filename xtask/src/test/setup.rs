@@ -1,0 +1,188 @@
+//! Installs what build and tests need and what is missing.
+
+use super::program::{Program, TOOLS, is_installed};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::Path;
+
+/// The version that `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// The other platform that is compiled for; also named in `rust-toolchain.toml`.
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// Where the second reader's Python lives.
+const VENV: &str = "target/reader-venv";
+
+/// What the second reader needs.
+const REQUIREMENTS: &str = "format-spec/reader/requirements.txt";
+
+/// A Debian package, and the program that shows that it is there.
+struct Package {
+    debian: &'static str,
+    program: &'static str,
+    /// What cannot be done without it.
+    serves: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package {
+        debian: "build-essential",
+        program: "cc",
+        serves: "the build: C of zstd and AWS-LC",
+    },
+    Package {
+        debian: "gcc-mingw-w64-x86-64",
+        program: "x86_64-w64-mingw32-gcc",
+        serves: "the check for Windows: the same C",
+    },
+    Package {
+        debian: "python3",
+        program: "python3",
+        serves: "the second reader",
+    },
+    Package {
+        debian: "acl",
+        program: "setfacl",
+        serves: "tests of access control lists",
+    },
+    Package {
+        debian: "attr",
+        program: "setfattr",
+        serves: "tests of extended attributes",
+    },
+    Package {
+        debian: "rsync",
+        program: "rsync",
+        serves: "tests that compare trees",
+    },
+    Package {
+        debian: "tar",
+        program: "tar",
+        serves: "tests that extract with GNU tar",
+    },
+    Package {
+        debian: "b3sum",
+        program: "b3sum",
+        serves: "tests that compare content hashes",
+    },
+    Package {
+        debian: "age",
+        program: "age",
+        serves: "benches against rivals",
+    },
+    Package {
+        debian: "zstd",
+        program: "zstd",
+        serves: "benches against rivals",
+    },
+];
+
+/// Sets everything up; what is there stays as it is.
+///
+/// # Errors
+///
+/// What cannot be installed and nothing works without.
+pub fn run(root: &Path) -> Result<()> {
+    rust_target(root)?;
+    debian_packages(root)?;
+    python_venv(root)?;
+    cargo_deny(root)
+}
+
+/// rustup installs what `rust-toolchain.toml` names by itself, but not into an older toolchain.
+fn rust_target(root: &Path) -> Result<()> {
+    if !is_installed("rustup") {
+        println!("rustup is not there; the check for Windows needs the target {WINDOWS}");
+        return Ok(());
+    }
+    Program::line(root, &format!("rustup target add {WINDOWS}")).run()
+}
+
+fn debian_packages(root: &Path) -> Result<()> {
+    let mut missing: Vec<&str> = Vec::new();
+    for package in PACKAGES
+        .iter()
+        .filter(|package| !is_installed(package.program))
+    {
+        println!(
+            "{} is missing; it serves {}",
+            package.debian, package.serves
+        );
+        missing.push(package.debian);
+    }
+    if !python_makes_venvs(root) {
+        println!("python3-venv is missing; it serves the second reader");
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let is_root = Program::line(root, "id -u")
+        .output()
+        .is_some_and(|id| id.trim() == "0");
+    if !(is_root && is_installed("apt-get")) {
+        println!(
+            "not root on Debian, so nothing is installed: sudo apt-get install {}",
+            missing.join(" ")
+        );
+        return Ok(());
+    }
+    let install = || {
+        let line = format!(
+            "apt-get install -y --no-install-recommends {}",
+            missing.join(" ")
+        );
+        Program::line(root, &line)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .run()
+    };
+    // The lists of packages may be missing or old; they are fetched only if they must be.
+    install().or_else(|_| {
+        Program::line(root, "apt-get update").run()?;
+        install()
+    })
+}
+
+fn python_makes_venvs(root: &Path) -> bool {
+    Program::line(root, "python3 -m ensurepip --version")
+        .output()
+        .is_some()
+}
+
+/// Makes the second reader's environment anew whenever its requirements change.
+fn python_venv(root: &Path) -> Result<()> {
+    let requirements = fs::read_to_string(root.join(REQUIREMENTS)).context(REQUIREMENTS)?;
+    let stamp = root.join(VENV).join("requirements.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|made_for| made_for == requirements) {
+        return Ok(());
+    }
+    Program::line(root, &format!("python3 -m venv --clear {VENV}")).run()?;
+    let pip = format!("{VENV}/bin/python -m pip install --quiet --disable-pip-version-check");
+    Program::line(root, &format!("{pip} -r {REQUIREMENTS}")).run()?;
+    fs::write(&stamp, requirements).with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// Builds cargo-deny without optimisation, which takes a third of the time; it runs for a second.
+fn cargo_deny(root: &Path) -> Result<()> {
+    let version = || {
+        let program = format!("{TOOLS}/bin/cargo-deny --version");
+        Program::line(root, &program).output().unwrap_or_default()
+    };
+    let wanted = format!("cargo-deny {CARGO_DENY}");
+    if version().trim() == wanted {
+        return Ok(());
+    }
+    let install =
+        format!("cargo install --locked cargo-deny --version {CARGO_DENY} --root {TOOLS}");
+    Program::line(root, &install)
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256")
+        .run()?;
+    match version().trim() == wanted {
+        true => Ok(()),
+        false => bail!("{TOOLS}/bin/cargo-deny is not {wanted}"),
+    }
+}
