@@ -1,3 +1,107 @@
-//! The `bakpak` program.
+//! The `bakpak` program: one encrypted, self-checking file that carries a server through a disaster.
 
-fn main() {}
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, KeyVerb, MasterKeyVerb, Verb};
+use crate::output::Output;
+use crate::report::Exit;
+
+mod archive;
+mod args;
+mod cat;
+mod demo;
+mod inspect;
+mod interrupt;
+mod key;
+mod list;
+mod master_key;
+mod output;
+mod pack;
+mod progress;
+mod prompt;
+mod report;
+mod select;
+mod unpack;
+mod verify;
+
+fn main() -> ExitCode {
+    let _ = no_core_dumps();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            eprint!("bakpak: {}", error.render());
+            return ExitCode::from(Exit::USAGE.0);
+        }
+        // Help and version are asked for; nobody reading them to the end is no error.
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let output = output_for(&arguments.verb);
+    // A defect must not end with a code that means something else, nor with half a message.
+    let exit = catch_unwind(AssertUnwindSafe(|| run(&arguments.verb, &output)));
+    ExitCode::from(exit.unwrap_or(Exit::MISUSE).0)
+}
+
+fn run(verb: &Verb, output: &Output) -> Exit {
+    let done = match verb {
+        Verb::Pack(arguments) => pack::run(arguments, output),
+        Verb::Verify(arguments) => verify::run(arguments, output),
+        Verb::Unpack(arguments) => unpack::run(arguments, output),
+        Verb::List(arguments) => list::run(arguments, output),
+        Verb::Cat(arguments) => cat::run(arguments, output),
+        Verb::Inspect(arguments) => inspect::run(arguments, output),
+        Verb::MasterKey(arguments) => match &arguments.verb {
+            MasterKeyVerb::Show(arguments) => master_key::show(arguments, output),
+            MasterKeyVerb::Exec(arguments) => master_key::exec(arguments, output),
+        },
+        Verb::Key(arguments) => match &arguments.verb {
+            KeyVerb::Generate(arguments) => key::generate(arguments, output),
+        },
+        Verb::Demo(arguments) => demo::run(arguments, output),
+    };
+    let exit = done.unwrap_or_else(|error| report::report(&error, output));
+    match output.finish() {
+        Ok(()) => exit,
+        Err(error) => {
+            output.error(&format!("cannot write to standard output: {error}"));
+            exit.worst(Exit::FAILED)
+        }
+    }
+}
+
+fn output_for(verb: &Verb) -> Output {
+    let (json, quiet) = match verb {
+        Verb::Pack(arguments) => (arguments.outcome.json, arguments.quiet),
+        Verb::Verify(arguments) => (arguments.outcome.json, false),
+        Verb::Unpack(arguments) => (arguments.outcome.json, false),
+        Verb::Inspect(arguments) => (arguments.outcome.json, false),
+        Verb::List(arguments) => (arguments.json, false),
+        Verb::Cat(_) | Verb::MasterKey(_) | Verb::Key(_) | Verb::Demo(_) => (false, false),
+    };
+    Output::new(json, quiet)
+}
+
+/// A core dump would hold keys. Only the soft limit, so that a command run by `master-key exec`
+/// can raise it again.
+#[cfg(unix)]
+fn no_core_dumps() -> rustix::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Core);
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            ..limit
+        },
+    )
+}
+
+#[cfg(windows)]
+fn no_core_dumps() -> std::io::Result<()> {
+    Ok(())
+}

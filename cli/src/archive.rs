@@ -1,0 +1,72 @@
+//! Opening the archive that was named.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use bakpak_codec::input::Input;
+
+use crate::args::KeyOptions;
+use crate::output::quoted;
+use crate::prompt;
+use crate::report::{Exit, Failure};
+
+/// Whether standard input is meant.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Opens a file, to be read by position.
+///
+/// # Errors
+///
+/// There is none, or it may not be read (10).
+pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
+    if is_stdin(path) {
+        return Err(
+            Failure::usage("only verify and unpack read an archive from standard input")
+                .hint("a file named - is ./-"),
+        );
+    }
+    let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => Ok(file),
+    });
+    opened.map_err(|error| {
+        Failure::new(
+            Exit::NO_ARCHIVE,
+            format!("cannot open the archive {}: {error}", quoted(path)),
+        )
+    })
+}
+
+/// Opens a file or standard input; its length, if it has one.
+///
+/// # Errors
+///
+/// As [`open_file`]; or the passphrase too is to come from standard input.
+pub(crate) fn open_input(path: &Path, keys: &KeyOptions) -> anyhow::Result<(Input, Option<u64>)> {
+    if !is_stdin(path) {
+        let file = open_file(path)?;
+        let input = Input::from_file(file)?;
+        let len = match &input {
+            Input::File(file) => Some(file.metadata()?.len()),
+            Input::Stream(_) => None,
+        };
+        return Ok((input, len));
+    }
+    if prompt::uses_stdin(keys) {
+        return Err(Failure::usage("standard input is the archive, so no passphrase can be in it")
+            .hint("another descriptor, as in `--passphrase-fd 3 3< pass.txt`, or --passphrase-file")
+            .into());
+    }
+    Ok((Input::Stream(Box::new(io::stdin())), None))
+}
+
+/// What messages call it.
+pub(crate) fn name(path: &Path) -> String {
+    match is_stdin(path) {
+        true => "standard input".to_owned(),
+        false => quoted(path),
+    }
+}

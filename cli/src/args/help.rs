@@ -1,0 +1,223 @@
+//! Examples and notes below each help text, at most 80 columns wide.
+
+pub(super) const PROGRAM: &str = "\
+Examples:
+  bakpak demo                               see the main job done in a minute
+  bakpak key generate -o server.key         make a key; keep it apart
+  bakpak pack -o server.bakpak --sql /backups --home /srv/octopus \\
+      --key-file server.key
+  bakpak verify --keyless server.bakpak     is the file whole? needs no secret
+  bakpak unpack server.bakpak --to /srv/restored --key-file server.key
+
+Exit codes:
+   0 done                          20 damaged
+   1 failed                        23 whole but incomplete
+   2 wrong usage                   24 cut short
+   3 warnings (--fail-on warning)  25 not supported by this version
+  10 no such archive               30 target not ready
+  11 locked by another run         31 would overwrite
+  12 wrong passphrase or key       70 error of the program
+  13 no key offered                130, 143 interrupted, terminated";
+
+/// Where secrets come from, the same for every verb that takes keys.
+macro_rules! secrets {
+    () => {
+        "\
+Secrets come from the first of these places that has any:
+  the options above
+  the variables BAKPAK_PASSPHRASE_FILE, BAKPAK_KEY_FILE and, discouraged since
+    other programs may see it, BAKPAK_PASSPHRASE
+  $CREDENTIALS_DIRECTORY/bakpak.passphrase or bakpak.key-file (systemd)
+  the terminal"
+    };
+}
+
+pub(super) const PACK_USAGE: &str = "\
+bakpak pack -o OUT|- [--sql PATH]... [--home [NAME=]DIR]...
+                   [--attach PATH]... [--stdin-entry NAME]
+                   [--master-key-file F] [--secret NAME=F]... [OPTIONS]";
+
+pub(super) const PACK: &str = concat!(
+    "\
+Examples:
+  bakpak pack -o server.bakpak --sql /backups --home /srv/octopus \\
+      --key-file server.key
+  bakpak pack -o server.bakpak --sql /backups --home /srv/octopus \\
+      --key-file server.key --contact 'on call: +49 30 1234567' \\
+      --master-key-file master-key.txt --envelope-key-file safe.key
+  bakpak pack -o - --home app=/srv/app --home www=/srv/www \\
+      --exclude 'home/*/cache' | ssh backup 'cat > two.bakpak'
+  pg_dump shop | bakpak pack -o shop.bakpak --stdin-entry shop.sql
+
+Give one key. The envelope has another one, so that who can unpack the data
+need not be able to read the master key; --envelope-same-passphrase waives
+that.
+
+GLOBs match paths in the archive: `*` stays within a directory, `**` does not.
+One that matches nothing is an error. In [NAME=]DIR a NAME has no slash: a
+directory `a=b` is typed `./a=b`.
+
+",
+    secrets!(),
+    "
+The envelope's come from the same places, named --envelope-...,
+BAKPAK_ENVELOPE_... and bakpak.envelope-..."
+);
+
+pub(super) const VERIFY: &str = concat!(
+    "\
+Examples:
+  bakpak verify --keyless server.bakpak               needs no secret
+  bakpak verify server.bakpak --key-file server.key   can it be restored?
+  ssh backup cat server.bakpak | bakpak verify - --key-file server.key
+  bakpak verify server.bakpak --json | jq 'select(.type == \"finding\")'
+
+All damage is told, not only the first. Several keys may be offered; one that
+fits is enough.
+
+",
+    secrets!()
+);
+
+pub(super) const UNPACK: &str = concat!(
+    "\
+Examples:
+  bakpak unpack server.bakpak --to /srv/restored --key-file server.key
+  bakpak unpack server.bakpak --to logs --only home/TaskLogs --only '**/*.log'
+  ssh backup cat server.bakpak | bakpak unpack - --to /srv/restored
+
+DIR appears, or is changed, only after the whole archive was proved. GLOBs
+match paths in the archive; one that matches nothing is an error. A hard link
+whose file is not selected is restored as a file.
+
+",
+    secrets!()
+);
+
+pub(super) const LIST: &str = concat!(
+    "\
+Examples:
+  bakpak list server.bakpak --key-file server.key
+  bakpak list server.bakpak --long 'sql/**/*.bak' home/Packages
+  bakpak list server.bakpak --json | jq -r '\"\\(.blake3)  \\(.path)\"'
+
+Control characters in names are shown as \\n or \\u{1b}; -0 gives names as they
+are.
+
+",
+    secrets!()
+);
+
+pub(super) const CAT: &str = concat!(
+    "\
+Examples:
+  bakpak cat server.bakpak sql/Shop.bak --key-file server.key > Shop.bak
+  bakpak cat server.bakpak --tar --key-file server.key | tar -x -C restored
+
+What is written has authenticated, but with --tar the end is proved last: use
+what tar made only if bakpak exits with 0.
+
+",
+    secrets!()
+);
+
+pub(super) const INSPECT: &str = concat!(
+    "\
+Examples:
+  bakpak inspect server.bakpak                      what opens it
+  bakpak inspect *.bakpak --key-file server.key     also what they hold
+  bakpak inspect server.bakpak --json
+
+Without any key nothing is asked for; only what everyone can see is shown.
+
+",
+    secrets!()
+);
+
+/// Where the envelope's secrets come from.
+macro_rules! envelope_secrets {
+    () => {
+        "\
+Secrets come from the first of these places that has any:
+  the options above
+  the variables BAKPAK_ENVELOPE_PASSPHRASE_FILE, BAKPAK_ENVELOPE_KEY_FILE and,
+    discouraged since other programs may see it, BAKPAK_ENVELOPE_PASSPHRASE
+  $CREDENTIALS_DIRECTORY/bakpak.envelope-passphrase or bakpak.envelope-key-file
+  the terminal
+With --envelope-same-passphrase they are those of the archive itself:
+BAKPAK_PASSPHRASE_FILE and so on, or the terminal."
+    };
+}
+
+pub(super) const MASTER_KEY: &str = "\
+Examples:
+  bakpak master-key show server.bakpak --envelope-key-file safe.key
+  bakpak master-key exec server.bakpak --envelope-key-file safe.key \\
+      -- ./set-master-key.sh";
+
+pub(super) const MASTER_KEY_SHOW: &str = concat!(
+    "\
+Examples:
+  bakpak master-key show server.bakpak --envelope-key-file safe.key
+  bakpak master-key show server.bakpak --item licence > licence.xml
+
+The master key is printed with a line end, another secret as it was packed.
+
+",
+    envelope_secrets!()
+);
+
+pub(super) const MASTER_KEY_EXEC: &str = concat!(
+    "\
+Examples:
+  bakpak master-key exec server.bakpak -- ./set-master-key.sh
+  bakpak master-key exec server.bakpak -- Octopus.Server database \\
+      --connectionString \"$CS\" --masterKey '{}'
+
+The key goes to the command and not to the screen or the shell's history.
+Where `{}` is used, other users of the machine can see the key among the
+processes while the command runs; BAKPAK_MASTER_KEY in its environment they
+cannot. The exit code is the command's.
+
+",
+    envelope_secrets!()
+);
+
+pub(super) const KEY_GENERATE: &str = "\
+Examples:
+  bakpak key generate -o server.key
+  bakpak pack -o server.bakpak --home /srv/octopus --key-file server.key
+
+The key file is one line of text with a checksum: it can be printed, and typed
+again. Without it nobody can open the archive, so keep a copy apart from it.";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  bakpak demo
+  bakpak demo --dir /tmp/bakpak-demo     keep everything, to look at
+
+Makes backups, a home directory and a master key; packs, lists, verifies with
+and without the key; damages a copy and shows that this is noticed, and where;
+unpacks and compares byte for byte. Each command is shown as one would type it.";
+
+#[cfg(test)]
+mod tests {
+    use crate::args::Arguments;
+    use clap::{Command, CommandFactory};
+
+    fn check(command: &mut Command) {
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("Examples:"), "{help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        command.get_subcommands_mut().for_each(check);
+    }
+
+    #[test]
+    fn every_help_has_examples_and_fits_a_terminal() {
+        let mut command = Arguments::command();
+        command.build();
+        check(&mut command);
+    }
+}

@@ -1,0 +1,250 @@
+//! `bakpak inspect`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::Context;
+use bakpak_codec::archive::Archive;
+use bakpak_codec::inspect::{HeadInfo, SlotInfo, Totals, inspect};
+use bakpak_codec::keyring::SlotKind;
+use bakpak_format::catalogue::RowFlags;
+use bakpak_format::entry::EntryPath;
+use bakpak_format::envelope::item_kind;
+use bakpak_format::geometry::StreamOffset;
+use bakpak_format::record::{Facts, KnownFacts};
+use bakpak_format::slots::Domain;
+
+use crate::archive;
+use crate::args::InspectArguments;
+use crate::output::event::{self, Contents, Event, Fact};
+use crate::output::{self, Output, count, hex, size, time};
+use crate::prompt::{Keys, Surroundings};
+use crate::report::{Exit, report};
+
+/// Inspects one archive after another; one that cannot be read does not hide the others.
+///
+/// # Errors
+///
+/// A key cannot be read.
+pub(crate) fn run(arguments: &InspectArguments, output: &Output) -> anyhow::Result<Exit> {
+    let surroundings = Surroundings::of_process();
+    let mut keys = Keys::gather_silently(&arguments.keys, Domain::Data, &surroundings, output)?;
+    let mut exit = Exit::DONE;
+    for (index, path) in arguments.archives.iter().enumerate() {
+        if index > 0 {
+            output.line("");
+        }
+        if let Err(error) = one(path, keys.as_mut(), output) {
+            exit = exit.worst(report(&error, output));
+        }
+    }
+    Ok(exit.worst(output.exit(arguments.outcome.fail_on)))
+}
+
+fn one(path: &Path, keys: Option<&mut Keys>, output: &Output) -> anyhow::Result<()> {
+    let context = || format!("cannot inspect {}", output::quoted(path));
+    let file = archive::open_file(path)?;
+    let head = inspect(&file).with_context(context)?;
+    tell_head(path, &head, output);
+    let Some(keys) = keys else { return Ok(()) };
+    let mut archive = Archive::open(&file, keys).with_context(context)?;
+    tell_contents(path, archive.totals(), output);
+    let facts = archive.facts().with_context(context)?;
+    let mut changed = HashMap::new();
+    if facts.iter().any(|facts| facts.entry.is_some()) {
+        for row in archive.rows() {
+            let row = row.with_context(context)?;
+            if row.flags.contains(RowFlags::CHANGED) {
+                changed.insert(row.header_offset, row.path);
+            }
+        }
+    }
+    for facts in facts {
+        let fact = fact(path, &facts, &changed);
+        output.line(format!(
+            "  {:<14} {}",
+            fact.fact,
+            output::escaped(&fact.message)
+        ));
+        output.event(&Event::Fact(fact));
+    }
+    Ok(())
+}
+
+fn tell_head(path: &Path, head: &HeadInfo, output: &Output) {
+    let id = hex(&head.archive_id.0);
+    output.line(format!("{}", output::escaped(&path.to_string_lossy())));
+    let line = |name: &str, text: String| output.line(format!("  {name:<14} {text}"));
+    line("format", head.version.clone());
+    line("archive id", id.clone());
+    line("size", told_size(head));
+    line("opens with", slots_words(&head.slots));
+    let envelope_slots = head.envelope_slots.as_deref().unwrap_or_default();
+    match head.envelope_slots {
+        Some(_) => line(
+            "envelope",
+            format!("opens with {}", slots_words(envelope_slots)),
+        ),
+        None => line("envelope", "none".to_owned()),
+    }
+    if head.generation > 1 {
+        line("key slots", format!("written {} times", head.generation));
+    }
+    if head.signers > 0 {
+        line(
+            "signers",
+            format!("{}; not checked by this version", head.signers),
+        );
+    }
+    line(
+        "copies",
+        match head.copy_reach {
+            0 => "none; reads from a pipe without a temporary file".to_owned(),
+            u64::MAX => "from anywhere".to_owned(),
+            reach => format!("at most {} back", size(reach)),
+        },
+    );
+    match head.root {
+        Some(root) => line("root", hex(&root.0)),
+        None => line(
+            "root",
+            "unknown: the end of the file is damaged or missing".to_owned(),
+        ),
+    }
+    line("cover text", String::new());
+    for text in head.cover_text.lines() {
+        output.line(format!("  | {}", output::escaped(text)));
+    }
+    output.event(&Event::Archive(event::Archive {
+        archive: path.to_string_lossy().into_owned(),
+        version: head.version.clone(),
+        archive_id: id,
+        cover_text: head.cover_text.clone(),
+        block_size: head.block_size.bytes() as u64,
+        block_count: head.block_count,
+        archive_len: head.archive_len,
+        copy_reach: Some(head.copy_reach).filter(|reach| *reach != u64::MAX),
+        envelope_len: head.envelope_len as u64,
+        slots: head.slots.iter().map(slot).collect(),
+        envelope_slots: envelope_slots.iter().map(slot).collect(),
+        signers: head.signers,
+        generation: head.generation,
+        root: head.root.map(|root| hex(&root.0)),
+    }));
+}
+
+fn tell_contents(path: &Path, totals: &Totals, output: &Output) {
+    let line = |name: &str, text: String| output.line(format!("  {name:<14} {text}"));
+    line(
+        "packed",
+        format!("{} to {}", time(totals.started), time(totals.finished)),
+    );
+    let entries = count(totals.row_count, "entry", "entries");
+    line("holds", format!("{entries}, {}", size(totals.content_len)));
+    line(
+        "stored",
+        format!("{} after copies, before compression", size(totals.data_len)),
+    );
+    if totals.incomplete {
+        line(
+            "INCOMPLETE",
+            "some sources could not be read when it was packed".to_owned(),
+        );
+    }
+    output.event(&Event::Contents(Contents {
+        archive: path.to_string_lossy().into_owned(),
+        entries: totals.row_count,
+        content_len: totals.content_len,
+        stream_len: totals.stream_len,
+        data_len: totals.data_len,
+        chunks: totals.chunk_count,
+        incomplete: totals.incomplete,
+        started: time(totals.started),
+        finished: time(totals.finished),
+    }));
+}
+
+fn fact(archive: &Path, facts: &Facts, changed: &HashMap<StreamOffset, EntryPath>) -> Fact {
+    let path = facts.entry.and_then(|entry| changed.get(&entry));
+    let (fact, path, message) = match facts.known() {
+        Ok(Some(KnownFacts::Changed(sizes))) => {
+            let name = path.map(ToString::to_string).unwrap_or_default();
+            let (recorded, observed) = (sizes.recorded_size, sizes.observed_size);
+            let text = format!("'{name}' while it was read: {recorded} bytes, then {observed}");
+            ("changed".to_owned(), path.cloned(), text)
+        }
+        Ok(Some(KnownFacts::EnvelopeItem(item))) => {
+            let text = format!("'{}', {}", item.name, item_words(item.kind));
+            ("envelope-item".to_owned(), None, text)
+        }
+        Ok(Some(KnownFacts::Missing(missing))) => {
+            let path = EntryPath::new(missing.path.as_slice());
+            let name = path.as_ref().map(ToString::to_string).unwrap_or_default();
+            let reason = String::from_utf8_lossy(&missing.reason).into_owned();
+            ("missing".to_owned(), path, format!("'{name}': {reason}"))
+        }
+        _ => (
+            format!("kind-{}", facts.kind),
+            None,
+            "not known to this version".to_owned(),
+        ),
+    };
+    Fact {
+        archive: archive.to_string_lossy().into_owned(),
+        fact,
+        path: path.as_ref().map(Into::into).unwrap_or_default(),
+        message,
+    }
+}
+
+fn told_size(head: &HeadInfo) -> String {
+    let block = size(head.block_size.bytes() as u64);
+    match (head.archive_len, head.block_count) {
+        (Some(len), Some(blocks)) => {
+            format!(
+                "{} ({len} bytes), {} of {block}",
+                size(len),
+                count(blocks, "block", "blocks")
+            )
+        }
+        _ => format!("unknown, blocks of {block}"),
+    }
+}
+
+fn slots_words(slots: &[SlotInfo]) -> String {
+    let words = slots.iter().map(|slot| match (&slot.kind, &slot.argon2) {
+        (SlotKind::Passphrase, Some(cost)) => {
+            let memory = size(u64::from(cost.memory_kib) * 1024);
+            format!("a passphrase (Argon2id: {memory}, {} passes)", cost.passes)
+        }
+        (SlotKind::Passphrase, None) => "a passphrase".to_owned(),
+        (SlotKind::KeyFile, _) => "a key file".to_owned(),
+        (SlotKind::Other(kind), _) => format!("a key of kind {kind}, unknown to this version"),
+    });
+    words.collect::<Vec<_>>().join(", or ")
+}
+
+fn slot(slot: &SlotInfo) -> event::Slot {
+    event::Slot {
+        kind: match slot.kind {
+            SlotKind::Passphrase => "passphrase".to_owned(),
+            SlotKind::KeyFile => "key-file".to_owned(),
+            SlotKind::Other(kind) => format!("kind-{kind}"),
+        },
+        argon2_memory_kib: slot.argon2.map(|cost| cost.memory_kib),
+        argon2_passes: slot.argon2.map(|cost| cost.passes),
+        argon2_lanes: slot.argon2.map(|cost| cost.lanes),
+    }
+}
+
+fn item_words(kind: u16) -> String {
+    match kind {
+        item_kind::MASTER_KEY => "the application's master key".to_owned(),
+        item_kind::CERTIFICATE => "a certificate with its private key".to_owned(),
+        item_kind::CERTIFICATE_PASSWORD => "the password of a certificate".to_owned(),
+        item_kind::LICENCE => "a licence".to_owned(),
+        item_kind::LOGIN => "a login".to_owned(),
+        item_kind::FREE => "a secret".to_owned(),
+        other => format!("an item of kind {other}"),
+    }
+}

@@ -1,0 +1,132 @@
+//! `bakpak master-key show` and `exec`.
+
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+use anyhow::Context;
+use bakpak_codec::envelope::open_envelope;
+use bakpak_format::envelope::{EnvelopeItem, item_kind};
+use bakpak_format::slots::Domain;
+
+use crate::archive;
+use crate::args::{EnvelopeItemArguments, KeyOptions, MasterKeyExecArguments};
+use crate::output::{Output, escaped, quoted};
+use crate::prompt::{self, Keys, Surroundings};
+use crate::report::{Exit, Failure};
+
+/// The variable in which a command finds the key.
+const VARIABLE: &str = "BAKPAK_MASTER_KEY";
+
+/// Prints the master key, or another item.
+///
+/// # Errors
+///
+/// The envelope cannot be opened, or has no such item.
+pub(crate) fn show(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<Exit> {
+    let item = take(arguments, output)?;
+    output.write(&item.content);
+    if arguments.item.is_none() {
+        output.write(b"\n");
+    }
+    Ok(Exit::DONE)
+}
+
+/// Runs a command with the master key, or another item.
+///
+/// # Errors
+///
+/// As [`show`]; or the command cannot be started.
+pub(crate) fn exec(arguments: &MasterKeyExecArguments, output: &Output) -> anyhow::Result<Exit> {
+    let item = take(&arguments.item, output)?;
+    let text = str::from_utf8(&item.content)
+        .ok()
+        .filter(|text| !text.contains('\0'))
+        .ok_or_else(|| Failure::usage("the secret is not text, so no command can be given it"))?;
+    let mut words = arguments.command.iter();
+    let program = words
+        .next()
+        .ok_or_else(|| Failure::usage("no command is given"))?;
+    let mut command = Command::new(program);
+    let mut is_visible = false;
+    for word in words {
+        let replaced = with_key(word, text);
+        is_visible |= replaced.is_some();
+        command.arg(replaced.as_deref().unwrap_or(word));
+    }
+    if is_visible {
+        let text = format!(
+            "{{}} puts the key among the command's arguments, where other users of this machine \
+             can see it while the command runs; {VARIABLE} is in its environment too"
+        );
+        output.warn(None, None, &text);
+    }
+    command.env(VARIABLE, text);
+    for variable in prompt::VARIABLES {
+        command.env_remove(variable);
+    }
+    run(command).with_context(|| format!("cannot run '{}'", escaped(&program.to_string_lossy())))
+}
+
+/// Becomes the command, so that its signals and its exit code are its own.
+#[cfg(unix)]
+fn run(mut command: Command) -> anyhow::Result<Exit> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec().into())
+}
+
+#[cfg(windows)]
+fn run(mut command: Command) -> anyhow::Result<Exit> {
+    let status = command.status()?;
+    Ok(status.code().map_or(Exit::FAILED, |code| Exit(code as u8)))
+}
+
+/// The argument with the key in place of `{}`; `None` if it has none.
+fn with_key(word: &OsStr, key: &str) -> Option<OsString> {
+    let text = word.to_str().filter(|text| text.contains("{}"))?;
+    Some(OsString::from(text.replace("{}", key)))
+}
+
+/// Opens the envelope and takes the one item out.
+fn take(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<EnvelopeItem> {
+    let options = KeyOptions::from(arguments.envelope_keys.clone());
+    let domain = match arguments.envelope_keys.envelope_same_passphrase {
+        true => Domain::Data,
+        false => Domain::Envelope,
+    };
+    let mut keys = Keys::gather(&options, domain, &Surroundings::of_process(), output)?;
+    let file = archive::open_file(&arguments.archive)?;
+    let items = open_envelope(&file, &mut keys)
+        .with_context(|| format!("cannot open the envelope of {}", quoted(&arguments.archive)))?;
+    let is_wanted = |item: &EnvelopeItem| match &arguments.item {
+        Some(name) => item.name == *name,
+        None => item.kind == item_kind::MASTER_KEY,
+    };
+    let names: Vec<_> = items
+        .iter()
+        .map(|item| format!("'{}'", escaped(&item.name)))
+        .collect();
+    let found = items.into_iter().find(is_wanted);
+    found.ok_or_else(|| {
+        let wanted = match &arguments.item {
+            Some(name) => format!("secret '{}'", escaped(name)),
+            None => "master key".to_owned(),
+        };
+        Failure::usage(format!("there is no {wanted} in the envelope"))
+            .hint(format!("it holds {}", names.join(", ")))
+            .hint("--item NAME takes out one of them")
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_become_the_key_wherever_they_stand() {
+        let with = |word: &str| with_key(OsStr::new(word), "KEY");
+        assert_eq!(with("{}"), Some("KEY".into()));
+        assert_eq!(with("--masterKey={}"), Some("--masterKey=KEY".into()));
+        assert_eq!(with("{ }"), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! The JSON lines, type by type; `docs/json.md` tells what each field means.
+
+use bakpak_format::entry::EntryPath;
+use serde::Serialize;
+
+use super::hex;
+
+/// One JSON line; `docs/json.md` tells what each means.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(crate) enum Event {
+    Warning {
+        code: Option<&'static str>,
+        #[serde(flatten)]
+        path: JsonPath,
+        message: String,
+    },
+    Missing {
+        #[serde(flatten)]
+        path: JsonPath,
+        reason: String,
+    },
+    Packed(Packed),
+    Finding(Finding),
+    Verified(Verified),
+    Unpacked(Unpacked),
+    Entry(ListedEntry),
+    Archive(Archive),
+    Contents(Contents),
+    Fact(Fact),
+    Error {
+        code: u8,
+        message: String,
+        hints: Vec<String>,
+    },
+}
+
+/// A path: as text, and in hexadecimal if it is not UTF-8.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct JsonPath {
+    path: Option<String>,
+    path_hex: Option<String>,
+}
+
+/// The target of a link, likewise.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct JsonLink {
+    link: Option<String>,
+    link_hex: Option<String>,
+}
+
+/// `pack` is done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Packed {
+    pub(crate) output: String,
+    pub(crate) archive_id: String,
+    pub(crate) root: String,
+    pub(crate) archive_len: u64,
+    pub(crate) stream_len: u64,
+    pub(crate) content_len: u64,
+    pub(crate) copied_len: u64,
+    pub(crate) zero_len: u64,
+    pub(crate) entries: u64,
+    pub(crate) chunks: u64,
+    pub(crate) missing: usize,
+    pub(crate) changed: u64,
+    pub(crate) warnings: usize,
+}
+
+/// One thing that `verify` found wrong.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) class: String,
+    pub(crate) structure: String,
+    pub(crate) offset: Option<u64>,
+    pub(crate) block: Option<u64>,
+    pub(crate) sectors: Vec<u32>,
+    #[serde(flatten)]
+    pub(crate) path: JsonPath,
+    pub(crate) rule: Option<&'static str>,
+    pub(crate) message: String,
+}
+
+/// `verify` is done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verified {
+    pub(crate) archive: String,
+    pub(crate) level: &'static str,
+    pub(crate) verdict: &'static str,
+    pub(crate) exit: u8,
+    pub(crate) archive_len: u64,
+    pub(crate) blocks: u64,
+    pub(crate) root: Option<String>,
+    pub(crate) entries: u64,
+    pub(crate) findings: usize,
+    pub(crate) missing: usize,
+    pub(crate) warnings: usize,
+}
+
+/// `unpack` is done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unpacked {
+    pub(crate) archive: String,
+    pub(crate) target: String,
+    pub(crate) files: u64,
+    pub(crate) directories: u64,
+    pub(crate) symlinks: u64,
+    pub(crate) hard_links: u64,
+    pub(crate) specials: u64,
+    pub(crate) content_len: u64,
+    pub(crate) replaced: Option<String>,
+    pub(crate) not_restored: u64,
+    pub(crate) missing: usize,
+    pub(crate) warnings: usize,
+}
+
+/// One line of `list`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedEntry {
+    #[serde(flatten)]
+    pub(crate) path: JsonPath,
+    pub(crate) kind: &'static str,
+    pub(crate) size: u64,
+    pub(crate) mtime: String,
+    pub(crate) mode: String,
+    pub(crate) uid: u64,
+    pub(crate) gid: u64,
+    #[serde(flatten)]
+    pub(crate) link: JsonLink,
+    pub(crate) blake3: Option<String>,
+    pub(crate) flags: Vec<&'static str>,
+}
+
+/// What `inspect` shows of an archive without a key.
+#[derive(Debug, Serialize)]
+pub(crate) struct Archive {
+    pub(crate) archive: String,
+    pub(crate) version: String,
+    pub(crate) archive_id: String,
+    pub(crate) cover_text: String,
+    pub(crate) block_size: u64,
+    pub(crate) block_count: Option<u64>,
+    pub(crate) archive_len: Option<u64>,
+    pub(crate) copy_reach: Option<u64>,
+    pub(crate) envelope_len: u64,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) envelope_slots: Vec<Slot>,
+    pub(crate) signers: usize,
+    pub(crate) generation: u32,
+    pub(crate) root: Option<String>,
+}
+
+/// One key slot.
+#[derive(Debug, Serialize)]
+pub(crate) struct Slot {
+    pub(crate) kind: String,
+    pub(crate) argon2_memory_kib: Option<u32>,
+    pub(crate) argon2_passes: Option<u32>,
+    pub(crate) argon2_lanes: Option<u32>,
+}
+
+/// What `inspect` shows of an archive with a key.
+#[derive(Debug, Serialize)]
+pub(crate) struct Contents {
+    pub(crate) archive: String,
+    pub(crate) entries: u64,
+    pub(crate) content_len: u64,
+    pub(crate) stream_len: u64,
+    pub(crate) data_len: u64,
+    pub(crate) chunks: u64,
+    pub(crate) incomplete: bool,
+    pub(crate) started: String,
+    pub(crate) finished: String,
+}
+
+/// One fact that the archive records.
+#[derive(Debug, Serialize)]
+pub(crate) struct Fact {
+    pub(crate) archive: String,
+    pub(crate) fact: String,
+    #[serde(flatten)]
+    pub(crate) path: JsonPath,
+    pub(crate) message: String,
+}
+
+/// What every line begins with.
+#[derive(Serialize)]
+pub(super) struct Line<'a> {
+    pub(super) v: u8,
+    #[serde(flatten)]
+    pub(super) event: &'a Event,
+}
+
+impl From<&EntryPath> for JsonPath {
+    fn from(path: &EntryPath) -> Self {
+        let (path, path_hex) = text_and_hex(path.as_bytes());
+        Self { path, path_hex }
+    }
+}
+
+impl From<&[u8]> for JsonLink {
+    fn from(link: &[u8]) -> Self {
+        let (link, link_hex) = text_and_hex(link);
+        Self { link, link_hex }
+    }
+}
+
+fn text_and_hex(bytes: &[u8]) -> (Option<String>, Option<String>) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    (
+        Some(text),
+        std::str::from_utf8(bytes).is_err().then(|| hex(bytes)),
+    )
+}

@@ -1,0 +1,319 @@
+//! `bakpak pack`.
+
+use std::io::{self, IsTerminal};
+use std::rc::Rc;
+
+use anyhow::Context;
+use bakpak_codec::error::{Missing, PackError};
+use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack};
+use bakpak_codec::secret::Credential;
+use bakpak_codec::source::Source;
+use bakpak_format::envelope::EnvelopeItem;
+use bakpak_tree::{FindingKind, PendingFile, Walk, Walked};
+use globset::GlobSet;
+
+use self::clear_key::ClearKeySearch;
+use self::cover::Cover;
+use self::keys::keys;
+use self::secrets::MasterKey;
+use self::shared_file::SharedFile;
+use self::sources::{Sources, WalkedSource};
+use crate::args::{KeyOptions, PackArguments};
+use crate::interrupt;
+use crate::output::event::{Event, Packed};
+use crate::output::{Output, count, hex, now, quoted, size};
+use crate::progress::Progress;
+use crate::prompt;
+use crate::report::{Exit, Failure};
+use crate::select;
+
+mod clear_key;
+mod cover;
+mod keys;
+mod secrets;
+mod shared_file;
+mod sources;
+
+/// What the command line means.
+struct Plan {
+    sources: Sources,
+    exclude: GlobSet,
+    search: ClearKeySearch,
+    settings: PackSettings,
+}
+
+/// Packs.
+///
+/// # Errors
+///
+/// Anything; there is no output then.
+pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<Exit> {
+    interrupt::listen()?;
+    let to_stdout = arguments.output.as_os_str() == "-";
+    check_streams(arguments, to_stdout)?;
+    let plan = Plan::typed(arguments, output)?;
+    let (file, never) = match to_stdout {
+        true => (None, Vec::new()),
+        false => {
+            let pending = PendingFile::create(&arguments.output, arguments.force)?;
+            let never = [pending.identity().ok(), pending.replaces()];
+            let never = never.into_iter().flatten().collect();
+            (Some(SharedFile::new(pending, output)), never)
+        }
+    };
+    let walk = || Walk::new(plan.sources.roots());
+    let walked = walk().exclude(plan.exclude).never(never).run()?;
+    check_excludes(&arguments.exclude, &walked, walk)?;
+    check_not_empty(arguments, &plan.sources, &walked)?;
+    let mut settings = plan.settings;
+    settings.missing = objections(&plan.sources, &walked, output);
+    settings.expected_len = arguments.stdin_entry.is_none().then(|| walked.total_len());
+    interrupt::check()?;
+
+    let search = Rc::new(plan.search);
+    let sources = walked
+        .sources()
+        .map(|file| Box::new(WalkedSource::new(file, Rc::clone(&search))) as Box<dyn Source>);
+    let progress = Progress::new(output, "packed", settings.expected_len);
+    let report = match &file {
+        None => told(pack(sources, settings, io::stdout(), &progress), output)?,
+        Some(file) => {
+            let report = told(pack(sources, settings, file.clone(), &progress), output)?;
+            file.persist()?;
+            report
+        }
+    };
+    drop(progress);
+    for found in search.found() {
+        output.warn(Some("BP106"), Some(&found.path), &found.text());
+    }
+    summarise(&report, arguments, output);
+    Ok(output.exit(arguments.outcome.fail_on))
+}
+
+impl Plan {
+    /// Objects to all that can be objected to before anything is read but secrets.
+    fn typed(arguments: &PackArguments, output: &Output) -> anyhow::Result<Self> {
+        let started = now();
+        let sources = Sources::typed(arguments)?;
+        let exclude = select::glob_set(&arguments.exclude)?;
+        let (items, search) = sealed(arguments)?;
+        let (key, envelope_key) = keys(arguments, !items.is_empty(), output)?;
+        let same = arguments.envelope_keys.envelope_same_passphrase;
+        let cover = Cover {
+            packed_at: started,
+            holds: &what_it_holds(arguments),
+            opened_by: match &key {
+                Credential::Passphrase(_) => "its passphrase",
+                Credential::KeyFile(_) => "its key file",
+            },
+            envelope_opened_by: envelope_key.as_ref().map(|key| match key {
+                _ if same => "the same",
+                Credential::Passphrase(_) => "the passphrase of its envelope",
+                Credential::KeyFile(_) => "the key file of its envelope",
+            }),
+            contact: arguments.contact.as_deref(),
+            redact: arguments.redact,
+        };
+        let mut settings = PackSettings::new(key);
+        settings.cover_text = cover.text()?;
+        settings.level = arguments.level;
+        settings.threads = arguments.threads.map_or(settings.threads, usize::from);
+        settings.block_size = arguments.block_size;
+        settings.allow_incomplete = arguments.allow_incomplete;
+        settings.started = started;
+        settings.clock = now;
+        settings.envelope = envelope_key.map(|key| EnvelopeSettings { key, items });
+        Ok(Self {
+            sources,
+            exclude,
+            search,
+            settings,
+        })
+    }
+}
+
+/// Reads and checks what is to be sealed.
+fn sealed(arguments: &PackArguments) -> anyhow::Result<(Vec<EnvelopeItem>, ClearKeySearch)> {
+    let mut items = Vec::new();
+    let mut search = ClearKeySearch::default();
+    if let Some(path) = &arguments.master_key_file {
+        let key = MasterKey::from_file(path)?;
+        items.push(key.item());
+        search = ClearKeySearch::for_key(&key.base64, &key.raw);
+    }
+    for typed in &arguments.secret {
+        let item = secrets::secret(typed)?;
+        if items
+            .iter()
+            .any(|other: &EnvelopeItem| other.name == item.name)
+        {
+            let name = item.name.escape_debug();
+            return Err(Failure::usage(format!("two secrets are named '{name}'")).into());
+        }
+        items.push(item);
+    }
+    Ok((items, search))
+}
+
+/// Refuses what cannot go through standard input and output together.
+fn check_streams(arguments: &PackArguments, to_stdout: bool) -> Result<(), Failure> {
+    if to_stdout && arguments.outcome.json {
+        return Err(Failure::usage(
+            "with -o - standard output is the archive, so there is no room \
+                                   for --json",
+        ));
+    }
+    if to_stdout && io::stdout().is_terminal() {
+        return Err(
+            Failure::usage("standard output is a terminal, where an archive is of no use")
+                .hint("redirect it, as in `bakpak pack -o - ... | ssh host 'cat > a.bakpak'`"),
+        );
+    }
+    let keys = [
+        arguments.keys.clone(),
+        arguments.envelope_keys.clone().into(),
+    ];
+    let key_uses = keys
+        .iter()
+        .map(|keys: &KeyOptions| usize::from(prompt::uses_stdin(keys)));
+    if key_uses.sum::<usize>() + usize::from(arguments.stdin_entry.is_some()) > 1 {
+        return Err(Failure::usage(
+            "standard input can be only one thing: a passphrase or an entry",
+        ));
+    }
+    Ok(())
+}
+
+fn what_it_holds(arguments: &PackArguments) -> Vec<&'static str> {
+    [
+        (!arguments.sql.is_empty(), "SQL Server backups"),
+        (!arguments.home.is_empty(), "a home directory"),
+        (
+            !arguments.attach.is_empty() || arguments.stdin_entry.is_some(),
+            "attachments",
+        ),
+        (arguments.master_key_file.is_some(), "a sealed master key"),
+        (!arguments.secret.is_empty(), "sealed secrets"),
+    ]
+    .iter()
+    .filter(|(is_there, _)| *is_there)
+    .map(|(_, words)| *words)
+    .collect()
+}
+
+/// Refuses patterns that excluded nothing: what they were meant for would be packed unnoticed.
+fn check_excludes(
+    typed: &[String],
+    walked: &Walked,
+    walk: impl Fn() -> Walk,
+) -> anyhow::Result<()> {
+    if typed.is_empty() {
+        return Ok(());
+    }
+    if walked.excluded_count() == 0 {
+        return Ok(select::matched_nothing(typed.iter().map(String::as_str))?);
+    }
+    if typed.len() == 1 {
+        return Ok(());
+    }
+    // Which of several matched shows only where none of them hides anything from another.
+    let mut selection = select::Selection::new(typed)?;
+    for source in walk().run()?.sources() {
+        selection.selects(source.path());
+    }
+    Ok(selection.all_matched()?)
+}
+
+/// Nothing is silently empty: no sources, or no backup where backups were named.
+fn check_not_empty(
+    arguments: &PackArguments,
+    sources: &Sources,
+    walked: &Walked,
+) -> Result<(), Failure> {
+    let missing = walked
+        .findings()
+        .iter()
+        .any(|finding| finding.kind.is_missing());
+    if missing || sources.is_empty() {
+        return Ok(());
+    }
+    let first = walked.sources().next();
+    let first_root = first
+        .as_ref()
+        .and_then(|source| source.path().components().next());
+    match first_root {
+        None => Err(Failure::usage("there is nothing to pack")),
+        Some(root) if root != b"sql" && !arguments.sql.is_empty() => {
+            Err(Failure::usage("there is no backup in what --sql names"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Tells what the walk met and left out; returns what is missing because of it.
+fn objections(sources: &Sources, walked: &Walked, output: &Output) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    for finding in walked.findings() {
+        match sources.missing(finding) {
+            Some(one) => missing.push(one),
+            None => {
+                let why = match finding.kind {
+                    FindingKind::Socket => "is a socket and is left out",
+                    _ => "vanished before it could be read",
+                };
+                output.warn(None, None, &format!("{} {why}", quoted(&finding.disk)));
+            }
+        }
+    }
+    missing
+}
+
+/// The report; what could not be read is told, whether that is an error or not.
+fn told(report: Result<PackReport, PackError>, output: &Output) -> anyhow::Result<PackReport> {
+    let missing = match &report {
+        Ok(report) => &report.missing,
+        Err(PackError::Unreadable(missing)) => missing,
+        Err(_) => &Vec::new(),
+    };
+    for Missing { path, reason } in missing {
+        output.warn(None, Some(path), &format!("cannot read '{path}': {reason}"));
+        output.event(&Event::Missing {
+            path: path.into(),
+            reason: reason.clone(),
+        });
+    }
+    report.context("cannot pack")
+}
+
+fn summarise(report: &PackReport, arguments: &PackArguments, output: &Output) {
+    let to = match arguments.output.as_os_str() == "-" {
+        true => "standard output".to_owned(),
+        false => quoted(&arguments.output),
+    };
+    output.say(format!(
+        "packed {}, {}, into {to}: {}{}",
+        count(report.entries, "entry", "entries"),
+        size(report.content_len),
+        size(report.archive_len),
+        match report.missing.len() {
+            0 => String::new(),
+            missing => format!(", INCOMPLETE: {missing} could not be read"),
+        }
+    ));
+    output.event(&Event::Packed(Packed {
+        output: arguments.output.to_string_lossy().into_owned(),
+        archive_id: hex(&report.archive_id.0),
+        root: hex(&report.root.0),
+        archive_len: report.archive_len,
+        stream_len: report.stream_len,
+        content_len: report.content_len,
+        copied_len: report.copied_bytes,
+        zero_len: report.zero_bytes,
+        entries: report.entries,
+        chunks: report.chunks,
+        missing: report.missing.len(),
+        changed: report.changed,
+        warnings: output.warning_count(),
+    }));
+}

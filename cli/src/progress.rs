@@ -1,0 +1,206 @@
+//! How far a long run is: a bar on a terminal, a line every ten seconds elsewhere.
+
+use std::cell::{Cell, OnceCell};
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use bakpak_codec::observer::{Observer, Warning};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::interrupt;
+use crate::output::{Output, size};
+
+/// How often a line is written where there is no terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Watches a run: shows its progress, tells its warnings, stops it when it is interrupted.
+pub(crate) struct Progress<'a> {
+    output: &'a Output,
+    /// What is being done to the bytes: "packed", "verified".
+    done_word: &'static str,
+    total: Option<u64>,
+    started: Instant,
+    last_line: Cell<Instant>,
+    bar: OnceCell<Option<ProgressBar>>,
+}
+
+impl<'a> Progress<'a> {
+    /// Starts the clock. `total` is `None` if it is not known.
+    pub(crate) fn new(output: &'a Output, done_word: &'static str, total: Option<u64>) -> Self {
+        let now = Instant::now();
+        Self {
+            output,
+            done_word,
+            total,
+            started: now,
+            last_line: Cell::new(now),
+            bar: OnceCell::new(),
+        }
+    }
+
+    /// Takes the bar away, before anything else is told.
+    pub(crate) fn clear(&self) {
+        if let Some(Some(bar)) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// The bar, made when there is something to show: prompts come before that.
+    fn bar(&self) -> Option<&ProgressBar> {
+        let make = || io::stderr().is_terminal().then(|| new_bar(self.total));
+        self.bar.get_or_init(make).as_ref()
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn progress(&self, done: u64) {
+        if self.output.is_quiet() {
+            return;
+        }
+        if let Some(bar) = self.bar() {
+            bar.set_position(done);
+        } else if self.last_line.get().elapsed() >= LINE_INTERVAL {
+            self.last_line.set(Instant::now());
+            let line = progress_line(self.done_word, done, self.total, self.started.elapsed());
+            eprintln!("bakpak: {line}");
+        }
+    }
+
+    fn warn(&self, warning: Warning) {
+        let tell = || tell(self.output, &warning);
+        match self.bar.get() {
+            Some(Some(bar)) => bar.suspend(tell),
+            _ => tell(),
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupt::requested()
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Tells warnings and shows nothing else: for what writes data to standard output.
+pub(crate) struct Talk<'a>(pub(crate) &'a Output);
+
+impl Observer for Talk<'_> {
+    fn warn(&self, warning: Warning) {
+        tell(self.0, &warning);
+    }
+}
+
+/// A warning of the codec in words.
+fn tell(output: &Output, warning: &Warning) {
+    match warning {
+        Warning::Changed {
+            path,
+            recorded,
+            observed,
+        } => {
+            let text = format!(
+                "'{path}' changed while it was read: {recorded} bytes are in the archive, \
+                 {observed} were seen at the end"
+            );
+            output.warn(Some("BP112"), Some(path), &text);
+        }
+        // Told at the end, all together, from the report or the error.
+        Warning::Unreadable { .. } => {}
+        Warning::Spooling => output.warn(
+            None,
+            None,
+            "the archive may copy from anywhere in itself: reading from a pipe keeps its sealed \
+             blocks in a temporary file",
+        ),
+        Warning::SignersNotChecked { count } => output.warn(
+            None,
+            None,
+            &format!(
+                "the archive declares {count} signers; this version does not check signatures"
+            ),
+        ),
+        Warning::OlderSlotTable { found, newest } => output.warn(
+            None,
+            None,
+            &format!("a copy of the key slots is of generation {found}, the newest is {newest}"),
+        ),
+        other => output.warn(None, None, &format!("{other:?}")),
+    }
+}
+
+fn new_bar(total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes}, {bytes_per_sec}, {elapsed}",
+        ),
+    };
+    let style = ProgressStyle::with_template(template);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// `packed 1.2 GiB of 40.0 GiB, 250.0 MiB/s, 2 min left`.
+fn progress_line(word: &str, done: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let rate = (done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
+    let rate_text = size(rate);
+    match total.filter(|total| *total >= done) {
+        None => format!("{word} {}, {rate_text}/s", size(done)),
+        Some(total) => {
+            let left = Duration::from_secs((total - done) / rate.max(1));
+            let (done, total) = (size(done), size(total));
+            format!(
+                "{word} {done} of {total}, {rate_text}/s, {} left",
+                rough(left)
+            )
+        }
+    }
+}
+
+/// `40 s`, `12 min`, `3 h 5 min`.
+fn rough(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..=99 => format!("{seconds} s"),
+        seconds @ 100..=5999 => format!("{} min", seconds / 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_bytes_rate_and_time_left() {
+        let elapsed = Duration::from_secs(10);
+        let line = progress_line("packed", 1 << 30, Some(3 << 30), elapsed);
+        assert_eq!(line, "packed 1.0 GiB of 3.0 GiB, 102.4 MiB/s, 20 s left");
+        let line = progress_line("read", 10 << 20, None, elapsed);
+        assert_eq!(line, "read 10.0 MiB, 1.0 MiB/s");
+    }
+
+    #[test]
+    fn more_than_expected_has_no_time_left() {
+        let line = progress_line("packed", 20, Some(10), Duration::from_secs(1));
+        assert_eq!(line, "packed 20 B, 20 B/s");
+    }
+
+    #[test]
+    fn times_are_rough() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (99, "99 s"),
+            (600, "10 min"),
+            (11_100, "3 h 5 min"),
+        ] {
+            assert_eq!(rough(Duration::from_secs(seconds)), text);
+        }
+    }
+}

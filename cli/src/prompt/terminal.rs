@@ -1,0 +1,83 @@
+//! Asking somebody, unseen; and giving the terminal back as it was.
+
+use std::fs::File;
+use std::io;
+use std::sync::Mutex;
+
+use bakpak_codec::secret::Passphrase;
+
+use crate::report::Failure;
+
+/// Asks until both answers agree, at most three times.
+///
+/// # Errors
+///
+/// They never did (2), or the terminal is gone.
+pub(super) fn ask_twice(thing: &str) -> anyhow::Result<Passphrase> {
+    for _ in 0..3 {
+        let first = ask(&format!("New passphrase for the {thing}: "))?;
+        if first.is_empty() {
+            eprintln!("bakpak: it must not be empty");
+            continue;
+        }
+        if first == ask("The same again: ")? {
+            return Ok(first);
+        }
+        eprintln!("bakpak: the two differ");
+    }
+    Err(Failure::usage(format!("no passphrase for the {thing} was typed twice")).into())
+}
+
+/// The terminal's settings while somebody types unseen.
+#[cfg(unix)]
+static ASKING: Mutex<Option<rustix::termios::Termios>> = Mutex::new(None);
+#[cfg(windows)]
+static ASKING: Mutex<Option<()>> = Mutex::new(None);
+
+/// Asks without showing what is typed.
+///
+/// # Errors
+///
+/// The terminal is gone.
+pub(super) fn ask(question: &str) -> io::Result<Passphrase> {
+    if let Ok(mut asking) = ASKING.lock() {
+        *asking = terminal_settings();
+    }
+    let typed = rpassword::prompt_password(question);
+    if let Ok(mut asking) = ASKING.lock() {
+        *asking = None;
+    }
+    Ok(Passphrase::new(typed?.into_bytes()))
+}
+
+/// If somebody is being asked: makes the terminal show again what is typed, then does `end`.
+pub(crate) fn if_asking(end: impl FnOnce()) {
+    let settings = ASKING.lock().ok().and_then(|mut asking| asking.take());
+    if let Some(settings) = settings {
+        restore_terminal(&settings);
+        end();
+    }
+}
+
+#[cfg(unix)]
+fn terminal_settings() -> Option<rustix::termios::Termios> {
+    let terminal = File::open("/dev/tty").ok()?;
+    rustix::termios::tcgetattr(terminal).ok()
+}
+
+#[cfg(windows)]
+fn terminal_settings() -> Option<()> {
+    Some(())
+}
+
+#[cfg(unix)]
+fn restore_terminal(settings: &rustix::termios::Termios) {
+    use rustix::termios::{OptionalActions, tcsetattr};
+    if let Ok(terminal) = File::open("/dev/tty") {
+        let _ = tcsetattr(terminal, OptionalActions::Now, settings);
+        eprintln!();
+    }
+}
+
+#[cfg(windows)]
+fn restore_terminal((): &()) {}

@@ -1,0 +1,188 @@
+//! `bakpak unpack`.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use bakpak_codec::archive::Archive;
+use bakpak_codec::default_threads;
+use bakpak_codec::error::ReadError;
+use bakpak_codec::input::Input;
+use bakpak_codec::unpack::{UnpackReport, unpack};
+use bakpak_format::error::Structure;
+use bakpak_format::slots::Domain;
+use bakpak_tree::{Report, Stage, StageOptions, TargetMode};
+
+use self::preview::Preview;
+use self::sink::StageSink;
+use crate::archive;
+use crate::args::UnpackArguments;
+use crate::interrupt;
+use crate::output::event::{Event, Unpacked};
+use crate::output::{Output, count, quoted, size};
+use crate::progress::Progress;
+use crate::prompt::{Keys, Surroundings};
+use crate::report::Exit;
+use crate::select::Selection;
+
+mod preview;
+mod sink;
+
+/// Unpacks.
+///
+/// # Errors
+///
+/// Anything; the target is as it was then.
+pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Result<Exit> {
+    interrupt::listen()?;
+    let mut selection = Selection::new(&arguments.only)?;
+    let mut keys = Keys::gather(
+        &arguments.keys,
+        Domain::Data,
+        &Surroundings::of_process(),
+        output,
+    )?;
+    let (input, len) = archive::open_input(&arguments.archive, &arguments.keys)?;
+    let context = || format!("cannot unpack {}", archive::name(&arguments.archive));
+    // Where the catalogue can be read first, all that can be objected to is, before anything is
+    // written.
+    let mut archive = match &input {
+        Input::File(file) => open_archive(file, &mut keys).with_context(context)?,
+        Input::Stream(_) => None,
+    };
+    let preview = match &mut archive {
+        Some(archive) => Some(Preview::of(archive, &mut selection).with_context(context)?),
+        None => None,
+    };
+    if let Some(preview) = &preview {
+        selection.all_matched()?;
+        preview.check_room(&arguments.to)?;
+    }
+    let stage = make_stage(arguments, preview.as_ref())?;
+    if let Some(mut archive) = archive {
+        preview::check_names(&mut archive, &mut selection, &stage)?;
+    }
+
+    interrupt::check()?;
+    let stage = SharedStage::new(stage);
+    let progress = Progress::new(output, "unpacked", len);
+    let mut sink = StageSink::new(stage.clone(), selection, preview);
+    let unpacked = unpack(input, &mut keys, &mut sink, default_threads(), &progress);
+    let unpacked = unpacked.with_context(context)?;
+    drop(progress);
+    sink.selection().all_matched()?;
+    interrupt::check()?;
+    let restored = stage.take().ok_or_else(interrupt::failure)?.publish()?;
+    tell(arguments, &unpacked, &restored, output);
+    Ok(output.exit(arguments.outcome.fail_on))
+}
+
+/// Opens the archive to look at its catalogue. `None` if its last bytes, which tell where that is,
+/// are cut or damaged: reading it from the front then tells which of the two.
+fn open_archive(file: &File, keys: &mut Keys) -> anyhow::Result<Option<Archive>> {
+    match Archive::open(file, keys) {
+        Err(ReadError::Fault(finding)) if finding.structure == Structure::Tail => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
+}
+
+fn make_stage(arguments: &UnpackArguments, preview: Option<&Preview>) -> anyhow::Result<Stage> {
+    let mode = match (arguments.replace, arguments.merge) {
+        (true, _) => TargetMode::Replace,
+        (_, true) => TargetMode::Merge,
+        _ => TargetMode::New,
+    };
+    let options = StageOptions {
+        allow_special: arguments.allow_special,
+        ..StageOptions::default()
+    };
+    // It only makes the stage's name; what comes from a pipe is not known yet.
+    let archive_id = preview.map_or([0; 16], |preview| preview.archive_id.0);
+    Ok(Stage::create(&arguments.to, mode, options, &archive_id)?)
+}
+
+fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report, output: &Output) {
+    for missing in &unpacked.missing {
+        let (path, reason) = (&missing.path, &missing.reason);
+        output.warn(
+            None,
+            Some(path),
+            &format!("'{path}' is not in the archive: {reason}"),
+        );
+        output.event(&Event::Missing {
+            path: path.into(),
+            reason: reason.clone(),
+        });
+    }
+    for path in &unpacked.discarded {
+        let text = format!("'{path}' is not restored: it could not be read when it was packed");
+        output.warn(None, Some(path), &text);
+    }
+    for loss in &restored.losses {
+        let example = &loss.example;
+        let why = loss
+            .error
+            .as_ref()
+            .map(|error| format!(": {error}"))
+            .unwrap_or_default();
+        let entries = count(loss.count, "entry", "entries");
+        let text = format!("{}: {entries}, the first is '{example}'{why}", loss.kind);
+        output.warn(None, Some(example), &text);
+    }
+    for leftover in &restored.leftovers {
+        let leftover = quoted(leftover);
+        let text = format!("{leftover} is left from a run that was killed; it can be removed");
+        output.warn(None, None, &text);
+    }
+    if let Some(replaced) = &restored.replaced {
+        let things = count(restored.replaced_count, "thing was", "things were");
+        output.say(format!(
+            "{things} in the way and moved to {}",
+            quoted(replaced)
+        ));
+    }
+    output.say(format!(
+        "unpacked {}, {}, to {}",
+        count(restored.files + restored.hard_links, "file", "files"),
+        size(restored.len),
+        quoted(&arguments.to)
+    ));
+    output.event(&Event::Unpacked(Unpacked {
+        archive: arguments.archive.to_string_lossy().into_owned(),
+        target: arguments.to.to_string_lossy().into_owned(),
+        files: restored.files,
+        directories: restored.directories,
+        symlinks: restored.symlinks,
+        hard_links: restored.hard_links,
+        specials: restored.specials,
+        content_len: restored.len,
+        replaced: restored
+            .replaced
+            .as_ref()
+            .map(|path| path.to_string_lossy().into_owned()),
+        not_restored: restored.losses.iter().map(|loss| loss.count).sum(),
+        missing: unpacked.missing.len(),
+        warnings: output.warning_count(),
+    }));
+}
+
+/// The stage, which a second Ctrl-C must be able to remove.
+#[derive(Clone)]
+struct SharedStage(Arc<Mutex<Option<Stage>>>);
+
+impl SharedStage {
+    fn new(stage: Stage) -> Self {
+        let stage = Self(Arc::new(Mutex::new(Some(stage))));
+        // Only a weak reference: when the run ends in any other way, it is this one that removes.
+        let removed = Arc::downgrade(&stage.0);
+        interrupt::at_sudden_end(move || {
+            drop(removed.upgrade().and_then(|stage| Self(stage).take()))
+        });
+        stage
+    }
+
+    /// Takes the stage out, unless it is just being written to or gone.
+    fn take(&self) -> Option<Stage> {
+        self.0.try_lock().ok().and_then(|mut stage| stage.take())
+    }
+}

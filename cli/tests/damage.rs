@@ -1,0 +1,124 @@
+//! Damage: noticed by every verb, told with its place, and nothing is unpacked.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+use std::fs;
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses a part; what fails shall fail"
+)]
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use sandbox::Sandbox;
+
+/// A copy of the archive with one bit changed.
+fn flipped(sandbox: &Sandbox, offset: usize) {
+    let mut bytes = sandbox.read("a.bakpak");
+    bytes[offset] ^= 0x10;
+    sandbox.write("d.bakpak", bytes);
+}
+
+fn first_block(sandbox: &Sandbox) -> usize {
+    let bytes = sandbox.read("a.bakpak");
+    (0..bytes.len())
+        .step_by(4096)
+        .find(|&at| bytes[at..].starts_with(b"BPBK"))
+        .unwrap()
+}
+
+#[test]
+fn a_changed_byte_of_a_block_is_told_with_its_place() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let block = first_block(&sandbox);
+    flipped(&sandbox, block + 1000);
+    let keyless = sandbox.typed("verify --keyless --json d.bakpak").exits(20);
+    let findings = keyless.events("finding");
+    assert_eq!(findings[0]["block"], 0);
+    assert_eq!(findings[0]["offset"], block as u64);
+    assert_eq!(keyless.events("verified")[0]["verdict"], "damaged");
+    sandbox
+        .typed("verify d.bakpak --key-file data.key")
+        .exits(20)
+        .says("block 0");
+    sandbox
+        .typed("verify d.bakpak --level blocks --key-file data.key")
+        .exits(20);
+    sandbox
+        .typed("unpack d.bakpak --to out --key-file data.key")
+        .exits(20);
+    sandbox
+        .typed("cat d.bakpak --tar --key-file data.key")
+        .exits(20);
+    assert!(!sandbox.path("out").exists());
+}
+
+#[test]
+fn every_sector_is_watched() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let len = sandbox.read("a.bakpak").len();
+    for offset in (0..len).step_by(4096).map(|at| at + 77) {
+        flipped(&sandbox, offset);
+        sandbox.typed("verify --keyless d.bakpak").exits(20);
+        let run = sandbox.typed("verify d.bakpak --key-file data.key");
+        assert_eq!(run.code, 20, "offset {offset}: {}", run.err);
+    }
+}
+
+#[test]
+fn a_cut_archive_is_told_from_a_damaged_one() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let bytes = sandbox.read("a.bakpak");
+    for len in [bytes.len() - 1, bytes.len() / 2, 5000, 100, 10] {
+        sandbox.write("d.bakpak", &bytes[..len]);
+        sandbox.typed("verify --keyless d.bakpak").exits(24);
+        sandbox
+            .typed("verify d.bakpak --key-file data.key")
+            .exits(24);
+        let piped = sandbox.typed_with_input("verify - --key-file data.key", &bytes[..len]);
+        assert_eq!(piped.code, 24, "{len}: {}", piped.err);
+        sandbox
+            .typed("unpack d.bakpak --to out --key-file data.key")
+            .exits(24);
+        sandbox
+            .typed_with_input("unpack - --to out --key-file data.key", &bytes[..len])
+            .exits(24);
+        assert!(!sandbox.path("out").exists());
+    }
+    assert_eq!(
+        sandbox.names("."),
+        ["a.bakpak", "d.bakpak", "data.key", "home", "safe.key"]
+    );
+}
+
+#[test]
+fn one_bad_archive_does_not_hide_the_others() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    fs::write(sandbox.path("empty.bakpak"), "").unwrap();
+    let run = sandbox.typed("inspect none.bakpak empty.bakpak a.bakpak --json");
+    assert_eq!(run.events("error").len(), 2);
+    assert_eq!(run.events("archive").len(), 1);
+    run.exits(24);
+}
+
+#[test]
+fn a_damaged_archive_says_what_to_do() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    flipped(&sandbox, first_block(&sandbox) + 1000);
+    let run = sandbox
+        .typed("unpack d.bakpak --to out --key-file data.key")
+        .exits(20);
+    assert!(run.err.contains("hint: "), "{}", run.err);
+    assert!(
+        run.err.lines().all(|line| line.starts_with("bakpak: ")),
+        "{}",
+        run.err
+    );
+}

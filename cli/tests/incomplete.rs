@@ -1,0 +1,85 @@
+//! Sources that cannot be read: all told, nothing written, unless the user allows it.
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses a part; what fails shall fail"
+)]
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use sandbox::Sandbox;
+
+const PACK: &str = "pack -o a.bakpak --home home --attach gone --sql lost.bak --key-file data.key";
+
+#[test]
+fn all_unreadable_sources_are_told_and_nothing_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    let run = sandbox
+        .typed(PACK)
+        .exits(23)
+        .says("'attachments/gone'")
+        .says("'sql/lost.bak'");
+    assert!(run.err.contains("--allow-incomplete"), "{}", run.err);
+    assert_eq!(sandbox.names("."), ["data.key", "home", "safe.key"]);
+}
+
+#[test]
+fn an_incomplete_archive_says_so_to_whoever_has_the_key() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    let run = sandbox
+        .typed(&format!("{PACK} --allow-incomplete"))
+        .succeeds();
+    assert!(
+        run.err.contains("warning") && run.err.contains("INCOMPLETE"),
+        "{}",
+        run.err
+    );
+    sandbox
+        .typed(&format!(
+            "{PACK} --allow-incomplete --force --fail-on warning"
+        ))
+        .exits(3);
+    sandbox.typed("verify --keyless a.bakpak").succeeds();
+    let verified = sandbox
+        .typed("verify a.bakpak --json --key-file data.key")
+        .exits(23);
+    assert_eq!(verified.events("missing").len(), 2);
+    assert_eq!(verified.events("verified")[0]["verdict"], "incomplete");
+    let inspected = sandbox
+        .typed("inspect a.bakpak --key-file data.key")
+        .succeeds();
+    assert!(
+        inspected.text().contains("INCOMPLETE"),
+        "{}",
+        inspected.text()
+    );
+    assert!(
+        inspected.text().contains("'sql/lost.bak'"),
+        "{}",
+        inspected.text()
+    );
+    let unpack = "unpack a.bakpak --to out --key-file data.key";
+    sandbox
+        .typed(&format!("{unpack} --fail-on warning"))
+        .exits(3);
+    assert_eq!(sandbox.read("out/home/a"), b"content");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_source_whose_content_cannot_be_read_is_left_out() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    // It opens, says that it has 4,096 bytes, and reading them fails.
+    let unreadable = "/sys/class/net/lo/speed";
+    if std::fs::File::open(unreadable).is_err() || std::fs::read(unreadable).is_ok() {
+        eprintln!("{unreadable} is not as expected: passed over");
+        return;
+    }
+    let pack = format!("pack -o a.bakpak --home home --attach {unreadable} --key-file data.key");
+    sandbox.typed(&pack).exits(23).says("'attachments/speed'");
+    assert!(!sandbox.path("a.bakpak").exists());
+}

@@ -1,0 +1,89 @@
+//! What the verbs really print with `--json` is what `docs/json.md` says.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses a part; what fails shall fail"
+)]
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use sandbox::{Run, Sandbox};
+
+/// Type to fields, as documented.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let page = include_str!("../../docs/json.md");
+    let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("## `") {
+            current = name.trim_end_matches('`').to_owned();
+            types.insert(current.clone(), BTreeSet::new());
+        } else if let Some(rest) = line.strip_prefix("| `") {
+            let field = rest.split('`').next().unwrap();
+            types
+                .entry(current.clone())
+                .or_default()
+                .insert(field.to_owned());
+        }
+    }
+    types
+}
+
+#[test]
+fn every_verb_prints_what_is_documented() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/notes.txt", "remember\n".repeat(2000));
+    sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    sandbox.write("home/OctopusServer.config", "");
+    let pack = "pack -o a.bakpak --home home --attach gone --allow-incomplete --key-file data.key \
+                --master-key-file master-key.txt --envelope-key-file safe.key --json";
+    let mut runs = vec![sandbox.typed(pack).succeeds()];
+    for line in [
+        "verify --keyless a.bakpak --json",
+        "list a.bakpak --json --key-file data.key",
+        "inspect a.bakpak --json --key-file data.key",
+        "unpack a.bakpak --to out --json --key-file data.key",
+        "unpack a.bakpak --to out --json --key-file data.key",
+        "verify a.bakpak --json --key-file data.key",
+    ] {
+        runs.push(sandbox.typed(line));
+    }
+    let mut damaged = sandbox.read("a.bakpak");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    sandbox.write("d.bakpak", damaged);
+    runs.push(
+        sandbox
+            .typed("verify d.bakpak --json --key-file data.key")
+            .exits(20),
+    );
+
+    let documented = documented();
+    let mut seen = BTreeSet::new();
+    for line in runs.iter().flat_map(Run::lines) {
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(event["v"], 1, "{line}");
+        let name = event["type"].as_str().unwrap().to_owned();
+        let fields = event.as_object().unwrap().keys();
+        let fields: BTreeSet<_> = fields
+            .filter(|f| *f != "v" && *f != "type")
+            .cloned()
+            .collect();
+        let top_level = documented[&name]
+            .iter()
+            .filter(|field| !field.contains('['));
+        assert_eq!(fields, top_level.cloned().collect(), "{line}");
+        seen.insert(name);
+    }
+    let all: BTreeSet<_> = documented
+        .keys()
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect();
+    assert_eq!(seen, all, "types that no verb printed");
+}

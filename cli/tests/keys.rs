@@ -1,0 +1,258 @@
+//! Secrets: which opens what, where they come from, and what is never in clear.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+use std::io::Write;
+use std::process::Stdio;
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses a part; what fails shall fail"
+)]
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use sandbox::{Run, Sandbox, contains};
+
+const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZg==";
+const MASTER_KEY_RAW: &[u8] = b"0123456789abcdef";
+
+/// An archive `k.bakpak` with a sealed master key and another secret.
+fn pack_with_envelope(sandbox: &Sandbox) {
+    sandbox.write("home/notes.txt", "remember\n");
+    sandbox.write("master-key.txt", format!("\u{feff}{MASTER_KEY}\r\n"));
+    sandbox.write("licence.xml", "<licence>for two</licence>");
+    let line = "pack -o k.bakpak --home home --master-key-file master-key.txt \
+                --secret licence=licence.xml --key-file data.key --envelope-key-file safe.key";
+    let run = sandbox.typed(line).succeeds();
+    assert!(!run.err.contains(MASTER_KEY));
+}
+
+#[test]
+fn data_and_envelope_open_with_their_own_keys_only() {
+    let sandbox = Sandbox::new();
+    pack_with_envelope(&sandbox);
+    sandbox
+        .typed("verify k.bakpak --key-file data.key")
+        .succeeds();
+    sandbox
+        .typed("verify k.bakpak --key-file safe.key")
+        .exits(12)
+        .says("opens this archive");
+    let shown = sandbox
+        .typed("master-key show k.bakpak --envelope-key-file safe.key")
+        .succeeds();
+    assert_eq!(shown.text(), format!("{MASTER_KEY}\n"));
+    let wrong = sandbox
+        .typed("master-key show k.bakpak --envelope-key-file data.key")
+        .exits(12);
+    assert!(wrong.out.is_empty());
+    let several = "verify k.bakpak --key-file safe.key --key-file data.key";
+    sandbox.typed(several).succeeds();
+}
+
+#[test]
+fn the_master_key_is_nowhere_in_clear() {
+    let sandbox = Sandbox::new();
+    pack_with_envelope(&sandbox);
+    let archive = sandbox.read("k.bakpak");
+    let tar = sandbox
+        .typed("cat k.bakpak --tar --key-file data.key")
+        .succeeds()
+        .out;
+    let inspected = sandbox
+        .typed("inspect k.bakpak --json --key-file data.key")
+        .succeeds()
+        .out;
+    for bytes in [archive, tar, inspected] {
+        assert!(!contains(&bytes, MASTER_KEY.as_bytes()));
+        assert!(!contains(&bytes, MASTER_KEY_RAW));
+    }
+}
+
+#[test]
+fn any_sealed_secret_comes_out_by_its_name() {
+    let sandbox = Sandbox::new();
+    pack_with_envelope(&sandbox);
+    let show = "master-key show k.bakpak --envelope-key-file safe.key --item";
+    let shown = sandbox.typed(&format!("{show} licence")).succeeds();
+    assert_eq!(shown.text(), "<licence>for two</licence>");
+    sandbox
+        .typed(&format!("{show} none"))
+        .exits(2)
+        .says("'master-key', 'licence'");
+}
+
+#[test]
+fn a_command_gets_the_master_key() {
+    let sandbox = Sandbox::new();
+    pack_with_envelope(&sandbox);
+    let exec = |command: &[&str]| {
+        let line = "master-key exec k.bakpak --envelope-key-file safe.key --";
+        sandbox.bakpak(line.split(' ').chain(command.iter().copied()))
+    };
+    let printed = exec(&["sh", "-c", "printf %s \"$BAKPAK_MASTER_KEY\""]).succeeds();
+    assert_eq!(printed.text(), MASTER_KEY);
+    assert!(printed.err.is_empty());
+    let argument = exec(&["echo", "--masterKey={}"])
+        .succeeds()
+        .says("can see it");
+    assert_eq!(argument.text(), format!("--masterKey={MASTER_KEY}\n"));
+    exec(&["sh", "-c", "exit 7"]).exits(7);
+    exec(&["/nowhere"]).exits(1).says("cannot run '/nowhere'");
+}
+
+#[test]
+fn a_secret_without_a_key_of_its_own_is_not_packed() {
+    let sandbox = Sandbox::new();
+    let key = sandbox.write("master-key.txt", MASTER_KEY);
+    let pack = "pack -o k.bakpak --master-key-file master-key.txt --key-file data.key";
+    sandbox
+        .typed(pack)
+        .exits(2)
+        .says("--envelope-same-passphrase");
+    sandbox
+        .typed(&format!("{pack} --envelope-key-file data.key"))
+        .exits(2)
+        .says("is the archive's");
+    assert!(!sandbox.path("k.bakpak").exists());
+    sandbox
+        .typed(&format!("{pack} --envelope-same-passphrase"))
+        .succeeds();
+    let show = "master-key show k.bakpak --envelope-key-file data.key";
+    assert_eq!(
+        sandbox.typed(show).succeeds().text(),
+        format!("{MASTER_KEY}\n")
+    );
+    let mut command =
+        sandbox.command("master-key show k.bakpak --envelope-same-passphrase".split(' '));
+    command.env("BAKPAK_KEY_FILE", "data.key");
+    Run::of(&mut command).succeeds();
+    std::fs::write(key, "GENERATE_ME").unwrap();
+    let other = format!("{pack} --force --envelope-key-file safe.key");
+    sandbox.typed(&other).exits(2).says("--secret NAME=F");
+}
+
+#[test]
+fn a_master_key_in_clear_is_reported() {
+    let sandbox = Sandbox::new();
+    sandbox.write("master-key.txt", MASTER_KEY);
+    sandbox.write("home/OctopusServer.config", "<octopus-settings/>");
+    sandbox.write(
+        "home/notes/todo.txt",
+        format!("{}key is {MASTER_KEY}", "x".repeat(70_000)),
+    );
+    let pack = "pack -o k.bakpak --home home --master-key-file master-key.txt --key-file data.key \
+                --envelope-key-file safe.key --json";
+    let run = sandbox.typed(&format!("{pack} --fail-on warning")).exits(3);
+    let warned: Vec<_> = run
+        .events("warning")
+        .iter()
+        .map(|event| event["path"].clone())
+        .collect();
+    assert_eq!(warned, ["home/OctopusServer.config", "home/notes/todo.txt"]);
+    assert!(
+        run.events("warning")
+            .iter()
+            .all(|event| event["code"] == "BP106")
+    );
+    assert!(!run.text().contains(MASTER_KEY));
+}
+
+#[test]
+fn without_key_and_terminal_it_ends_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    for line in [
+        "pack -o b.bakpak --home home",
+        "verify a.bakpak",
+        "unpack a.bakpak --to out",
+        "list a.bakpak",
+        "cat a.bakpak home/notes.txt",
+    ] {
+        sandbox
+            .typed(line)
+            .exits(13)
+            .says("--passphrase-file F, --passphrase-fd N or --key-file F");
+    }
+    sandbox
+        .typed("master-key show a.bakpak")
+        .exits(13)
+        .says("--envelope-key-file F");
+    sandbox.typed("inspect a.bakpak").succeeds();
+}
+
+#[test]
+fn passphrases_come_from_every_place() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/notes.txt", "remember\n");
+    sandbox.write("right.txt", "correct horse\n");
+    sandbox.write("wrong.txt", "battery staple\n");
+    sandbox.write("credentials/bakpak.passphrase", "correct horse");
+    sandbox
+        .typed("pack -o p.bakpak --home home --passphrase-file right.txt")
+        .succeeds();
+
+    sandbox
+        .typed("list p.bakpak --passphrase-file wrong.txt")
+        .exits(12);
+    sandbox
+        .typed_with_input("list p.bakpak --passphrase-fd 0", b"correct horse\n")
+        .succeeds();
+    let list = |name: &str, value: &str| {
+        let mut command = sandbox.command(["list", "p.bakpak"]);
+        command.env(name, value);
+        Run::of(&mut command).succeeds()
+    };
+    list("BAKPAK_PASSPHRASE_FILE", "right.txt");
+    list("CREDENTIALS_DIRECTORY", "credentials");
+    list("BAKPAK_PASSPHRASE", "correct horse").says("BAKPAK_PASSPHRASE_FILE is better");
+    // A key file does not open a passphrase's slot.
+    sandbox.typed("list p.bakpak --key-file data.key").exits(12);
+}
+
+#[test]
+fn a_key_file_is_never_overwritten_and_for_its_owner_only() {
+    let sandbox = Sandbox::new();
+    let before = sandbox.read("data.key");
+    sandbox
+        .typed("key generate -o data.key")
+        .exits(31)
+        .says("is already there");
+    assert_eq!(sandbox.read("data.key"), before);
+    let text = String::from_utf8(before).unwrap();
+    assert!(text.starts_with("BAKPAK-KEY-FILE-1") && text.lines().count() == 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let mode = std::fs::metadata(sandbox.path("data.key")).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn standard_input_is_one_thing_only() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    for line in [
+        "pack -o b.bakpak --stdin-entry dump --passphrase-fd 0",
+        "verify - --passphrase-fd 0",
+        "unpack - --to out --passphrase-fd 0",
+    ] {
+        let mut child = sandbox.start(line);
+        let _ = child.stdin.take().unwrap().write_all(b"secret\n");
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(2), "{line}");
+    }
+}
+
+#[test]
+fn an_archive_is_not_written_to_a_json_reader() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "");
+    let mut command =
+        sandbox.command("pack -o - --home home --key-file data.key --json".split(' '));
+    let run = Run::of(command.stdout(Stdio::piped())).exits(2);
+    assert!(run.err.contains("no room"));
+}
