@@ -12,7 +12,8 @@ use crate::leftover;
 use crate::platform::Kind;
 use crate::platform::os::{self, Dir};
 use crate::report::{LossKind, Report};
-use crate::stage::{Stage, TREE, TargetMode};
+use crate::stage::{Stage, TargetMode};
+use crate::target::TREE;
 
 /// The mode of a target that was not there; what is in it has modes of its own.
 const TARGET_MODE: u32 = 0o755;

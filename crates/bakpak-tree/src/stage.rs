@@ -14,16 +14,13 @@ use crate::names::{Clash, NameRules};
 use crate::platform::os::{self, Dir};
 use crate::report::{Losses, Report};
 use crate::spool::Spool;
-use crate::target::{self, Target};
+use crate::target::{self, TREE, Target};
 
 mod content;
 mod place;
 
 use content::Writing;
 use place::{Content, Hidden, Placed};
-
-/// The tree, in the stage.
-pub(crate) const TREE: &[u8] = b"tree";
 
 /// The files that are not part of the tree, or not yet, in the stage.
 pub(crate) const LINKS: &[u8] = b"links";

@@ -9,7 +9,9 @@ use crate::journal::Journal;
 use crate::leftover::{self, Purpose, Room};
 use crate::platform::os::{self, Dir};
 use crate::platform::{self, Kind};
-use crate::stage::TREE;
+
+/// The tree, in the stage.
+pub(crate) const TREE: &[u8] = b"tree";
 
 /// A fresh file system has this in it; it is nobody's.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
