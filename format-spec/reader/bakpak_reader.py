@@ -18,7 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from clear import Archive, open_domain, open_envelope  # noqa: E402
-from entries import BLOCK_DEVICE, CHAR_DEVICE, DIRECTORY, FIFO, FILE, HARD_LINK, SYMLINK, Entry, Piece, Sink, StreamParser  # noqa: E402
+from entries import (BLOCK_DEVICE, CHAR_DEVICE, DIRECTORY, FIFO, FILE, HARD_LINK, SYMLINK, Entry, Piece, Sink,  # noqa: E402
+                     StreamParser)
 from sealed import SUPERSEDED, UNREADABLE, Walk  # noqa: E402
 from wire import MIB, UNSUPPORTED, Fault, blake3_hasher, key_file_secret, require  # noqa: E402
 
@@ -182,40 +183,38 @@ def passphrase_file(name: str) -> bytes:
     return data[:-2] if data.endswith(b"\r\n") else data[:-1] if data.endswith(b"\n") else data
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     data = read_archive(args.archive)
     key_files = [Path(name).read_bytes() for name in args.key_file or []]
     passphrases = [passphrase_file(name) for name in args.passphrase_file or []]
     try:
         for line in key_files:
             key_file_secret(line)
-    except ValueError as error:  # the user's mistake, not the archive's
+    except ValueError as error:  # SLT-9: the user's mistake, not the archive's
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        return 2
+    if args.command == "verify":
+        out = verify(data, key_files, passphrases, args.keyless)
+        print(json.dumps(out))
+        return int(out["result"] != "opened")
     if args.command == "envelope":
         for kind, name, content in envelope_items(data, key_files, passphrases):
             print(json.dumps({"kind": kind, "name": name, "content": base64.b64encode(content).decode()}))
-        return
-    verifying = args.command == "verify"
-    archive = Archive(data, verifying)
-    if verifying and args.keyless:
-        print(json.dumps(summary(archive, None)))
-        return
-    secrets = key_files, passphrases
-    walk = read_all(archive, *secrets)  # RDR-3: everything is checked before anything is handed out
-    if verifying:
-        print(json.dumps(summary(archive, walk)))
-    elif args.command == "list":
+        return 0
+    archive = Archive(data, verifying=False)
+    walk = read_all(archive, key_files, passphrases)  # RDR-3: everything is checked before anything is handed out
+    if args.command == "list":
         for entry in walk.parser.entries:
             print(json.dumps(row_json(entry)))
     elif args.command == "tar":
-        read_all(archive, *secrets, None, piece_writer(sys.stdout.buffer.write))
+        read_all(archive, key_files, passphrases, None, piece_writer(sys.stdout.buffer.write))
         sys.stdout.buffer.flush()
-    elif args.command == "extract":
+    else:
         extractor = Extractor(args.to, walk.parser.entries)
-        read_all(archive, *secrets, extractor)
+        read_all(archive, key_files, passphrases, extractor)
         extractor.finish()
         print(json.dumps({"result": "opened", "left_out": extractor.left_out}))
+    return 0
 
 
 def main() -> int:
@@ -234,8 +233,7 @@ def main() -> int:
     args = parser.parse_args()
     out = sys.stderr if args.command == "tar" else sys.stdout
     try:
-        run(args)
-        return 0
+        return run(args)
     except Fault as fault:
         print(json.dumps(fault.as_dict()), file=out)
         return 1

@@ -97,7 +97,7 @@ def parse_head(data: bytes) -> Header:
 
     head, extensions_len = page[HEADER_AT:end], u(page, HEADER_AT + 200, 4)
     require(header_len == 304 + extensions_len, UNSUPPORTED, "HDR-1", "header_len is not 304 + extensions_len")
-    incompatible = u(head, 24, 8)
+    incompatible = u(head, 24, 8)  # of the other features (HDR-3) none keeps from reading
     require(not incompatible, UNSUPPORTED, "HDR-2", f"incompatible features {incompatible:#x} (bit 0 volumes, bit 1 base link)")
     require(u(head, 48, 2) == 1, UNSUPPORTED, "HDR-4", f"suite {u(head, 48, 2)}")
     require(head[50] in (12, 16, 20, 22), UNSUPPORTED, "HDR-5", f"block_size_log2 {head[50]}")
@@ -166,7 +166,8 @@ def parse_table(data: bytes, domain: bytes, archive_id: bytes) -> Table:
         at += length
     require(at == end, DAMAGED, "SLT-2", "the slots do not fill slots_len")
     for number, slot in enumerate(slots):
-        require(len(slot.data) == {1: 132, 2: 116}.get(slot.kind, len(slot.data)), MALFORMED, "SLT-6", f"slot {number}: its length")
+        length = {1: 132, 2: 116}.get(slot.kind, len(slot.data))
+        require(len(slot.data) == length, MALFORMED, "SLT-6", f"slot {number}: {len(slot.data)} bytes")
         reserved = slot.data[4:8] + (slot.data[20:24] if slot.kind == 1 else b"")
         require(is_zero(reserved), MALFORMED, "SLT-6", f"slot {number}: reserved bytes are set")
     return Table(data, domain, u(data, 4, 4), slots)
@@ -254,7 +255,8 @@ class Stripe:
 
 @dataclass
 class Archive:
-    """All clear structures of an archive. `verifying` also asks for two good and equal slot tables and a good locator."""
+    """All clear structures of an archive, to the last byte (FIL-2). `verifying` also asks for two good and equal slot
+    tables and a good locator."""
     data: bytes
     verifying: bool = True
     head_only: bool = False

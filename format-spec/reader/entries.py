@@ -357,7 +357,8 @@ class StreamParser:
         components, before, where = entry.path.split(b"/"), self.previous, repr(entry.path[:80])
         order = (ROOTS[components[0]], components)
         if before and before.path == entry.path:
-            require(not before.part and not entry.part, MALFORMED, "ENT-8", f"{where}: parts supersede or are superseded, or go on")
+            parts = before.part or entry.part
+            require(not parts, MALFORMED, "ENT-8", f"{where}: parts supersede or are superseded, or go on behind their end")
             require(before.kind == entry.kind == FILE, MALFORMED, "ENT-3", f"{where} twice")
             before.superseded = True
             self.linked.discard(entry.path)
@@ -414,6 +415,7 @@ class StreamParser:
         return next(iter(self.pending.values()), None) if offset is None else self.pending.get(offset)
 
     def pass_on(self, entry: Entry, piece: Piece, hole: bool = False) -> None:
+        """Many zeros take long; the user can stop it. spec: RDR-6"""
         self.sink.data(entry, piece, hole)
         if not isinstance(piece, int):
             self.hasher.update(piece)

@@ -224,7 +224,7 @@ class Walk:
     # ---- chunks (chapter 8) ----
 
     def chunk(self, record: Record) -> None:
-        """spec: CHU-1 to CHU-6, CAT-3"""
+        """spec: CHU-1 to CHU-6, CAT-3, CKP-2"""
         require(self.parser.pending_size <= MIB, MALFORMED, "CAT-3", "over 1 MiB of rows are not in a page when a chunk begins")
         self.chunks_since += 1
         require(self.chunks_since <= 16384, MALFORMED, "REC-5", "over 16,384 chunks without a CHECKPOINT")
@@ -327,7 +327,8 @@ class Walk:
 
     def read_final(self, record: Record) -> None:
         f = Fields(record.body)
-        self.final = {name: f.u64() for name in ("stream_len", "data_len", "block_count", "chunk_count", "row_count", "content_len")}
+        names = "stream_len", "data_len", "block_count", "chunk_count", "row_count", "content_len"
+        self.final = {name: f.u64() for name in names}
         self.final["flags"] = f.u32()
         for name in ("started", "finished"):
             self.final[name] = (f.i64(), f.u32())

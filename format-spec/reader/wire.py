@@ -20,7 +20,7 @@ T = TypeVar("T")
 UNSUPPORTED, LIMIT, DAMAGED, TRUNCATED = "Unsupported", "LimitExceeded", "Damaged", "Truncated"
 NOT_AUTHENTIC, NO_KEY_FITS, MALFORMED = "NotAuthentic", "NoKeyFits", "Malformed"
 
-# The stage of a fault follows from the rule that was broken (spec: end of chapter 14); a whole label goes before its first letters.
+# The stage of a fault by the rule that was broken (spec: end of chapter 14); a whole label goes before its first letters.
 STAGES = {
     "FIL": "tail", "HED": "head", "HDR-9": "head", "HDR": "header", "KEY-3": "header", "KEY": "slots", "SLT": "slots",
     "ENV": "envelope", "CHK-3": "block", "BLK": "block", "CHK": "check-page", "REC": "record", "CHU": "chunk",
@@ -176,7 +176,7 @@ class Fields:
     def list(self, item: Callable[[], T], least: int) -> list[T]:
         """`least` is the size of the smallest item, so that a false count takes no memory."""
         count = self.u64()
-        require(count * least <= self.left(), MALFORMED, self.rule, f"a list of {count} items does not fit into {self.left()} bytes")
+        require(count * least <= self.left(), MALFORMED, self.rule, f"a list of {count} items in {self.left()} bytes")
         return [item() for _ in range(count)]
 
     def end(self) -> None:

@@ -163,25 +163,20 @@ impl<'a> Contents<'a> {
             Some(KnownFacts::EnvelopeItem(_)) => self.item_facts.push(facts.clone()),
             _ => {}
         }
-        self.list_facts(facts.entry, facts.kind, place)
-    }
-
-    fn list_facts(
-        &mut self,
-        entry: Option<StreamOffset>,
-        kind: u16,
-        place: Place,
-    ) -> Result<(), ReadError> {
-        if let Some(entry) = entry
+        if let Some(entry) = facts.entry
             && !self.entries.has_ended(entry)?
         {
             let what = "facts are about an entry that has not just ended";
             return Err(malformed(Structure::Facts, "FAC-1", what));
         }
+        self.list_facts(facts.entry, facts.kind, place);
+        Ok(())
+    }
+
+    fn list_facts(&mut self, entry: Option<StreamOffset>, kind: u16, place: Place) {
         let listed = FactsPlace { entry, kind, place };
         self.expected.facts.push(listed);
         self.tree.facts.items.push(listed);
-        Ok(())
     }
 
     /// Compares a CHECKPOINT with what stands before it (spec: CKP-1).
@@ -332,7 +327,8 @@ impl StreamTaker for Contents<'_> {
     fn newer_facts(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
         self.phase = self.next_phase(RecordType::Facts)?;
         let (entry, kind) = Facts::peek(body)?;
-        self.list_facts(entry, kind, place)
+        self.list_facts(entry, kind, place);
+        Ok(())
     }
 
     fn skipped(&mut self) -> Result<(), ReadError> {

@@ -171,6 +171,10 @@ impl<'a> EntryChecker<'a> {
 
     /// Checks that an entry may stand behind the one before (spec: ENT-3, ENT-4, ENT-6).
     fn check_order(&mut self, entry: &Entry, parted: bool) -> Result<(), ReadError> {
+        if entry.path.components().count() == 1 && !matches!(entry.kind, EntryKind::Directory) {
+            let what = format!("'{}' is not a directory", entry.path);
+            return Err(malformed(Structure::Entry, "ENT-2", what));
+        }
         if let Some(last) = &self.last {
             let both_files = last.is_file && matches!(entry.kind, EntryKind::File { .. });
             let supersedes = last.path == entry.path && both_files && !last.is_parted && !parted;
