@@ -10,6 +10,7 @@ use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
 use crate::opening::{self, Opening};
 use crate::stream::{Begun, EntryTaker, StreamParser};
+use crate::zeros::zeros;
 use bakpak_format::catalogue::{CataloguePage, PageItem, Row, RowFlags, RowKind};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::Instruction;
@@ -240,7 +241,7 @@ impl Archive {
                     literal = literal.plus(len);
                 }
                 Instruction::Copy { source, .. } => self.data(source.plus(passed), left, output)?,
-                Instruction::Zero(_) => crate::decoder::zeros(left, output)?,
+                Instruction::Zero(_) => zeros(left, output)?,
             }
         }
         Ok(end)
@@ -347,7 +348,7 @@ impl<'a> OneEntry<'a> {
 
     fn hole(&mut self, to: u64) -> Result<(), ReadError> {
         let len = to.saturating_sub(self.position);
-        crate::decoder::zeros(len, &mut |zeros: &[u8]| self.put(zeros))
+        zeros(len, &mut |zeros: &[u8]| self.put(zeros))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::compress::Decompressor;
 use crate::error::ReadError;
 use crate::fetch::{ChunkCache, Fetch};
 use crate::pipeline::{Buffers, InOrder, Spares, Workers};
+use crate::zeros::zeros;
 use bakpak_format::block::StripeFill;
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::{Instruction, Script};
@@ -176,7 +177,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                 break;
             };
             let header = RecordHeader::decode(header)?;
-            let len = record::HEADER_LEN + header.body_len as usize;
+            let len = record::HEADER_LEN + header.body_len;
             take(&mut self.assembly.bytes, &mut records, len);
             if self.assembly.bytes.len() < len {
                 break;
@@ -354,20 +355,6 @@ fn take(to: &mut Vec<u8>, from: &mut &[u8], len: usize) {
     let taken = len.saturating_sub(to.len()).min(from.len());
     to.extend_from_slice(&from[..taken]);
     *from = &from[taken..];
-}
-
-/// Gives out so many zeros.
-pub(crate) fn zeros(
-    mut len: u64,
-    output: &mut dyn FnMut(&[u8]) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    while len > 0 {
-        let step = len.min(ZEROS.len() as u64);
-        output(&ZEROS[..step as usize])?;
-        len -= step;
-    }
-    Ok(())
 }
 
 /// Bytes of the stretch that are ZERO.

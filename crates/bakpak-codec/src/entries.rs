@@ -3,13 +3,18 @@
 use crate::error::{Missing, ReadError};
 use crate::sink::Sink;
 use crate::stream::{Begun, EntryTaker};
+use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags};
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::{Entry, EntryHeader, EntryKind, EntryPath, PART_LEN, split_part};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::limits::MAX_PAGE_RAW_LEN;
 use std::collections::{HashSet, VecDeque};
+
+mod parts;
+
+use parts::{Part, part_of};
 
 /// Checks the order of entries, joins parts, hashes content, and compares with the rows.
 pub(crate) struct EntryChecker<'a> {
@@ -48,14 +53,6 @@ struct OpenEntry {
     /// Logical bytes so far, holes included.
     position: u64,
     part: Option<Part>,
-}
-
-/// The part of a parted entry that came last.
-struct Part {
-    number: u64,
-    /// Where it begins in the joined content.
-    start: u64,
-    len: u64,
 }
 
 impl<'a> EntryChecker<'a> {
@@ -210,60 +207,6 @@ impl<'a> EntryChecker<'a> {
         Ok(())
     }
 
-    /// Goes on with the next part of the open entry; `false` if this is none.
-    fn continues(&mut self, begun: &Begun) -> Result<bool, ReadError> {
-        let Some((name, number)) = part_of(&begun.header) else {
-            return Ok(false);
-        };
-        let goes_on = self.open.as_ref().is_some_and(|open| {
-            open.part.as_ref().is_some_and(|part| {
-                open.entry.path == name && part.number + 1 == number && part.len == PART_LEN
-            })
-        });
-        if !goes_on {
-            return if number == 1 {
-                Ok(false)
-            } else {
-                Err(part_error(&name))
-            };
-        }
-        let Some(open) = &mut self.open else {
-            return Ok(false);
-        };
-        if !same_metadata(&open.entry, &begun.header.entry) {
-            return Err(part_error(&name));
-        }
-        open.part = Some(Part {
-            number,
-            start: open.position,
-            len: file_size(&begun.header.entry),
-        });
-        Ok(true)
-    }
-
-    /// A row, or facts, may speak of the open parted entry: if its last part is complete, it has
-    /// ended (spec: ENT-8).
-    fn end_parts(&mut self) -> Result<(), ReadError> {
-        let ended = self.open.as_ref().is_some_and(|open| {
-            open.part
-                .as_ref()
-                .is_some_and(|part| part.number > 1 && open.position == part.start + part.len)
-        });
-        if ended { self.close_parts() } else { Ok(()) }
-    }
-
-    /// Ends a parted entry once something else follows.
-    fn close_parts(&mut self) -> Result<(), ReadError> {
-        let Some(open) = self.open.take() else {
-            return Ok(());
-        };
-        match &open.part {
-            Some(part) if part.number < 2 => Err(part_error(&open.entry.path)),
-            Some(_) => self.complete(open),
-            None => Ok(()),
-        }
-    }
-
     /// An entry is complete: its row is due.
     fn complete(&mut self, mut open: OpenEntry) -> Result<(), ReadError> {
         let is_file = matches!(open.entry.kind, EntryKind::File { .. });
@@ -407,38 +350,10 @@ impl OpenEntry {
     }
 }
 
-/// Hashes so many zeros.
-pub(crate) fn hash_zeros(hasher: &mut blake3::Hasher, mut len: u64) {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    while len > 0 {
-        let step = len.min(ZEROS.len() as u64);
-        hasher.update(&ZEROS[..step as usize]);
-        len -= step;
-    }
-}
-
-/// The name and the number of a part.
-fn part_of(header: &EntryHeader) -> Option<(EntryPath, u64)> {
-    if header.part {
-        split_part(&header.entry.path)
-    } else {
-        None
-    }
-}
-
 fn is_below(path: &EntryPath, parent: &EntryPath) -> bool {
     path.as_bytes()
         .strip_prefix(parent.as_bytes())
         .is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
-fn same_metadata(a: &Entry, b: &Entry) -> bool {
-    let with = |entry: &Entry| Entry {
-        path: a.path.clone(),
-        kind: EntryKind::Directory,
-        ..entry.clone()
-    };
-    with(a) == with(b)
 }
 
 pub(crate) fn file_size(entry: &Entry) -> u64 {
@@ -447,14 +362,6 @@ pub(crate) fn file_size(entry: &Entry) -> u64 {
     } else {
         0
     }
-}
-
-fn part_error(name: &EntryPath) -> ReadError {
-    malformed(
-        Structure::Entry,
-        "ENT-8",
-        format!("the parts of '{name}' do not belong together"),
-    )
 }
 
 fn malformed(structure: Structure, rule: &'static str, what: impl Into<String>) -> ReadError {

@@ -63,7 +63,7 @@ pub enum ReadError {
     NoEnvelope,
     /// The archive is damaged, cut, foreign or over a limit.
     #[error("{0}")]
-    Fault(Finding),
+    Fault(Box<Finding>),
     /// The entry's source could not be read when the archive was packed.
     #[error("'{path}' could not be read when this archive was packed; its content is not in it")]
     Unreadable {
@@ -223,13 +223,13 @@ impl From<FormatError> for Finding {
 
 impl From<FormatError> for ReadError {
     fn from(error: FormatError) -> Self {
-        Self::Fault(error.into())
+        Self::Fault(Box::new(error.into()))
     }
 }
 
 impl From<Finding> for ReadError {
     fn from(finding: Finding) -> Self {
-        Self::Fault(finding)
+        Self::Fault(Box::new(finding))
     }
 }
 

@@ -185,7 +185,7 @@ impl Fetch {
         place: Place,
     ) -> Result<(RecordHeader, Vec<u8>), ReadError> {
         let header = self.record_header(place)?;
-        let mut body = vec![0; header.body_len as usize];
+        let mut body = vec![0; header.body_len];
         self.read_payload(place.plus(record::HEADER_LEN as u64), &mut body)?;
         Ok((header, body))
     }
@@ -297,7 +297,7 @@ pub(crate) fn open_failed(error: OpenError, index: BlockIndex, offset: u64) -> R
     match error {
         ReadError::Fault(finding) => Finding {
             block: Some(index.0),
-            ..finding
+            ..*finding
         }
         .into(),
         other => other,

@@ -11,6 +11,7 @@ mod entries;
 pub mod envelope;
 pub mod error;
 mod fetch;
+mod head_plan;
 mod index;
 pub mod input;
 pub mod inspect;
@@ -33,8 +34,10 @@ mod slots;
 pub mod source;
 mod stream;
 mod stripes;
+mod tail;
 pub mod unpack;
 pub mod verify;
 mod writer;
+mod zeros;
 
 pub use pipeline::default_threads;

@@ -1,6 +1,7 @@
 //! `pack`: sources in, archive out.
 
 use crate::error::{Missing, PackError};
+use crate::head_plan::{DomainPlan, EnvelopePlan, HeadPlan, draw_nonce, seal_envelope};
 use crate::keys::{DomainKey, KeyDomain};
 use crate::matcher::Matcher;
 use crate::observer::{Observer, Warning};
@@ -11,10 +12,8 @@ use crate::secret::Credential;
 use crate::slots::passphrase::DEFAULT_ARGON2;
 use crate::slots::{self, SlotContext};
 use crate::source::Source;
-use crate::stripes::random_failed;
-use crate::writer::{
-    ArchiveWriter, DomainPlan, EnvelopePlan, HeadPlan, WriterSettings, draw_nonce, seal_envelope,
-};
+use crate::stripes::{Tools, random_failed};
+use crate::writer::{ArchiveWriter, WriterSettings};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{EntryPath, Timestamp};
 use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
@@ -162,16 +161,14 @@ pub fn pack(
             level: settings.level,
             block_size: settings.block_size,
         };
-        let archive = ArchiveWriter::new(
-            plan,
-            writer_settings,
-            matcher,
-            random,
-            &subkeys,
-            &workers,
+        let tools = Tools {
+            subkeys: &subkeys,
+            workers: &workers,
             buffers,
-            belt,
-        )?;
+            random,
+            output: belt,
+        };
+        let archive = ArchiveWriter::new(plan, writer_settings, matcher, tools)?;
         pack_entries(
             EntryWriter::new(archive, observer),
             sources,
@@ -197,14 +194,13 @@ pub fn pack(
 
 fn pack_entries(
     mut entries: EntryWriter<'_>,
-    sources: impl Iterator<Item = Box<dyn Source>>,
+    mut sources: impl Iterator<Item = Box<dyn Source>>,
     settings: &PackSettings,
     item_facts: Vec<Facts>,
 ) -> Result<PackReport, PackError> {
     let mut last_path: Option<EntryPath> = None;
-    let mut sources = sources;
     entries.missing(settings.missing.iter().cloned());
-    while let Some(mut source) = sources.next() {
+    for mut source in sources.by_ref() {
         if last_path.as_ref().is_some_and(|last| last >= source.path()) {
             return Err(PackError::Settings(format!(
                 "'{}' comes after a path that it must precede",

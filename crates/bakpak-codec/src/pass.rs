@@ -6,7 +6,7 @@ use crate::error::{Finding, ReadError};
 use crate::fetch::open_failed;
 use crate::input::Feed;
 use crate::keys::Subkeys;
-use crate::observer::{Observer, Warning};
+use crate::observer::Observer;
 use crate::opening::Opening;
 use crate::pipeline::{Buffers, InOrder, Workers};
 use crate::scan::{Piece, Scan};
@@ -14,12 +14,12 @@ use crate::seal::StripeKey;
 use bakpak_format::block::BlockHeader;
 use bakpak_format::check_page::CheckPage;
 use bakpak_format::digest::Digest;
-use bakpak_format::error::{Class, FormatError, Structure};
+use bakpak_format::error::{Class, FormatError};
 use bakpak_format::geometry::{BlockIndex, StripeIndex, StripeLayout};
-use bakpak_format::limits::MIN_TAIL_PAGE_LEN;
-use bakpak_format::slots::{Domain, SlotTable};
-use bakpak_format::tail::{self, TailPage};
 use std::sync::Arc;
+
+mod compare;
+mod tail;
 
 /// What a pass does besides reading.
 pub(crate) struct PassPlan {
@@ -141,7 +141,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
                         finding.class = Class::Damaged;
                         finding.message = "bytes are missing in the middle".into();
                     }
-                    self.fault(finding)?;
+                    self.fault(*finding)?;
                     return self.result(0, None);
                 }
                 Err(error) => return Err(error),
@@ -183,7 +183,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
             Ok(()) => Ok(()),
             Err(ReadError::Fault(finding)) => {
                 self.decoder = None;
-                self.fault(finding)
+                self.fault(*finding)
             }
             Err(error) => Err(error),
         }
@@ -279,7 +279,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
                 self.buffers.give(block.into_buffer());
             }
             Ok(Err(error)) => match open_failed(error, index, offset) {
-                ReadError::Fault(finding) => self.lost_block(finding, index, offset)?,
+                ReadError::Fault(finding) => self.lost_block(*finding, index, offset)?,
                 other => return Err(other),
             },
             Err(bytes) => self.buffers.give(bytes),
@@ -302,7 +302,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
         if let Some(mut decoder) = self.decoder.take() {
             // What came before is taken first, so that the entry named is the one that is hit.
             if let Err(ReadError::Fault(earlier)) = decoder.drain() {
-                self.fault(earlier)?;
+                self.fault(*earlier)?;
             }
             finding.entry = decoder.taker.current_entry();
         }
@@ -342,255 +342,5 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
             self.decoded(ended.map_err(|e| e.at(offset)))?;
         }
         Ok(())
-    }
-
-    /// Compares every block and sector with what the page says (spec: CHK-3, CHK-4).
-    fn compare_sums(&mut self, page: &CheckPage, layout: &StripeLayout) -> Result<(), ReadError> {
-        let sectors = self.opening.geometry.block_size.sectors();
-        let block_size = self.opening.geometry.block_size.bytes() as u64;
-        let sums = std::mem::take(&mut self.stripe.sums);
-        let listed = page
-            .shard_hashes
-            .iter()
-            .zip(page.sector_crcs.chunks(sectors));
-        for ((number, sums), (hash, crcs)) in sums.into_iter().enumerate().zip(listed) {
-            let Some(sums) = sums else { continue };
-            let damaged: Vec<u32> = (0..)
-                .zip(sums.sector_crcs.iter().zip(crcs))
-                .filter(|(_, (found, listed))| found != listed)
-                .map(|(sector, _)| sector)
-                .collect();
-            let index = layout.first_block.plus(number as u64);
-            let offset = layout.offset.0 + number as u64 * block_size;
-            let (structure, message) = match (sums.hash == *hash, damaged.is_empty()) {
-                (true, true) => continue,
-                (false, _) => (Structure::Block, format!("block {index} is damaged")),
-                (true, false) => (
-                    Structure::CheckPage,
-                    format!("the check page's sector sums of block {index} are wrong"),
-                ),
-            };
-            self.note_block(Finding {
-                offset: Some(offset),
-                block: Some(index.0),
-                sectors: damaged,
-                ..Finding::new(Class::Damaged, structure, message)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// A block whose tag or header failed is named already: then only its sectors are added.
-    fn note_block(&mut self, finding: Finding) -> Result<(), ReadError> {
-        let known = self
-            .findings
-            .iter_mut()
-            .rev()
-            .find(|f| f.block == finding.block && f.structure == finding.structure);
-        match known {
-            Some(known) => {
-                // What shows without a key is said so, also where the tag fails too
-                // (spec: CHK-3).
-                known.class = Class::Damaged;
-                known.sectors = finding.sectors;
-                Ok(())
-            }
-            None => self.fault(finding),
-        }
-    }
-
-    /// Compares the copies in a check page with the originals (spec: CHK-5).
-    fn compare_copies(
-        &mut self,
-        page: &CheckPage,
-        bytes: &[u8],
-        offset: u64,
-    ) -> Result<(), ReadError> {
-        let original = &self.opening.bytes;
-        if let Err(error) = page.check_copies(bytes, &original.head, &original.envelope) {
-            self.fault(Finding::from(error).at(offset))?;
-        }
-        if page.layout.carries_head {
-            let tables = [
-                (Domain::Data, &page.data_slots, &original.data_slots),
-                (
-                    Domain::Envelope,
-                    &page.envelope_slots,
-                    &original.envelope_slots,
-                ),
-            ];
-            for (domain, range, original) in tables {
-                let copy = bytes.get(range.clone()).unwrap_or_default();
-                self.compare_table(domain, copy, original, Structure::CheckPage, offset)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A copy of a slot table is equal, or whole and older, or damaged.
-    fn compare_table(
-        &mut self,
-        domain: Domain,
-        copy: &[u8],
-        original: &[u8],
-        structure: Structure,
-        offset: u64,
-    ) -> Result<(), ReadError> {
-        if copy == original {
-            return Ok(());
-        }
-        let newest = match domain {
-            Domain::Data => self.opening.data_table.generation,
-            Domain::Envelope => self
-                .opening
-                .envelope_table
-                .as_ref()
-                .map_or(0, |t| t.generation),
-        };
-        match SlotTable::decode(copy, domain, &self.opening.head.header.archive_id) {
-            Ok(table) if table.generation < newest => {
-                self.observer.warn(Warning::OlderSlotTable {
-                    found: table.generation,
-                    newest,
-                });
-                Ok(())
-            }
-            _ => {
-                let what = "its copy of a slot table differs";
-                self.fault(Finding::from(FormatError::damaged(structure, what)).at(offset))
-            }
-        }
-    }
-
-    /// Checks the tail: copies, tail page, locator, root, and that nothing follows
-    /// (spec: chapter 12).
-    fn tail(&mut self, block_count: u64, peeked: Vec<u8>) -> Result<Option<Digest>, ReadError> {
-        let opening = self.opening;
-        let head = &opening.head;
-        let signed = !head.header.signers().is_empty();
-        let mut tail = TailFeed {
-            feed: &mut self.feed,
-            peeked,
-        };
-        let start = tail.position();
-        let mut first_page = None;
-        let mut faults = Vec::new();
-        let read = (|| -> Result<_, ReadError> {
-            if signed {
-                first_page = Some(tail.page()?);
-            }
-            for (original, domain) in opening.bytes.in_tail_order() {
-                let offset = tail.position();
-                let copy = tail.take(original.len())?;
-                faults.push((copy, original, domain, offset));
-            }
-            let offset = tail.position();
-            let page = tail.page()?;
-            Ok((page, offset))
-        })();
-        let surplus = tail.ends();
-        for (copy, original, domain, offset) in faults {
-            self.compare_copy(&copy, original, domain, offset)?;
-        }
-        let (page_bytes, offset) = match read {
-            Ok(read) => read,
-            Err(ReadError::Fault(finding)) => {
-                self.fault(finding)?;
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let root = tail::root(
-            &head.head_digest,
-            &head.header.archive_id,
-            block_count,
-            self.page_digests.len() as u64,
-            self.page_digests.iter().copied(),
-        );
-        let checked = TailPage::decode(&page_bytes).and_then(|page| {
-            page.check(
-                &opening.geometry,
-                &head.header.archive_id,
-                &head.head_digest,
-                signed,
-            )?;
-            let wrong = |what| Err(FormatError::damaged(Structure::Tail, what));
-            if page.block_count != block_count || page.tail_offset.0 != start {
-                return wrong("its counts are not those of the archive");
-            }
-            if first_page.is_some_and(|first| first != page_bytes) {
-                return wrong("the two tail pages differ");
-            }
-            if page.root != root {
-                return wrong("the root differs"); // spec: TAL-3
-            }
-            Ok(())
-        });
-        if let Err(error) = checked {
-            self.fault(Finding::from(error).at(offset))?;
-            return Ok(None);
-        }
-        if surplus? {
-            let what = "something follows its end";
-            let end = offset + page_bytes.len() as u64;
-            let finding = Finding::from(FormatError::damaged(Structure::Tail, what)).at(end);
-            self.fault(Finding {
-                rule: Some("FIL-1"),
-                ..finding
-            })?;
-        }
-        Ok(Some(root))
-    }
-
-    fn compare_copy(
-        &mut self,
-        copy: &[u8],
-        original: &[u8],
-        domain: Option<Domain>,
-        offset: u64,
-    ) -> Result<(), ReadError> {
-        match domain {
-            Some(domain) => self.compare_table(domain, copy, original, Structure::Tail, offset),
-            None if copy == original => Ok(()),
-            None => {
-                let what = "a copy of the head differs";
-                self.fault(Finding::from(FormatError::damaged(Structure::Tail, what)).at(offset))
-            }
-        }
-    }
-}
-
-/// Reads the tail, what was read ahead first.
-struct TailFeed<'f> {
-    feed: &'f mut Feed,
-    peeked: Vec<u8>,
-}
-
-impl TailFeed<'_> {
-    fn position(&self) -> u64 {
-        self.feed.position() - self.peeked.len() as u64
-    }
-
-    fn take(&mut self, len: usize) -> Result<Vec<u8>, ReadError> {
-        let rest = self.peeked.split_off(self.peeked.len().min(len));
-        let mut bytes = std::mem::replace(&mut self.peeked, rest);
-        let missing = len - bytes.len();
-        self.feed.extend(&mut bytes, missing, Structure::Tail)?;
-        Ok(bytes)
-    }
-
-    /// A tail page: its length stands in its first bytes (spec: TAL-1).
-    fn page(&mut self) -> Result<Vec<u8>, ReadError> {
-        let offset = self.position();
-        let mut bytes = self.take(MIN_TAIL_PAGE_LEN)?;
-        let len = TailPage::peek_len(&bytes).map_err(|e| ReadError::from(e).at(offset))?;
-        let more = self.take(len - bytes.len())?;
-        bytes.extend_from_slice(&more);
-        Ok(bytes)
-    }
-
-    /// Whether anything is left.
-    fn ends(&mut self) -> Result<bool, ReadError> {
-        Ok(!self.peeked.is_empty() || self.feed.fill(&mut [0; 1])? > 0)
     }
 }

@@ -178,7 +178,7 @@ fn name_block(error: ReadError, index: BlockIndex) -> ReadError {
         ReadError::Fault(finding) => Finding {
             message: format!("the archive ends within block {}", index.0),
             block: Some(index.0),
-            ..finding
+            ..*finding
         }
         .into(),
         other => other,

@@ -28,15 +28,20 @@ pub(crate) enum Position {
     Last,
 }
 
+/// What the writer works with, from the first byte to the last.
+pub(crate) struct Tools<'a> {
+    pub(crate) subkeys: &'a Subkeys,
+    pub(crate) workers: &'a Workers,
+    pub(crate) buffers: Buffers,
+    pub(crate) random: Random,
+    pub(crate) output: Belt<Vec<u8>>,
+}
+
 /// Puts records into the blocks of one stripe after another.
 pub(crate) struct StripeWriter<'a> {
     geometry: Geometry,
     parts: HeadParts,
-    subkeys: &'a Subkeys,
-    random: Random,
-    workers: &'a Workers,
-    buffers: Buffers,
-    output: Belt<Vec<u8>>,
+    tools: Tools<'a>,
     stripe: StripeIndex,
     key: StripeKey,
     open: OpenBlock,
@@ -59,23 +64,18 @@ impl<'a> StripeWriter<'a> {
     pub(crate) fn new(
         geometry: Geometry,
         parts: HeadParts,
-        subkeys: &'a Subkeys,
-        mut random: Random,
-        workers: &'a Workers,
-        buffers: Buffers,
-        output: Belt<Vec<u8>>,
+        mut tools: Tools<'a>,
     ) -> Result<Self, PackError> {
         let stripe = StripeIndex(0);
-        let key = new_key(subkeys, &parts, stripe, &mut random)?;
-        let open = OpenBlock::new(geometry.block_size, buffers.take().unwrap_or_default());
+        let key = new_key(tools.subkeys, &parts, stripe, &mut tools.random)?;
+        let open = OpenBlock::new(
+            geometry.block_size,
+            tools.buffers.take().unwrap_or_default(),
+        );
         Ok(Self {
             geometry,
             parts,
-            subkeys,
-            random,
-            workers,
-            buffers,
-            output,
+            tools,
             stripe,
             key,
             open,
@@ -177,7 +177,12 @@ impl<'a> StripeWriter<'a> {
         self.submitted = 0;
         self.stripe = StripeIndex(self.stripe.0 + 1);
         // A new salt, hence a new key, for every stripe (spec: BLK-3).
-        self.key = new_key(self.subkeys, &self.parts, self.stripe, &mut self.random)?;
+        self.key = new_key(
+            self.tools.subkeys,
+            &self.parts,
+            self.stripe,
+            &mut self.tools.random,
+        )?;
         Ok(())
     }
 
@@ -188,7 +193,7 @@ impl<'a> StripeWriter<'a> {
             block_count,
             page_digests: self.page_digests,
             parts: self.parts,
-            output: self.output,
+            output: self.tools.output,
         }
     }
 
@@ -204,7 +209,7 @@ impl<'a> StripeWriter<'a> {
 
     /// Hands the open block to be sealed and opens the next one.
     fn submit(&mut self) -> Result<(), PackError> {
-        while self.sealing.len() > 2 * self.workers.threads() {
+        while self.sealing.len() > 2 * self.tools.workers.threads() {
             if let Some(sealed) = self.sealing.next() {
                 self.pass_on(sealed?)?;
             }
@@ -213,14 +218,15 @@ impl<'a> StripeWriter<'a> {
             self.pass_on(sealed?)?;
         }
         let index = self.next_block();
-        let nonce = self.random.array().map_err(random_failed)?;
+        let nonce = self.tools.random.array().map_err(random_failed)?;
         let key = self.key.clone();
         let next = OpenBlock::new(
             self.geometry.block_size,
-            self.buffers.take().unwrap_or_default(),
+            self.tools.buffers.take().unwrap_or_default(),
         );
         let block = std::mem::replace(&mut self.open, next);
-        self.workers
+        self.tools
+            .workers
             .submit(&mut self.sealing, move || block.seal(&key, index, nonce));
         self.submitted += 1;
         Ok(())
@@ -232,7 +238,7 @@ impl<'a> StripeWriter<'a> {
     }
 
     fn send(&self, bytes: Vec<u8>) -> Result<(), PackError> {
-        self.output.put(bytes).map_err(|_| output_stopped())
+        self.tools.output.put(bytes).map_err(|_| output_stopped())
     }
 }
 

@@ -100,7 +100,7 @@ pub fn verify(
         Err(ReadError::Fault(finding)) => {
             let mut report = VerifyReport::empty(0);
             report.head = Some(HeadInfo::new(&opening));
-            report.findings = vec![finding];
+            report.findings = vec![*finding];
             Ok(report)
         }
         Err(error) => Err(error),
@@ -126,7 +126,7 @@ impl VerifyReport {
     fn of_head(error: ReadError, feed: &Feed) -> Result<Self, ReadError> {
         match error {
             ReadError::Fault(finding) => Ok(Self {
-                findings: vec![finding],
+                findings: vec![*finding],
                 ..Self::empty(feed.position())
             }),
             other => Err(other),
@@ -148,7 +148,7 @@ impl VerifyReport {
             match contents.finish(result.block_count) {
                 Ok(last) => report.totals = Some(Totals::from(last)),
                 Err(ReadError::Fault(finding)) if report.findings.is_empty() => {
-                    report.findings.push(finding);
+                    report.findings.push(*finding);
                 }
                 Err(ReadError::Fault(_)) => {}
                 Err(error) => return Err(error),

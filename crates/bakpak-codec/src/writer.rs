@@ -1,58 +1,28 @@
 //! The four layers put together for writing: stream to chunks, records, stripes, file.
 
-use crate::aead::{Aead, DefaultAead, TAG_LEN};
 use crate::chunks::{ChunkWriter, OpenChunk};
 use crate::compress::Compressor;
 use crate::error::PackError;
-use crate::keys::Subkeys;
+use crate::head_plan::HeadPlan;
 use crate::matcher::{Found, Matcher, More};
-use crate::pipeline::{Belt, Buffers, InOrder, Spares, Workers};
-use crate::random::Random;
+use crate::pipeline::{Buffers, InOrder, Spares, Workers};
 use crate::records::{ChunkSpan, Closing, RecordWriter};
 use crate::source::Identity;
-use crate::stripes::{HeadParts, StripeWriter, StripesWritten, output_stopped, random_failed};
+use crate::stripes::{StripeWriter, Tools, output_stopped};
+use crate::tail::put_tail;
 use bakpak_format::catalogue::Row;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
-use bakpak_format::envelope::{self, EnvelopeBody};
 use bakpak_format::error::FormatError;
-use bakpak_format::geometry::{BlockSize, Geometry, ParityGeometry, StreamOffset};
-use bakpak_format::header::ArchiveId;
-use bakpak_format::header::{self, Head, Header};
+use bakpak_format::geometry::{BlockSize, StreamOffset};
 use bakpak_format::record::{Cursor, Facts};
-use bakpak_format::slots::{self, Domain, Slot, SlotTable};
-use bakpak_format::tail::{self, TailPage};
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// Records held back until the block size is decided (spec: chapter 5, end).
 const HELD_BACK: usize = 16 << 20;
 
 /// Up to so many bytes of records, blocks of 4 KiB waste least.
 const SMALL: usize = 256 << 10;
-
-/// Everything of the head but what depends on the block size.
-pub(crate) struct HeadPlan {
-    pub(crate) cover_text: String,
-    pub(crate) archive_id: ArchiveId,
-    pub(crate) salt: [u8; 32],
-    pub(crate) chunk_size: usize,
-    pub(crate) copy_reach: u64,
-    pub(crate) data: DomainPlan,
-    pub(crate) envelope: Option<EnvelopePlan>,
-}
-
-/// One domain's slots, not yet in a table.
-pub(crate) struct DomainPlan {
-    pub(crate) subkeys: Arc<Subkeys>,
-    pub(crate) slots: Vec<Slot>,
-}
-
-/// The envelope's slots and its sealed body.
-pub(crate) struct EnvelopePlan {
-    pub(crate) domain: DomainPlan,
-    pub(crate) body: Vec<u8>,
-}
 
 /// How the writer works; none of it changes what a reader gets.
 pub(crate) struct WriterSettings {
@@ -65,20 +35,20 @@ pub(crate) struct ArchiveWriter<'a> {
     plan: HeadPlan,
     settings: WriterSettings,
     workers: &'a Workers,
-    subkeys: &'a Subkeys,
-    random: Option<Random>,
     chunks: ChunkWriter,
     matcher: Option<Matcher>,
     raw_buffers: Buffers,
-    block_buffers: Buffers,
     compressors: Spares<Compressor>,
-    compressing: InOrder<Result<(Vec<u8>, Vec<u8>), FormatError>>,
+    compressing: InOrder<Compressed>,
     waiting: VecDeque<Waiting>,
     following: Vec<Following>,
     source: Option<OpenSource>,
     stage: Stage<'a>,
     counts: Counts,
 }
+
+/// The body of a CHUNK record, and the raw buffer for reuse.
+type Compressed = Result<(Vec<u8>, Vec<u8>), FormatError>;
 
 /// The source whose content is being written: what a CHECKPOINT's cursor is made of.
 pub(crate) struct OpenSource {
@@ -114,7 +84,7 @@ enum Stage<'a> {
     Held {
         chunks: Vec<(Vec<u8>, Waiting)>,
         len: usize,
-        output: Belt<Vec<u8>>,
+        tools: Tools<'a>,
     },
     Open(Box<RecordWriter<'a>>),
     /// Only while the one becomes the other.
@@ -126,23 +96,17 @@ impl<'a> ArchiveWriter<'a> {
         plan: HeadPlan,
         settings: WriterSettings,
         matcher: Option<Matcher>,
-        random: Random,
-        subkeys: &'a Subkeys,
-        workers: &'a Workers,
-        block_buffers: Buffers,
-        output: Belt<Vec<u8>>,
+        tools: Tools<'a>,
     ) -> Result<Self, PackError> {
+        let workers = tools.workers;
         let spares = 2 * workers.threads() + 4;
         let mut writer = Self {
             chunks: ChunkWriter::new(plan.chunk_size, Vec::with_capacity(plan.chunk_size)),
             plan,
             settings,
             workers,
-            subkeys,
-            random: Some(random),
             matcher,
             raw_buffers: Buffers::new(spares),
-            block_buffers,
             compressors: Spares::new(spares),
             compressing: InOrder::new(),
             waiting: VecDeque::new(),
@@ -151,7 +115,7 @@ impl<'a> ArchiveWriter<'a> {
             stage: Stage::Held {
                 chunks: Vec::new(),
                 len: 0,
-                output,
+                tools,
             },
             counts: Counts::default(),
         };
@@ -377,25 +341,16 @@ impl<'a> ArchiveWriter<'a> {
 
     /// Writes the head, now that the block size is known, and what was held back.
     fn open(&mut self, block_size: BlockSize) -> Result<(), PackError> {
-        let Stage::Held { chunks, output, .. } =
-            std::mem::replace(&mut self.stage, Stage::Changing)
+        let Stage::Held { chunks, tools, .. } = std::mem::replace(&mut self.stage, Stage::Changing)
         else {
             return Err(output_stopped());
         };
         let (geometry, parts) = self.plan.encode(block_size)?;
         for bytes in parts.in_file_order() {
-            output.put(bytes.to_vec()).map_err(|_| output_stopped())?;
+            let put = tools.output.put(bytes.to_vec());
+            put.map_err(|_| output_stopped())?;
         }
-        let random = self.random.take().ok_or_else(output_stopped)?;
-        let stripes = StripeWriter::new(
-            geometry,
-            parts,
-            self.subkeys,
-            random,
-            self.workers,
-            self.block_buffers.clone(),
-            output,
-        )?;
+        let stripes = StripeWriter::new(geometry, parts, tools)?;
         let mut records = Box::new(RecordWriter::new(stripes, self.settings.level)?);
         for (body, waiting) in chunks {
             put_chunk(&mut records, &body, waiting)?;
@@ -419,140 +374,6 @@ impl OpenSource {
     }
 }
 
-impl HeadPlan {
-    /// The head's parts for a block size.
-    fn encode(&self, block_size: BlockSize) -> Result<(Geometry, HeadParts), PackError> {
-        let slots_len =
-            |domain: &DomainPlan| domain.slots.iter().map(Slot::encoded_len).sum::<usize>();
-        let longest =
-            slots_len(&self.data).max(self.envelope.as_ref().map_or(0, |e| slots_len(&e.domain)));
-        let slot_area = slots::area_for(block_size, longest);
-        let envelope_body = self.envelope.as_ref().map_or(&[][..], |e| &e.body);
-        let header = Header {
-            block_size,
-            slot_area,
-            chunk_size: self.chunk_size,
-            envelope_len: envelope_body.len(),
-            copy_reach: self.copy_reach,
-            archive_commitment: self.data.subkeys.commitment(),
-            envelope_commitment: self
-                .envelope
-                .as_ref()
-                .map_or([0; 32], |e| e.domain.subkeys.commitment()),
-            envelope_digest: match envelope_body {
-                [] => Digest([0; 32]),
-                body => Digest::of(body),
-            },
-            archive_id: self.archive_id,
-            features_incompatible: 0,
-            features_read_only: 0,
-            features_compatible: 0,
-            suite: header::SUITE,
-            parity_geometry: ParityGeometry::NONE,
-            salt: self.salt,
-            extensions: Vec::new(),
-        };
-        let mac_key = self.data.subkeys.header_mac_key();
-        let head = Head::encode(&self.cover_text, &header, |bytes| mac_key.mac(bytes))?;
-        let geometry = Geometry::new(block_size, head.len(), slot_area, envelope_body.len());
-        let parts = HeadParts {
-            head_digest: Head::decode(&head)?.head_digest,
-            head,
-            data_slots: self.data.table(Domain::Data, self.archive_id, slot_area)?,
-            envelope_slots: match &self.envelope {
-                Some(e) => e
-                    .domain
-                    .table(Domain::Envelope, self.archive_id, slot_area)?,
-                None => Vec::new(),
-            },
-            envelope: envelope_body.to_vec(),
-            archive_id: self.archive_id,
-        };
-        Ok((geometry, parts))
-    }
-}
-
-impl DomainPlan {
-    fn table(
-        &self,
-        domain: Domain,
-        archive_id: ArchiveId,
-        area: usize,
-    ) -> Result<Vec<u8>, FormatError> {
-        let table = SlotTable {
-            domain,
-            generation: 1,
-            archive_id,
-            slots: self.slots.clone(),
-            mac: [0; 32],
-        };
-        let mac_key = self.subkeys.slot_mac_key();
-        table.encode(area, |bytes| mac_key.mac(bytes))
-    }
-}
-
-impl HeadParts {
-    /// Head, both copies of each table, envelope body.
-    fn in_file_order(&self) -> impl Iterator<Item = &[u8]> {
-        [
-            &self.head,
-            &self.data_slots,
-            &self.data_slots,
-            &self.envelope_slots,
-            &self.envelope_slots,
-            &self.envelope,
-        ]
-        .into_iter()
-        .map(Vec::as_slice)
-        .filter(|bytes| !bytes.is_empty())
-    }
-}
-
-/// Writes the tail (spec: chapter 12) and returns the root.
-fn put_tail(written: &StripesWritten) -> Result<Digest, PackError> {
-    let parts = &written.parts;
-    let stripe_count = written.page_digests.len() as u64;
-    let root = tail::root(
-        &parts.head_digest,
-        &parts.archive_id,
-        written.block_count,
-        stripe_count,
-        written.page_digests.iter().copied(),
-    );
-    let copies = [
-        &parts.head,
-        &parts.data_slots,
-        &parts.envelope_slots,
-        &parts.envelope,
-    ];
-    let copies_len: usize = copies.iter().map(|c| c.len()).sum();
-    let geometry = written.geometry;
-    let tail_offset = geometry.tail_offset(written.block_count);
-    let tail_page_len = tail::page_len_for(0);
-    let page = TailPage {
-        tail_page_len,
-        archive_id: parts.archive_id,
-        block_count: written.block_count,
-        stripe_count,
-        tail_offset,
-        archive_len: tail_offset.0 + (copies_len + tail_page_len) as u64,
-        head_digest: parts.head_digest,
-        root,
-        signatures: Vec::new(),
-    };
-    for bytes in copies.into_iter().filter(|c| !c.is_empty()) {
-        written
-            .output
-            .put(bytes.clone())
-            .map_err(|_| output_stopped())?;
-    }
-    written
-        .output
-        .put(page.encode()?)
-        .map_err(|_| output_stopped())?;
-    Ok(root)
-}
-
 fn put_chunk(
     records: &mut RecordWriter<'_>,
     body: &[u8],
@@ -571,27 +392,4 @@ fn put_chunk(
         }
     }
     Ok(())
-}
-
-/// Seals the envelope's plaintext (spec: chapter 4).
-pub(crate) fn seal_envelope(
-    subkeys: &Subkeys,
-    archive_id: ArchiveId,
-    plaintext: &[u8],
-    nonce: [u8; 12],
-) -> Vec<u8> {
-    let clear = EnvelopeBody::clear(&nonce);
-    let aad = envelope::aad(&clear, &archive_id);
-    let mut body = clear.to_vec();
-    // Made in its full length, since a Vec that grows leaves copies of secrets behind.
-    body.reserve_exact(plaintext.len() + TAG_LEN);
-    body.extend_from_slice(plaintext);
-    body.resize(body.len() + TAG_LEN, 0);
-    DefaultAead::new(&subkeys.envelope_body_key()).seal(&nonce, &aad, &mut body[clear.len()..]);
-    body
-}
-
-/// The nonce of the envelope's body.
-pub(crate) fn draw_nonce(random: &mut Random) -> Result<[u8; 12], PackError> {
-    random.array().map_err(random_failed)
 }

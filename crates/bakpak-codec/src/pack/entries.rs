@@ -1,18 +1,18 @@
 //! One source after another becomes one entry of the stream.
 
 use super::{PackReport, missing_facts, warn_unreadable};
-use crate::entries::{file_size, hash_zeros};
+use crate::entries::file_size;
 use crate::error::{Missing, PackError};
 use crate::matcher::{MIN_ENTRY_LEN, More};
 use crate::observer::{Observer, Warning};
 use crate::records::Closing;
 use crate::source::{Opened, Source, SourceSize};
 use crate::writer::ArchiveWriter;
+use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{
     END_OF_STREAM, Entry, EntryHeader, EntryKind, EntryPath, Extent, PART_LEN, aligned_extents,
-    part_path,
 };
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::header::ArchiveId;
@@ -20,6 +20,8 @@ use bakpak_format::limits::MAX_EXTENTS;
 use bakpak_format::record::{ChangedFacts, Facts};
 use std::collections::HashSet;
 use std::io;
+
+mod parts;
 
 /// Files up to this size are read whole before their header is written, so that a change while
 /// reading can be mended by reading again.
@@ -283,74 +285,6 @@ impl<'a> EntryWriter<'a> {
         Ok(())
     }
 
-    /// Content of unknown size: a plain file if it ends within the look-ahead, parts otherwise.
-    fn put_unknown(&mut self, source: &mut dyn Source, entry: Entry) -> Result<(), PackError> {
-        let mut content = std::mem::take(&mut self.buffer);
-        let mut hasher = blake3::Hasher::new();
-        let mut start = None;
-        let mut len = 0;
-        let mut number = 0;
-        // One byte more than a part is read ahead: so there are never fewer than two parts, and
-        // the last one is never empty.
-        let mut held = 0;
-        let failed = loop {
-            let filled = read_ahead(source, len + held as u64, &mut content, held);
-            self.check_cancelled()?;
-            let (held_now, error) = match filled {
-                Ok(filled) => (filled, None),
-                // What came so far cannot be taken back, and a stream cannot be read again.
-                Err((filled, error)) => (filled, Some(error)),
-            };
-            let last = held_now <= WHOLE as usize;
-            if number == 0 && error.is_some() {
-                break error;
-            }
-            let part_len = held_now.min(WHOLE as usize);
-            let part = sized(&entry, part_len as u64);
-            let header = if number == 0 && last {
-                EntryHeader::new(part)
-            } else {
-                number += 1;
-                let path = part_path(&entry.path, number)
-                    .ok_or_else(|| PackError::Settings(format!("'{}' is too long", entry.path)))?;
-                EntryHeader::new_part(Entry {
-                    path,
-                    xattrs: Vec::new(),
-                    linked: false,
-                    ..part
-                })
-            };
-            let header_offset = self.put_header(&header)?;
-            start.get_or_insert((header_offset, self.archive.stream_offset()));
-            hasher.update(&content[..part_len]);
-            self.archive.content(&content[..part_len], More::No)?;
-            self.archive.pad()?;
-            self.count_read(part_len as u64);
-            len += part_len as u64;
-            if last || error.is_some() {
-                break error;
-            }
-            content.copy_within(part_len..held_now, 0);
-            held = held_now - part_len;
-        };
-        self.buffer = content;
-        if let Some(error) = &failed {
-            self.leave_out(&entry.path, error);
-        }
-        if let Some((header_offset, content_offset)) = start {
-            let hash = Digest(*hasher.finalize().as_bytes());
-            let mut row = Row::from_entry(&sized(&entry, len), hash, header_offset, content_offset);
-            if number > 0 {
-                row.flags.insert(RowFlags::PARTED);
-            }
-            if failed.is_some() {
-                row.flags.insert(RowFlags::UNREADABLE);
-            }
-            self.end_entry(row, Vec::new());
-        }
-        Ok(())
-    }
-
     /// Puts the content of a file whose size is known; what the source lacks is zeros.
     fn put_extents(
         &mut self,
@@ -527,25 +461,4 @@ fn read_all(source: &mut dyn Source, entry: &Entry) -> io::Result<Vec<u8>> {
         }
     }
     Ok(content)
-}
-
-/// Reads a stream until one byte more than a part is at hand, or it ends; `held` bytes are there
-/// already. Gives the number of bytes at hand, also where reading fails.
-fn read_ahead(
-    source: &mut dyn Source,
-    offset: u64,
-    buffer: &mut Vec<u8>,
-    held: usize,
-) -> Result<usize, (usize, io::Error)> {
-    buffer.resize(WHOLE as usize + 1, 0);
-    let mut done = held;
-    while done < buffer.len() {
-        match source.read_at(offset + (done - held) as u64, &mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((done, error)),
-        }
-    }
-    Ok(done)
 }

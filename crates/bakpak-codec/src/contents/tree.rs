@@ -1,0 +1,100 @@
+//! Checks that the tree lists what the archive holds (spec: TRE-1).
+
+use crate::error::ReadError;
+use bakpak_format::catalogue::{NodeItem, PageItem, StripeItem, TreeItem, TreePage};
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::Place;
+use bakpak_format::record::{FactsPlace, TreeRoot};
+
+/// What the tree must list, and the pages of it that came.
+#[derive(Default)]
+pub(super) struct TreeCheck {
+    pub(super) pages: Listed<PageItem>,
+    pub(super) stripes: Listed<StripeItem>,
+    pub(super) facts: Listed<FactsPlace>,
+    pub(super) hasher: blake3::Hasher,
+}
+
+/// The items of one part.
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    /// Items that tree pages have listed so far.
+    seen: usize,
+    /// The pages of each level, not yet listed by the level above.
+    levels: Vec<Vec<NodeItem>>,
+    root: TreeRoot,
+}
+
+impl<T: TreeItem + PartialEq> Listed<T> {
+    /// Takes a tree page: it must list the next items, or the next pages of the level below
+    /// (spec: TRE-1).
+    pub(super) fn page(
+        &mut self,
+        page: &TreePage<'_>,
+        raw: &[u8],
+        place: Place,
+        key: impl Fn(&T) -> Vec<u8>,
+    ) -> Result<(), ReadError> {
+        let level = usize::from(page.level);
+        let key = if level == 0 {
+            let items = T::decode_all(raw, page.count)?;
+            let end = self.seen + items.len();
+            if items.is_empty() || self.items.get(self.seen..end) != Some(&items) {
+                return Err(wrong_tree());
+            }
+            self.seen = end;
+            items.first().map(key).unwrap_or_default()
+        } else {
+            let nodes = NodeItem::decode_all(raw, page.count)?;
+            let below = self.levels.get_mut(level - 1).ok_or_else(wrong_tree)?;
+            if nodes.is_empty() || below.len() < nodes.len() || below[..nodes.len()] != nodes {
+                return Err(wrong_tree());
+            }
+            below.drain(..nodes.len());
+            nodes
+                .into_iter()
+                .next()
+                .map(|node| node.key)
+                .unwrap_or_default()
+        };
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Vec::new);
+        }
+        self.levels[level].push(NodeItem { key, place });
+        self.root = TreeRoot {
+            place: Some(place),
+            level: page.level,
+        };
+        Ok(())
+    }
+
+    /// Everything must be listed, and exactly one page be on top.
+    pub(super) fn check_root(&self, root: TreeRoot) -> Result<(), ReadError> {
+        let unlisted: usize = self.levels.iter().map(Vec::len).sum();
+        let one_root = unlisted == usize::from(self.root.place.is_some());
+        if self.seen != self.items.len() || !one_root || root != self.root {
+            return Err(wrong_tree());
+        }
+        Ok(())
+    }
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        let root = TreeRoot {
+            place: None,
+            level: 0,
+        };
+        Self {
+            items: Vec::new(),
+            seen: 0,
+            levels: Vec::new(),
+            root,
+        }
+    }
+}
+
+fn wrong_tree() -> ReadError {
+    let what = "the tree does not list what the archive holds";
+    FormatError::malformed(Structure::Tree, "TRE-1", what).into()
+}
