@@ -1,4 +1,39 @@
-//! Keys and streams to bakpak archives and back.
+//! Keys and streams to bakpak archives and back: all cryptography, compression and threads.
+//!
+//! ```
+//! use bakpak_codec::input::Input;
+//! use bakpak_codec::observer::Unobserved;
+//! use bakpak_codec::pack::{PackSettings, pack};
+//! use bakpak_codec::secret::{Credential, KeyFile};
+//! use bakpak_codec::verify::verify_keyless;
+//!
+//! let key = Credential::KeyFile(KeyFile::generate()?);
+//! let mut archive = Vec::new();
+//! let report = pack(std::iter::empty(), PackSettings::new(key), &mut archive, &Unobserved)?;
+//! assert_eq!(report.archive_len, 32_768);
+//!
+//! let input = Input::Stream(Box::new(std::io::Cursor::new(archive)));
+//! let verified = verify_keyless(input, 1, &Unobserved)?;
+//! assert!(verified.findings.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | verb | module | from, to |
+//! |---|---|---|
+//! | pack | [`pack`] | [`source::Source`]s to any `Write` |
+//! | verify | [`verify`] | [`input::Input`] to a report |
+//! | unpack, tar | [`unpack`] | [`input::Input`] to a [`sink::Sink`], or to any `Write` |
+//! | list, cat | [`archive`] | a file, by position |
+//! | inspect | [`inspect`] | a file's head, without a key |
+//! | master-key | [`envelope`] | a file's envelope, with its own keys |
+//!
+//! Inside, from the top: the verbs; `writer` and `reading` with `pass`, `contents` and `entries`, the
+//! four layers put together each way; `records`, `decoder`, `chunks`, `stripes`, `scan` and `blocks`,
+//! one layer each; `seal`, `slots`, `opening`; `pipeline` (all threads), `matcher`, `compress`, `aead`,
+//! `keys` (all derivation), `random`.
+//!
+//! Guarantees: no input panics; nothing leaves before it has authenticated; memory does not grow
+//! with the data but by 16 bytes a chunk; the result does not depend on the number of threads.
 
 pub mod aead;
 pub mod archive;
