@@ -19,6 +19,7 @@ use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
 use bakpak_format::record::{Facts, RecordType};
+use bakpak_format::tail::LOCATOR_LEN;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -61,7 +62,11 @@ impl Archive {
         let subkeys = Arc::new(opening.unlock(keyring)?);
         let Some(locator) = opening::locator(file) else {
             let what = "the archive's last bytes, which tell where all else is, are cut or damaged";
-            return Err(Finding::new(Class::Damaged, Structure::Tail, what).into());
+            let len = file.metadata().map_err(io)?.len();
+            let offset = len.saturating_sub(LOCATOR_LEN as u64);
+            return Err(Finding::new(Class::Damaged, Structure::Tail, what)
+                .at(offset)
+                .into());
         };
         let mut fetch = Fetch::new(
             opening.geometry,
@@ -354,6 +359,9 @@ impl<'a> OneEntry<'a> {
 
 impl EntryTaker for OneEntry<'_> {
     fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
+        if self.done {
+            return Ok(()); // the piece at hand goes on into the next entry
+        }
         self.part_start = self.position;
         if self.entry.is_none() {
             let mut entry = begun.header.entry;

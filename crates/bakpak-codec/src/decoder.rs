@@ -255,7 +255,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                         first_entry: chunk.head.first_entry,
                         script: chunk.script,
                     };
-                    bodies.give(record);
+                    bodies.give_buffer(record);
                     Ok(Decoded::Chunk { head, raw })
                 }
                 Some(kind) => Ok(Decoded::Other { kind, body: record }),
@@ -272,7 +272,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             }
             Decoded::Other { kind, body } => {
                 let taken = self.taker.record(kind, &body[record::HEADER_LEN..], place);
-                self.bodies.give(body);
+                self.bodies.give_buffer(body);
                 taken
             }
             Decoded::Chunk { head, raw } => self.take_chunk(head, raw, place),
@@ -306,7 +306,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             place,
         };
         if let Some(dropped) = self.cache.insert(head.data_offset, raw) {
-            self.raws.give(dropped);
+            self.raws.give_buffer(dropped);
         }
         self.taker.chunk_ended(&span)
     }

@@ -182,6 +182,11 @@ impl ReadError {
 }
 
 impl Finding {
+    /// As an error of its own.
+    pub(crate) fn into_error(self: Box<Self>) -> ReadError {
+        ReadError::Fault(self)
+    }
+
     /// The family of the fault.
     pub fn class(&self) -> ErrorClass {
         match self.class {

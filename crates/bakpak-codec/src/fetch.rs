@@ -15,7 +15,7 @@ use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, BlockSize, DataOffset, Geometry, Place, StripeIndex};
 use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const CACHE_BYTES: usize = 32 << 20;
 #[derive(Default)]
 pub(crate) struct ChunkCache {
     chunks: HashMap<DataOffset, (u64, Vec<u8>)>,
+    /// The same by when they were used last.
+    order: BTreeMap<u64, DataOffset>,
     bytes: usize,
     clock: u64,
 }
@@ -62,25 +64,28 @@ impl ChunkCache {
     pub(crate) fn get(&mut self, start: DataOffset) -> Option<&[u8]> {
         self.clock += 1;
         let (used, raw) = self.chunks.get_mut(&start)?;
+        self.order.remove(used);
         *used = self.clock;
+        self.order.insert(self.clock, start);
         Some(raw)
     }
 
     /// Keeps a chunk; gives back a buffer that has become free.
     pub(crate) fn insert(&mut self, start: DataOffset, raw: Vec<u8>) -> Option<Vec<u8>> {
         self.clock += 1;
-        self.bytes += raw.len();
-        let mut free = self
-            .chunks
-            .insert(start, (self.clock, raw))
-            .map(|(_, old)| old);
-        if let Some(old) = &free {
-            self.bytes -= old.len();
+        // Buffers are reused, so one may be much larger than what is in it.
+        self.bytes += raw.capacity();
+        let mut free = None;
+        if let Some((used, old)) = self.chunks.insert(start, (self.clock, raw)) {
+            self.order.remove(&used);
+            self.bytes -= old.capacity();
+            free = Some(old);
         }
+        self.order.insert(self.clock, start);
         while self.bytes > CACHE_BYTES && self.chunks.len() > 1 {
-            let oldest = *self.chunks.iter().min_by_key(|(_, (used, _))| *used)?.0;
+            let (_, oldest) = self.order.pop_first()?;
             let (_, old) = self.chunks.remove(&oldest)?;
-            self.bytes -= old.len();
+            self.bytes -= old.capacity();
             free = Some(old);
         }
         free

@@ -175,7 +175,7 @@ fn read_tables(
     findings: &mut Vec<Finding>,
 ) -> Result<(SlotTable, Vec<u8>), ReadError> {
     let mut best: Option<(SlotTable, Vec<u8>)> = None;
-    let mut first_error = None;
+    let before = findings.len();
     for _ in 0..2 {
         let offset = feed.position();
         let mut bytes = Vec::new();
@@ -184,13 +184,9 @@ fn read_tables(
             Ok(table) => match &best {
                 Some((kept, kept_bytes)) => {
                     if *kept_bytes != bytes {
-                        findings.push(
-                            FormatError::Damaged {
-                                structure: Structure::Slots,
-                                what: "the two slot tables differ".into(),
-                            }
-                            .into(),
-                        );
+                        let what = "the two slot tables differ";
+                        let error = FormatError::damaged(Structure::Slots, what);
+                        findings.push(Finding::from(error).at(offset));
                     }
                     if table.generation > kept.generation {
                         best = Some((table, bytes));
@@ -200,51 +196,40 @@ fn read_tables(
             },
             Err(error) => {
                 let finding = Finding::from(error).at(offset);
-                first_error.get_or_insert_with(|| finding.clone());
                 findings.push(finding);
             }
         }
     }
-    match (best, first_error) {
-        (Some(best), _) => Ok(best),
-        (None, Some(finding)) => Err(finding.into()),
-        (None, None) => unreachable_tables(),
-    }
+    best.ok_or_else(|| {
+        // Both were refused, so the first of these findings is the first table's.
+        findings.drain(before..).next().map_or_else(
+            || FormatError::damaged(Structure::Slots, "no table is whole").into(),
+            ReadError::from,
+        )
+    })
 }
 
-/// Two tables were read, and each was kept or refused.
-fn unreachable_tables() -> Result<(SlotTable, Vec<u8>), ReadError> {
-    Err(FormatError::Truncated {
-        structure: Structure::Slots,
-    }
-    .into())
-}
-
-/// A head that cannot be used: another kind of file, unless the end says that it is an archive
-/// (spec: HED-1).
+/// A head that cannot be used. If not even its magic is there, the file is of another kind, unless
+/// its end says that it is an archive (spec: HED-1).
 fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError {
-    let foreign = matches!(&error, ReadError::Fault(f)
-        if f.structure == Structure::Head && matches!(f.class, Class::Unsupported | Class::Truncated));
-    if foreign && feed.file().is_some_and(|file| locator(file).is_some()) {
-        let what = "its first bytes are not those of an archive, but its end is";
-        return ReadError::from(FormatError::damaged(Structure::Head, what)).at(0);
-    }
     let magic = bakpak_format::preamble::MAGIC;
     let read = feed.position().min(start.len() as u64) as usize;
     let common = read.min(magic.len());
-    if foreign && start[..common] != magic[..common] {
-        return not_an_archive();
+    let foreign = matches!(error, ReadError::Fault(_)) && start[..common] != magic[..common];
+    if !foreign {
+        return error.at(0);
     }
-    error
-}
-
-fn not_an_archive() -> ReadError {
-    Finding::new(
-        Class::Unsupported,
-        Structure::Head,
-        "this is not a bakpak archive",
-    )
-    .into()
+    let finding = if feed.file().is_some_and(|file| locator(file).is_some()) {
+        let what = "its first bytes are not those of an archive, but its end is";
+        FormatError::damaged(Structure::Head, what).into()
+    } else {
+        Finding::new(
+            Class::Unsupported,
+            Structure::Head,
+            "this is not a bakpak archive",
+        )
+    };
+    finding.at(0).into()
 }
 
 /// The locator at the end of a file, if it is whole.

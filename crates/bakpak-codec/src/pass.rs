@@ -181,8 +181,10 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
     fn decoded(&mut self, result: Result<(), ReadError>) -> Result<(), ReadError> {
         match result {
             Ok(()) => Ok(()),
-            Err(ReadError::Fault(finding)) => {
-                self.decoder = None;
+            Err(ReadError::Fault(mut finding)) => {
+                if let Some(decoder) = self.decoder.take() {
+                    finding.entry = finding.entry.or_else(|| decoder.taker.current_entry());
+                }
                 self.fault(*finding)
             }
             Err(error) => Err(error),
@@ -301,8 +303,10 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
         .at(offset);
         if let Some(mut decoder) = self.decoder.take() {
             // What came before is taken first, so that the entry named is the one that is hit.
-            if let Err(ReadError::Fault(earlier)) = decoder.drain() {
-                self.fault(*earlier)?;
+            match decoder.drain() {
+                Ok(()) => {}
+                Err(ReadError::Fault(earlier)) => self.fault(*earlier)?,
+                Err(error) => return Err(error),
             }
             finding.entry = decoder.taker.current_entry();
         }

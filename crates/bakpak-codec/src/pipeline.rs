@@ -136,7 +136,8 @@ impl<T> InOrder<T> {
 }
 
 /// Runs `body` on a thread of its own over everything that `f` puts on the belt, at most `depth`
-/// things in between; gives back what `f` gives and how `body` ended.
+/// things in between; gives back what `f` gives and how `body` ended. `f` must drop the belt: `body`
+/// ends when nothing can come any more.
 pub(crate) fn beside<T: Send, E: Send, R>(
     depth: usize,
     mut body: impl FnMut(T) -> Result<(), E> + Send,
@@ -183,6 +184,17 @@ impl<T> Spares<T> {
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buffers {
+    /// Gives a buffer back, unless it has grown beyond what most uses need: a hostile archive must
+    /// not leave large ones behind.
+    pub(crate) fn give_buffer(&self, buffer: Vec<u8>) {
+        const WORTH_KEEPING: usize = 4 << 20;
+        if buffer.capacity() <= WORTH_KEEPING {
+            self.give(buffer);
+        }
     }
 }
 

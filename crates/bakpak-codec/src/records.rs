@@ -105,10 +105,15 @@ impl<'a> RecordWriter<'a> {
         self.checkpoint.data_offset = data_offset.plus(span.raw_len);
         self.checkpoint.cursor = cursor;
         self.chunk_count += 1;
-        if self.checkpoint.chunks.len() >= MAX_CHUNKS_PER_CHECKPOINT {
-            self.put_checkpoint()?;
+        if self.checkpoint.chunks.len() < MAX_CHUNKS_PER_CHECKPOINT {
+            return Ok(());
         }
-        Ok(())
+        // Behind a CHECKPOINT in the middle of a stripe there must be room for the one at its end.
+        if self.stripes.room() >= self.reserve() + self.checkpoint_bound() {
+            self.put_checkpoint().map(drop)
+        } else {
+            self.end_stripe()
+        }
     }
 
     /// Adds a row, encoded, to the catalogue.
@@ -392,3 +397,6 @@ fn zstd_failed(source: std::io::Error) -> PackError {
         source,
     }
 }
+
+#[cfg(test)]
+mod tests;

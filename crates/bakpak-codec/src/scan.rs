@@ -161,10 +161,22 @@ impl<'a> Scan<'a> {
     }
 
     fn peek(&mut self, feed: &mut Feed) -> Result<(), ReadError> {
-        if self.peeked.is_empty() {
-            feed.extend(&mut self.peeked, SECTOR_LEN, Structure::Block)?;
+        if !self.peeked.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let start = feed.position();
+        let read = feed.extend(&mut self.peeked, SECTOR_LEN, Structure::Block);
+        read.map_err(|error| match error {
+            ReadError::Fault(mut finding) => {
+                // What it would have been shows if its magic is still there.
+                let read = feed.position() - start;
+                if read >= 4 && self.peeked.get(..4) == Some(check_page::MAGIC) {
+                    finding.structure = Structure::CheckPage;
+                }
+                finding.into_error()
+            }
+            other => other,
+        })
     }
 
     /// What was read ahead and belongs to the tail.

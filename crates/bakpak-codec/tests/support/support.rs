@@ -1,21 +1,53 @@
 //! Sources and sinks in memory, and archives made of them.
+// Every test file takes what it needs of this; all of it is test code.
 #![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::panic, clippy::result_large_err)]
+
+pub mod commands;
+pub mod forge;
+pub mod regions;
 
 use bakpak_codec::error::{PackError, ReadError};
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Unobserved;
-use bakpak_codec::pack::{PackReport, PackSettings, pack};
+use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack};
 use bakpak_codec::random::Random;
 use bakpak_codec::secret::{Credential, KeyFile};
 use bakpak_codec::sink::{Sink, SinkError};
 use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
 use bakpak_codec::unpack::{UnpackReport, unpack};
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent, Timestamp};
+use bakpak_format::envelope::EnvelopeItem;
 use std::collections::BTreeMap;
 use std::io;
 
 pub fn key() -> Credential {
-    Credential::KeyFile(KeyFile::from_bytes([7; 32]))
+    key_file(7)
+}
+
+/// What opens the envelope, and nothing else.
+pub fn envelope_key() -> Credential {
+    key_file(8)
+}
+
+pub fn key_file(byte: u8) -> Credential {
+    Credential::KeyFile(KeyFile::from_bytes([byte; 32]))
+}
+
+pub fn item(kind: u16, name: &str, content: &[u8]) -> EnvelopeItem {
+    EnvelopeItem {
+        kind,
+        name: name.into(),
+        content: content.to_vec().into(),
+    }
+}
+
+/// An envelope with these items.
+pub fn envelope(items: Vec<EnvelopeItem>) -> Option<EnvelopeSettings> {
+    Some(EnvelopeSettings {
+        key: envelope_key(),
+        items,
+    })
 }
 
 pub fn path(path: &str) -> EntryPath {
@@ -76,6 +108,10 @@ pub enum Behaviour {
     },
     /// It is another one each time it is looked at.
     Restless,
+    /// Reading fails at this offset, and then it is gone.
+    Vanishes {
+        at: u64,
+    },
 }
 
 pub struct MemorySource {
@@ -83,6 +119,7 @@ pub struct MemorySource {
     pub content: Vec<u8>,
     pub behaviour: Behaviour,
     opened: usize,
+    looked_at: usize,
 }
 
 impl MemorySource {
@@ -124,6 +161,7 @@ pub fn with_behaviour(at: &str, content: impl Into<Vec<u8>>, behaviour: Behaviou
         content,
         behaviour,
         opened: 0,
+        looked_at: 0,
     }
 }
 
@@ -133,6 +171,7 @@ pub fn bare(at: &str, kind: EntryKind) -> MemorySource {
         content: Vec::new(),
         behaviour: Behaviour::Sound,
         opened: 0,
+        looked_at: 0,
     }
 }
 
@@ -146,6 +185,7 @@ pub fn sparse(at: &str, content: Vec<u8>, extents: Vec<Extent>) -> MemorySource 
         content,
         behaviour: Behaviour::Sound,
         opened: 0,
+        looked_at: 0,
     }
 }
 
@@ -156,13 +196,18 @@ impl Source for MemorySource {
 
     fn open(&mut self) -> io::Result<Opened> {
         self.opened += 1;
-        if self.behaviour == Behaviour::Closed {
-            return Err(io::ErrorKind::PermissionDenied.into());
+        match self.behaviour {
+            Behaviour::Closed => return Err(io::ErrorKind::PermissionDenied.into()),
+            Behaviour::Vanishes { .. } if self.opened > 1 => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            _ => {}
         }
         let size = match self.behaviour {
             Behaviour::Stream => SourceSize::Unknown,
             _ => SourceSize::Known,
         };
+        self.looked_at = 0;
         let identity = self.identity()?;
         Ok(Opened {
             entry: self.entry.clone(),
@@ -180,6 +225,12 @@ impl Source for MemorySource {
                 }
                 end = end.min(at);
             }
+            Behaviour::Vanishes { at } => {
+                if offset >= at {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                end = end.min(at);
+            }
             Behaviour::Shrinks { to } => end = end.min(to),
             _ => {}
         }
@@ -193,13 +244,12 @@ impl Source for MemorySource {
 
     fn identity(&mut self) -> io::Result<Option<Identity>> {
         let mut size = self.content.len() as u64;
+        self.looked_at += 1;
         match self.behaviour {
             Behaviour::Stream => return Ok(None),
-            Behaviour::Shrinks { to } if self.opened > 0 => size = to,
-            Behaviour::Restless => {
-                self.opened += 1;
-                size += self.opened as u64;
-            }
+            // When it is opened it still has its size.
+            Behaviour::Shrinks { to } if self.looked_at > 1 => size = to,
+            Behaviour::Restless => size += self.looked_at as u64 - 1,
             _ => {}
         }
         let mtime = self.entry.mtime;
@@ -296,14 +346,24 @@ impl MemorySink {
     }
 }
 
+/// Keeps bytes for the whole run, so that streams need no copy of them.
+pub fn forever(bytes: &[u8]) -> &'static [u8] {
+    Box::leak(bytes.to_vec().into_boxed_slice())
+}
+
+/// A file with these bytes.
+pub fn file_of(bytes: &[u8]) -> std::fs::File {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    io::Write::write_all(&mut file, bytes).expect("it takes the bytes");
+    file
+}
+
 pub fn as_stream(archive: &[u8]) -> Input {
     Input::Stream(Box::new(io::Cursor::new(archive.to_vec())))
 }
 
 pub fn as_file(archive: &[u8]) -> Input {
-    let mut file = tempfile::tempfile().expect("a temporary file");
-    io::Write::write_all(&mut file, archive).expect("it takes the archive");
-    Input::File(file)
+    Input::File(file_of(archive))
 }
 
 pub fn unpacked(input: Input) -> Result<(MemorySink, UnpackReport), ReadError> {

@@ -1,0 +1,570 @@
+//! The damage matrix: each structure, damaged in each way, read by each command.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+#[path = "support/support.rs"]
+mod support;
+
+use bakpak_codec::error::{ErrorClass, Finding};
+use bakpak_codec::input::Input;
+use bakpak_codec::observer::Unobserved;
+use bakpak_codec::pack::PackSettings;
+use bakpak_codec::random::Random;
+use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
+use bakpak_format::entry::{EntryKind, Extent};
+use bakpak_format::error::Structure;
+use bakpak_format::geometry::BlockSize;
+use bakpak_format::slots::Domain;
+use bakpak_format::tail::LOCATOR_LEN;
+use std::ops::Range;
+use support::commands::{COMMANDS, Command, Outcome, Truth, Verb};
+use support::regions::{Map, Region, Site};
+use support::*;
+
+/// An archive, another one of the same shape, and what the first holds.
+struct Case {
+    archive: Vec<u8>,
+    other: Vec<u8>,
+    map: Map,
+    truth: Truth,
+}
+
+/// What happens to a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Damage {
+    FlipFirst,
+    FlipMiddle,
+    FlipLast,
+    Zero,
+    /// The file ends in its middle.
+    Cut,
+    /// It changes places with the next of its kind.
+    Swap,
+    /// It stands there twice.
+    Repeat,
+    /// It is not there.
+    Drop,
+    /// It is that of another archive with the same key.
+    Splice,
+}
+
+const DAMAGES: [Damage; 9] = [
+    Damage::FlipFirst,
+    Damage::FlipMiddle,
+    Damage::FlipLast,
+    Damage::Zero,
+    Damage::Cut,
+    Damage::Swap,
+    Damage::Repeat,
+    Damage::Drop,
+    Damage::Splice,
+];
+
+/// What must become of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    /// It tells of the damage.
+    Fault,
+    /// It does not need what is damaged.
+    Success,
+    /// Either, but the truth in any case.
+    Either,
+}
+
+impl Case {
+    /// Some of everything, in so many bytes that compress badly.
+    fn new(filler: usize) -> Self {
+        let sources = |seed: &str| {
+            let mut hole = vec![0; 30_000];
+            hole[8192..12_288].copy_from_slice(&noise(&format!("{seed} hole"), 4096));
+            let mut linked = file("home/octopus/first", noise(&format!("{seed} linked"), 700));
+            linked.entry.linked = true;
+            let target = linked.entry.path.clone();
+            vec![
+                file("sql/orders.bak", noise(&format!("{seed} orders"), 5000)),
+                file("sql/people.bak", noise(&format!("{seed} people"), filler)),
+                bare("home/octopus", EntryKind::Directory),
+                file("home/octopus/empty", ""),
+                linked,
+                bare("home/octopus/second", EntryKind::HardLink { target }),
+                sparse(
+                    "home/octopus/sparse",
+                    hole,
+                    vec![Extent {
+                        offset: 8192,
+                        len: 4096,
+                    }],
+                ),
+                bare(
+                    "home/octopus/way",
+                    EntryKind::Symlink {
+                        target: b"first".to_vec(),
+                    },
+                ),
+                file("attachments/readme.txt", log(seed.len(), 300)),
+            ]
+        };
+        let items = vec![item(
+            1,
+            "master key",
+            b"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I=",
+        )];
+        let pack_with = |seed: &str| {
+            let settings = PackSettings {
+                random: Random::seeded(seed.as_bytes()),
+                envelope: envelope(items.clone()),
+                cover_text: "Orders of the night.\nRing 555-0100.\n".into(),
+                ..settings()
+            };
+            try_pack(sources(seed), settings).unwrap().0
+        };
+        let archive = pack_with("the one");
+        let other = pack_with("another");
+        assert_eq!(archive.len(), other.len(), "both have the same shape");
+        let mut stream = Vec::new();
+        let input = as_file(&archive);
+        bakpak_codec::unpack::tar(input, &mut vec![key()], &mut stream, 1, &Unobserved).unwrap();
+        let entries = sources("the one").into_iter();
+        let truth = Truth {
+            entries: entries
+                .map(|s| (s.entry.path.clone(), (s.entry, s.content)))
+                .collect(),
+            stream,
+            items,
+        };
+        Self {
+            map: Map::of(&archive),
+            archive,
+            other,
+            truth,
+        }
+    }
+
+    /// The archive with a region damaged; nothing where that changes no byte.
+    fn damaged(&self, region: &Region, damage: Damage) -> Option<Vec<u8>> {
+        let mut bytes = self.archive.clone();
+        let range = region.range.clone();
+        match damage {
+            Damage::FlipFirst => bytes[range.start] ^= 1,
+            Damage::FlipMiddle => bytes[range.start + range.len() / 2] ^= 0x10,
+            Damage::FlipLast => bytes[range.end - 1] ^= 0x80,
+            Damage::Zero => bytes[range].fill(0),
+            Damage::Cut => bytes.truncate(range.start + range.len() / 2),
+            Damage::Swap => {
+                let next = self.map.next_like(region)?.range.clone();
+                let (front, back) = bytes.split_at_mut(next.start);
+                front[range].swap_with_slice(&mut back[..next.len()]);
+            }
+            Damage::Repeat => {
+                let again = bytes[range.clone()].to_vec();
+                bytes.splice(range.end..range.end, again);
+            }
+            Damage::Drop => drop(bytes.drain(range)),
+            Damage::Splice => bytes[range.clone()].copy_from_slice(&self.other[range]),
+        }
+        (bytes != self.archive).then_some(bytes)
+    }
+
+    /// Runs all commands over an archive with this damage; gives what is not as it must be.
+    fn check(&self, bytes: &[u8], what: &str) -> Vec<String> {
+        let bytes = forever(bytes);
+        let file = file_of(bytes);
+        let mut complaints = Vec::new();
+        for command in COMMANDS {
+            let outcome = command.run(&file, bytes, &self.truth, what);
+            if let Err(complaint) = self.judge(command, bytes, &outcome) {
+                complaints.push(format!(
+                    "{complaint}: {command:?}, {what}: {}",
+                    outcome.in_short()
+                ));
+            }
+        }
+        complaints
+    }
+
+    fn judge(&self, command: Command, bytes: &[u8], outcome: &Outcome) -> Result<(), String> {
+        if let Some(lie) = &outcome.lie {
+            return Err(format!("untrue ({lie})"));
+        }
+        match self.expected(command, bytes) {
+            Expected::Fault if outcome.is_clean() => return Err("unnoticed".into()),
+            Expected::Success if !outcome.is_clean() => return Err("needless".into()),
+            _ => {}
+        }
+        match outcome.is_clean() {
+            true if !outcome.complete => Err("not all came out".into()),
+            true => Ok(()),
+            false => self.judge_fault(command, bytes, outcome),
+        }
+    }
+
+    /// What must become of a command, from which structures are not what they were.
+    fn expected(&self, command: Command, bytes: &[u8]) -> Expected {
+        let intact =
+            |range: &Range<usize>| bytes.get(range.clone()) == Some(&self.archive[range.clone()]);
+        let changed: Vec<Site> = self
+            .map
+            .sites
+            .iter()
+            .filter(|(_, range)| !intact(range))
+            .map(|(site, _)| *site)
+            .collect();
+        if command.is_verify() {
+            return Expected::Fault;
+        }
+        let has = |wanted: fn(&Site) -> bool| changed.iter().any(wanted);
+        let has_both = |domain| {
+            changed.contains(&Site::SlotsA(domain)) && changed.contains(&Site::SlotsB(domain))
+        };
+        let head = has(|s| matches!(s, Site::Head));
+        let stripes = has(|s| matches!(s, Site::Block(_) | Site::CheckPage(_)));
+        let blocks = has(|s| matches!(s, Site::Block(_)));
+        // The locator, where it is sought.
+        let end = |bytes: &[u8]| bytes[bytes.len().saturating_sub(LOCATOR_LEN)..].to_vec();
+        let locator = end(bytes) != end(&self.archive);
+        let tail_page = has(|s| matches!(s, Site::TailPage));
+        let (needed, welcome) = match command.verb() {
+            Verb::Unpack | Verb::Tar => {
+                let resized = bytes.len() != self.archive.len();
+                let needed = head || has_both(Domain::Data) || stripes || tail_page || resized;
+                let copies = has(|s| matches!(s, Site::TailCopy | Site::Envelope));
+                (needed, copies || has_both(Domain::Envelope))
+            }
+            Verb::Archive => (
+                head || has_both(Domain::Data) || blocks,
+                // What the locator says can be found out without it (spec: TAL-2).
+                locator || has_both(Domain::Envelope) || bytes.len() < self.archive.len(),
+            ),
+            _ => {
+                let envelope = has(|s| matches!(s, Site::Envelope));
+                let needed = head || has_both(Domain::Envelope) || envelope;
+                (needed, has_both(Domain::Data))
+            }
+        };
+        match (needed, welcome) {
+            (true, _) => Expected::Fault,
+            (false, true) => Expected::Either,
+            // One table of each pair is enough (spec: SLT-1).
+            (false, false) => Expected::Success,
+        }
+    }
+
+    /// Class and place of what was noticed.
+    fn judge_fault(&self, command: Command, bytes: &[u8], outcome: &Outcome) -> Result<(), String> {
+        let first = self.first_change(bytes);
+        let (site, range) = self.map.site_at(first);
+        let cut = self.archive.starts_with(bytes);
+        let by_seeking = matches!(command.verb(), Verb::Archive | Verb::Envelope);
+        let end = |bytes: &[u8]| bytes.last_chunk::<LOCATOR_LEN>().copied();
+        let has_end = end(bytes) == end(&self.archive);
+        for class in outcome.classes() {
+            let right = match class {
+                // Who seeks does not know how much there was.
+                ErrorClass::Damaged => !cut || by_seeking,
+                // If the end is there, what is missing is in the middle (spec: FIL-1); from a
+                // pipe that cannot be told.
+                ErrorClass::Truncated => !has_end || matches!(command, Command::Stream(_)),
+                // Magic, version and header_len come before the digest (chapter 2, end).
+                ErrorClass::Unsupported => site == Site::Head && first < 2056,
+                _ => false,
+            };
+            if !right {
+                return Err(format!("{class:?} is the wrong class"));
+            }
+        }
+        let offsets: Option<Vec<u64>> = outcome.findings.iter().map(|f| f.offset).collect();
+        let Some(earliest) = offsets.ok_or("where?")?.into_iter().min() else {
+            return Err("another error than a fault".into());
+        };
+        let expected = range.start as u64;
+        if cut && !by_seeking {
+            let places = [expected, bytes.len() as u64];
+            return if places.contains(&earliest) {
+                Ok(())
+            } else {
+                Err(format!("expected at {places:?}"))
+            };
+        }
+        // Commands that stop at the first fault that hits them may pass over others.
+        if !command.is_verify() {
+            return if by_seeking || earliest >= expected {
+                Ok(())
+            } else {
+                Err(format!("expected at or behind {expected}"))
+            };
+        }
+        if bytes.len() != self.archive.len() && earliest >= expected {
+            // Where all that follows is moved, only what follows may show it.
+            return Ok(());
+        }
+        if earliest != expected {
+            return Err(format!("expected at {expected}"));
+        }
+        let mut structures = site.structures().to_vec();
+        if matches!(site, Site::CheckPage(_)) && first < range.start + 4 {
+            // From a pipe only its magic tells a check page from a block.
+            structures.push(Structure::Block);
+        }
+        let is_right = |finding: &&Finding| {
+            let block = matches!(site, Site::Block(index) if finding.block == Some(index));
+            finding.offset == Some(expected)
+                && structures.contains(&finding.structure)
+                && (block || !matches!(site, Site::Block(_)))
+        };
+        match outcome.findings.iter().find(is_right) {
+            Some(_) => Ok(()),
+            None => Err(format!("{site:?} is not named")),
+        }
+    }
+
+    fn first_change(&self, bytes: &[u8]) -> usize {
+        let mut pairs = bytes.iter().zip(&self.archive);
+        let same = pairs.position(|(a, b)| a != b);
+        same.unwrap_or(bytes.len().min(self.archive.len()))
+    }
+
+    /// Every damage of every region that `choose` takes.
+    fn walk(&self, choose: impl Fn(&Region) -> bool) {
+        let mut done = 0;
+        let mut without_effect = Vec::new();
+        let mut complaints = Vec::new();
+        for region in self.map.regions.iter().filter(|region| choose(region)) {
+            for damage in DAMAGES {
+                let what = format!("{damage:?} of {}", region.name);
+                match self.damaged(region, damage) {
+                    Some(bytes) => {
+                        complaints.extend(self.check(&bytes, &what));
+                        done += 1;
+                    }
+                    None => without_effect.push(what),
+                }
+            }
+        }
+        println!("{done} damages; without effect: {without_effect:?}");
+        assert!(done > 0, "nothing was damaged");
+        let count = complaints.len();
+        complaints.truncate(20);
+        assert!(
+            count == 0,
+            "{count} of {done} damages:\n{}",
+            complaints.join("\n")
+        );
+    }
+}
+
+#[test]
+fn whole_archives_are_read_by_every_command() {
+    for case in [Case::new(9000), Case::new(60_000)] {
+        let bytes = forever(&case.archive);
+        let file = file_of(bytes);
+        for command in COMMANDS {
+            let outcome = command.run(&file, bytes, &case.truth, "nothing");
+            assert!(
+                outcome.is_clean() && outcome.complete,
+                "{command:?}: {outcome:?}"
+            );
+            assert_eq!(outcome.lie, None, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn damage_of_the_head_and_its_slots_is_noticed() {
+    Case::new(9000).walk(|r| matches!(r.site, Site::Head | Site::SlotsA(_) | Site::SlotsB(_)));
+}
+
+#[test]
+fn damage_of_the_envelope_and_of_blocks_is_noticed() {
+    Case::new(9000).walk(|r| matches!(r.site, Site::Envelope | Site::Block(_)));
+}
+
+#[test]
+fn damage_of_check_page_and_tail_is_noticed() {
+    Case::new(9000)
+        .walk(|r| matches!(r.site, Site::CheckPage(_) | Site::TailCopy | Site::TailPage));
+}
+
+#[test]
+fn damage_of_a_check_page_that_carries_the_head_is_noticed() {
+    // 16 blocks of 4 KiB are the fewest, so this one is above 64 KiB.
+    Case::new(60_000).walk(|r| matches!(r.site, Site::CheckPage(_) | Site::Block(0 | 1)));
+}
+
+#[test]
+fn every_changed_byte_of_the_smallest_archive_is_noticed_without_a_key() {
+    let archive = packed(Vec::new());
+    assert_eq!(archive.len(), 32_768);
+    let map = Map::of(&archive);
+    let mut bytes = archive.clone();
+    for offset in 0..archive.len() {
+        bytes[offset] ^= 1 << (offset % 8);
+        let input = Input::Stream(Box::new(std::io::Cursor::new(bytes.clone())));
+        let report = verify_keyless(input, 1, &Unobserved).unwrap();
+        let (site, range) = map.site_at(offset);
+        let first = report
+            .findings
+            .first()
+            .unwrap_or_else(|| panic!("{site:?} {offset}"));
+        assert_eq!(
+            first.offset,
+            Some(range.start as u64),
+            "{site:?} {offset}: {first:?}"
+        );
+        bytes[offset] = archive[offset];
+    }
+}
+
+#[test]
+fn damaged_sectors_of_a_block_are_named() {
+    let settings = PackSettings {
+        block_size: Some(BlockSize::SIXTY_FOUR_KIB),
+        ..settings()
+    };
+    let (archive, _) = try_pack(vec![file("sql/a", noise("a", 50_000))], settings).unwrap();
+    let block = Map::of(&archive).range_of(Site::Block(0));
+    for sectors in [vec![0], vec![5], vec![15], vec![1, 2, 9]] {
+        let mut bytes = archive.clone();
+        for sector in &sectors {
+            bytes[block.start + *sector as usize * 4096 + 100] ^= 1;
+        }
+        let keyless = verify_keyless(as_file(&bytes), 2, &Unobserved).unwrap();
+        let level = VerifyLevel::Full;
+        let keyed = verify(as_file(&bytes), &mut vec![key()], level, 2, &Unobserved).unwrap();
+        for report in [keyless, keyed] {
+            let [finding] = report.findings.as_slice() else {
+                panic!("one fault, not {:?}", report.findings);
+            };
+            assert_eq!(finding.block, Some(0));
+            assert_eq!(finding.sectors, sectors);
+            assert_eq!(finding.class(), ErrorClass::Damaged);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_block_names_the_entry_that_it_hits() {
+    let sources = vec![
+        file("sql/a", noise("a", 300_000)),
+        file("sql/b", noise("b", 600_000)),
+        file("sql/c", noise("c", 300_000)),
+    ];
+    let settings = PackSettings {
+        block_size: Some(BlockSize::FOUR_KIB),
+        ..settings()
+    };
+    let (archive, _) = try_pack(sources, settings).unwrap();
+    let map = Map::of(&archive);
+    // In the third chunk of 256 KiB: inside `b`.
+    let block = map.range_of(Site::Block(3 * 262_144 / 4000 - 10));
+    let mut bytes = archive.clone();
+    bytes[block.start + 200] ^= 1;
+    for input in [as_file(&bytes), as_stream(&bytes)] {
+        let error = unpacked(input).unwrap_err();
+        let bakpak_codec::error::ReadError::Fault(finding) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(finding.entry, Some(path("sql/b")), "{finding}");
+    }
+    let report = verify(
+        as_file(&bytes),
+        &mut vec![key()],
+        VerifyLevel::Full,
+        2,
+        &Unobserved,
+    )
+    .unwrap();
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    assert_eq!(report.findings[0].entry, Some(path("sql/b")));
+}
+
+#[test]
+fn every_damaged_block_is_named_and_nothing_else() {
+    let settings = PackSettings {
+        block_size: Some(BlockSize::FOUR_KIB),
+        ..settings()
+    };
+    // Two stripes.
+    let content = noise("two stripes", 2_300_000);
+    let (archive, _) = try_pack(vec![file("sql/a", content)], settings).unwrap();
+    let map = Map::of(&archive);
+    let damaged = [0, 1, 300, 509, 510, 515];
+    let mut bytes = archive.clone();
+    for block in damaged {
+        bytes[map.range_of(Site::Block(block)).start + 3000] ^= 4;
+    }
+    for input in [as_file(&bytes), as_stream(&bytes)] {
+        let keyless = verify_keyless(input, 2, &Unobserved).unwrap();
+        let named: Vec<_> = keyless.findings.iter().map(|f| f.block.unwrap()).collect();
+        assert_eq!(named, damaged);
+    }
+    for level in [VerifyLevel::Blocks, VerifyLevel::Full] {
+        for input in [as_file(&bytes), as_stream(&bytes)] {
+            let keyed = verify(input, &mut vec![key()], level, 2, &Unobserved).unwrap();
+            let named: Vec<_> = keyed.findings.iter().map(|f| f.block.unwrap()).collect();
+            assert_eq!(named, damaged, "{level:?}");
+            assert!(
+                keyed.findings.iter().all(|f| f.sectors == [0]),
+                "{:?}",
+                keyed.findings
+            );
+        }
+    }
+}
+
+#[test]
+fn whole_stripes_that_are_swapped_repeated_or_dropped_are_noticed() {
+    let settings = PackSettings {
+        block_size: Some(BlockSize::FOUR_KIB),
+        ..settings()
+    };
+    // Three stripes: two full ones and a short one.
+    let content = noise("three stripes", 4_300_000);
+    let (archive, _) = try_pack(vec![file("sql/a", content)], settings).unwrap();
+    let map = Map::of(&archive);
+    let start = |block| map.range_of(Site::Block(block)).start;
+    let (one, two, three) = (start(0), start(510), start(1020));
+    let stripe = |from: usize, to: usize| &archive[from..to];
+    let (before, after) = (stripe(0, one), &archive[three..]);
+    let (first, second) = (stripe(one, two), stripe(two, three));
+    for (what, bytes) in [
+        ("swapped", [before, second, first, after].concat()),
+        ("repeated", [before, first, first, second, after].concat()),
+        ("dropped", [before, first, after].concat()),
+        ("the first dropped", [before, second, after].concat()),
+    ] {
+        for input in [as_file(&bytes), as_stream(&bytes)] {
+            let keyless = verify_keyless(input, 2, &Unobserved).unwrap();
+            let first = keyless.findings.first().unwrap_or_else(|| panic!("{what}"));
+            assert_eq!(first.class(), ErrorClass::Damaged, "{what}: {first:?}");
+            assert_eq!(keyless.root, None, "{what}");
+        }
+        for input in [as_file(&bytes), as_stream(&bytes)] {
+            let error = unpacked(input).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Damaged, "{what}: {error}");
+        }
+    }
+}
+
+#[test]
+fn findings_do_not_depend_on_the_number_of_threads() {
+    let case = Case::new(60_000);
+    for region in case.map.regions.iter().step_by(7) {
+        let Some(bytes) = case.damaged(region, Damage::FlipMiddle) else {
+            continue;
+        };
+        let report = |threads| {
+            let level = VerifyLevel::Full;
+            verify(
+                as_file(&bytes),
+                &mut vec![key()],
+                level,
+                threads,
+                &Unobserved,
+            )
+            .unwrap()
+            .findings
+        };
+        let one = report(1);
+        assert_eq!(report(2), one, "{}", region.name);
+        assert_eq!(report(5), one, "{}", region.name);
+    }
+}
