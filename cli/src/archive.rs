@@ -7,9 +7,9 @@ use std::path::Path;
 use bakpak_codec::input::Input;
 
 use crate::args::KeyOptions;
+use crate::exit::{Exit, Failure};
 use crate::output::quoted;
 use crate::prompt;
-use crate::report::{Exit, Failure};
 
 /// Whether standard input is meant.
 pub(crate) fn is_stdin(path: &Path) -> bool {

@@ -14,11 +14,11 @@ use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::CatArguments;
+use crate::exit::{Exit, Failure};
 use crate::list;
 use crate::output::{Output, escaped, quoted};
 use crate::progress::Talk;
 use crate::prompt::{Keys, Surroundings};
-use crate::report::{Exit, Failure};
 
 /// Writes one entry, or all of them as a tar.
 ///

@@ -16,10 +16,11 @@ use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::InspectArguments;
+use crate::exit::Exit;
 use crate::output::event::{self, Contents, Event, Fact};
 use crate::output::{self, Output, count, hex, size, time};
 use crate::prompt::{Keys, Surroundings};
-use crate::report::{Exit, report};
+use crate::report::report;
 
 /// Inspects one archive after another; one that cannot be read does not hide the others.
 ///

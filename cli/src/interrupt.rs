@@ -6,10 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use crate::report::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 /// The exit code of the signal that came; 0: none.
 static REQUESTED: AtomicU8 = AtomicU8::new(0);
+
+/// The run asks now and then whether it shall stop.
+static IS_ASKED: AtomicBool = AtomicBool::new(false);
 
 /// The run has noticed, and cleans up.
 static NOTICED: AtomicBool = AtomicBool::new(false);
@@ -20,13 +23,22 @@ static LAST: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
 /// How long a run may take to notice. One that waits for a silent pipe never does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Says that this run asks now and then whether it shall stop, and cleans up itself.
+pub(crate) fn will_be_asked_for() {
+    IS_ASKED.store(true, Ordering::Relaxed);
+}
+
+/// Whether a signal came.
+pub(crate) fn came() -> bool {
+    REQUESTED.load(Ordering::Relaxed) != 0
+}
+
 /// Whether the run shall stop. Asking counts as having noticed.
 pub(crate) fn requested() -> bool {
-    let requested = REQUESTED.load(Ordering::Relaxed) != 0;
-    if requested {
+    if came() {
         NOTICED.store(true, Ordering::Relaxed);
     }
-    requested
+    came()
 }
 
 /// Stops the run if it shall stop.
@@ -58,7 +70,7 @@ pub(crate) fn at_sudden_end(last: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Listens from now on.
+/// Listens from now on. Unless [`will_be_asked_for`], a signal ends the program at once.
 ///
 /// # Errors
 ///
@@ -97,6 +109,9 @@ fn receive(exit: Exit) {
         end_at_once();
     }
     crate::prompt::terminal::if_asking(end_at_once);
+    if !IS_ASKED.load(Ordering::Relaxed) {
+        end_at_once();
+    }
     std::thread::spawn(|| {
         std::thread::sleep(PATIENCE);
         if !NOTICED.load(Ordering::Relaxed) {

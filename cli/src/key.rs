@@ -8,8 +8,8 @@ use anyhow::Context;
 use bakpak_codec::secret::KeyFile;
 
 use crate::args::KeyGenerateArguments;
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, quoted};
-use crate::report::{Exit, Failure};
 
 /// Writes a new key file.
 ///

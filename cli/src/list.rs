@@ -7,10 +7,10 @@ use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::ListArguments;
+use crate::exit::Exit;
 use crate::output::event::{Event, JsonLink, ListedEntry};
 use crate::output::{Output, escaped_bytes, hex, quoted, time};
 use crate::prompt::{Keys, Surroundings};
-use crate::report::Exit;
 use crate::select::Selection;
 
 /// Lists.

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Arguments, KeyVerb, MasterKeyVerb, Verb};
+use crate::exit::Exit;
 use crate::output::Output;
-use crate::report::Exit;
 
 mod archive;
 mod args;
 mod cat;
 mod demo;
+mod exit;
 mod inspect;
 mod interrupt;
 mod key;
@@ -48,6 +49,10 @@ fn main() -> ExitCode {
 }
 
 fn run(verb: &Verb, output: &Output) -> Exit {
+    if let Err(error) = interrupt::listen() {
+        output.error(&format!("cannot listen to signals: {error}"));
+        return Exit::FAILED;
+    }
     let done = match verb {
         Verb::Pack(arguments) => pack::run(arguments, output),
         Verb::Verify(arguments) => verify::run(arguments, output),

@@ -10,9 +10,9 @@ use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::{EnvelopeItemArguments, KeyOptions, MasterKeyExecArguments};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, escaped, quoted};
 use crate::prompt::{self, Keys, Surroundings};
-use crate::report::{Exit, Failure};
 
 /// The variable in which a command finds the key.
 const VARIABLE: &str = "BAKPAK_MASTER_KEY";

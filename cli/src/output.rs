@@ -2,22 +2,23 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::path::Path;
 
 use bakpak_format::entry::{EntryPath, Timestamp};
 
 use self::event::{Event, JsonPath, Line};
 use crate::args::FailOn;
-use crate::report::Exit;
+use crate::exit::Exit;
 
 pub(crate) mod event;
 
 /// Where everything the program says goes through.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    data: RefCell<BufWriter<Stdout>>,
     closed: Cell<bool>,
     failed: RefCell<Option<io::Error>>,
     warnings: Cell<usize>,
@@ -26,10 +27,15 @@ pub(crate) struct Output {
 impl Output {
     /// `json`: events on standard output and no text there. `quiet`: no talk but warnings.
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
+        let data = RefCell::new(BufWriter::new(io::stdout()));
+        let (closed, failed, warnings) = (Cell::new(false), RefCell::new(None), Cell::new(0));
         Self {
             json,
             quiet,
-            ..Self::default()
+            data,
+            closed,
+            failed,
+            warnings,
         }
     }
 
@@ -77,14 +83,16 @@ impl Output {
     /// Bytes of data as they are.
     pub(crate) fn write(&self, bytes: &[u8]) {
         if !self.closed.get() {
-            self.note(io::stdout().write_all(bytes));
+            let written = self.data.borrow_mut().write_all(bytes);
+            self.note(written);
         }
     }
 
     /// Hands all data on.
     pub(crate) fn flush(&self) {
         if !self.closed.get() {
-            self.note(io::stdout().flush());
+            let flushed = self.data.borrow_mut().flush();
+            self.note(flushed);
         }
     }
 
@@ -118,6 +126,7 @@ impl Output {
     /// Something worth telling that does not stop the run.
     pub(crate) fn warn(&self, code: Option<&'static str>, path: Option<&EntryPath>, text: &str) {
         self.warnings.set(self.warnings.get() + 1);
+        self.flush();
         let message = escaped(text).to_string();
         let code_text = code.map(|code| format!("{code} ")).unwrap_or_default();
         talk(&format!("bakpak: warning: {code_text}{message}\n"));

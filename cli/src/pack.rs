@@ -8,6 +8,7 @@ use bakpak_codec::error::{Missing, PackError};
 use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack};
 use bakpak_codec::secret::Credential;
 use bakpak_codec::source::Source;
+use bakpak_format::entry::EntryPath;
 use bakpak_format::envelope::EnvelopeItem;
 use bakpak_tree::{FindingKind, PendingFile, Walk, Walked};
 use globset::GlobSet;
@@ -19,12 +20,12 @@ use self::secrets::MasterKey;
 use self::shared_file::SharedFile;
 use self::sources::{Sources, WalkedSource};
 use crate::args::{KeyOptions, PackArguments};
+use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::output::event::{Event, Packed};
 use crate::output::{Output, count, hex, now, quoted, size};
 use crate::progress::Progress;
 use crate::prompt;
-use crate::report::{Exit, Failure};
 use crate::select;
 
 mod clear_key;
@@ -48,7 +49,7 @@ struct Plan {
 ///
 /// Anything; there is no output then.
 pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::listen()?;
+    interrupt::will_be_asked_for();
     let to_stdout = arguments.output.as_os_str() == "-";
     check_streams(arguments, to_stdout)?;
     let plan = Plan::typed(arguments, output)?;
@@ -75,15 +76,15 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
         .sources()
         .map(|file| Box::new(WalkedSource::new(file, Rc::clone(&search))) as Box<dyn Source>);
     let progress = Progress::new(output, "packed", settings.expected_len);
-    let report = match &file {
-        None => told(pack(sources, settings, io::stdout(), &progress), output)?,
-        Some(file) => {
-            let report = told(pack(sources, settings, file.clone(), &progress), output)?;
-            file.persist()?;
-            report
-        }
+    let packed = match &file {
+        None => pack(sources, settings, io::stdout(), &progress),
+        Some(file) => pack(sources, settings, file.clone(), &progress),
     };
     drop(progress);
+    let report = told(packed, output)?;
+    if let Some(file) = file {
+        file.persist()?;
+    }
     for found in search.found() {
         output.warn(Some("BP106"), Some(&found.path), &found.text());
     }
@@ -238,17 +239,19 @@ fn check_not_empty(
     if missing || sources.is_empty() {
         return Ok(());
     }
-    let first = walked.sources().next();
-    let first_root = first
-        .as_ref()
-        .and_then(|source| source.path().components().next());
-    match first_root {
-        None => Err(Failure::usage("there is nothing to pack")),
-        Some(root) if root != b"sql" && !arguments.sql.is_empty() => {
-            Err(Failure::usage("there is no backup in what --sql names"))
-        }
-        Some(_) => Ok(()),
+    if walked.source_count() == 0 {
+        return Err(Failure::usage("there is nothing to pack"));
     }
+    // Backups come first, their directory before them.
+    let is_backup = |path: &EntryPath| path.as_bytes().starts_with(b"sql/");
+    let has_backup = walked
+        .sources()
+        .take(2)
+        .any(|source| is_backup(source.path()));
+    if !arguments.sql.is_empty() && !has_backup {
+        return Err(Failure::usage("there is no backup in what --sql names"));
+    }
+    Ok(())
 }
 
 /// Tells what the walk met and left out; returns what is missing because of it.

@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use self::terminal::{ask, ask_twice};
 use crate::args::KeyOptions;
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, quoted};
-use crate::report::{Exit, Failure};
 
 pub(crate) mod terminal;
 
@@ -133,11 +133,10 @@ impl Keys {
 }
 
 impl Keyring for Keys {
-    fn credentials(&mut self, domain: Domain, kinds: &[SlotKind]) -> io::Result<Vec<Credential>> {
+    fn credentials(&mut self, _: Domain, kinds: &[SlotKind]) -> io::Result<Vec<Credential>> {
+        // With --envelope-same-passphrase the envelope is opened with what is the archive's own, so
+        // it is not the domain in question that says what to ask for.
         if self.asks && kinds.contains(&SlotKind::Passphrase) {
-            // The archive says which domain it wants; with --envelope-same-passphrase the
-            // envelope is opened with what is asked for here as the archive's passphrase.
-            let _ = domain;
             let typed = ask(&format!("Passphrase of the {}: ", names(self.domain).thing))?;
             self.credentials.push(Credential::Passphrase(typed));
             self.asks = false;

@@ -3,7 +3,7 @@
 use bakpak_format::entry::EntryPath;
 use globset::{Candidate, Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
-use crate::report::Failure;
+use crate::exit::Failure;
 
 /// Selects entries by patterns, and knows which patterns never matched.
 ///

@@ -17,12 +17,12 @@ use self::preview::Preview;
 use self::sink::StageSink;
 use crate::archive;
 use crate::args::UnpackArguments;
+use crate::exit::Exit;
 use crate::interrupt;
 use crate::output::event::{Event, Unpacked};
 use crate::output::{Output, count, quoted, size};
 use crate::progress::Progress;
 use crate::prompt::{Keys, Surroundings};
-use crate::report::Exit;
 use crate::select::Selection;
 
 mod preview;
@@ -34,7 +34,7 @@ mod sink;
 ///
 /// Anything; the target is as it was then.
 pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::listen()?;
+    interrupt::will_be_asked_for();
     let mut selection = Selection::new(&arguments.only)?;
     let mut keys = Keys::gather(
         &arguments.keys,

@@ -8,12 +8,13 @@ use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::{Depth, VerifyArguments};
+use crate::exit::Exit;
 use crate::interrupt;
 use crate::output::event::{self, Event, Verified};
 use crate::output::{self, Output, count, hex, size};
 use crate::progress::Progress;
 use crate::prompt::{Keys, Surroundings};
-use crate::report::Exit;
+use crate::report::exit_of;
 
 /// Verifies.
 ///
@@ -21,7 +22,7 @@ use crate::report::Exit;
 ///
 /// The archive cannot be read or opened at all. Damage is a verdict, not an error.
 pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::listen()?;
+    interrupt::will_be_asked_for();
     let name = archive::name(&arguments.archive);
     let keys = match arguments.keyless {
         true => None,
@@ -68,7 +69,7 @@ fn tell(
     for finding in &report.findings {
         output.error(&finding.to_string());
         output.event(&Event::Finding(listed(finding)));
-        exit = exit.worst(finding.class().into());
+        exit = exit.worst(exit_of(finding.class()));
     }
     for missing in &report.missing {
         let (path, reason) = (&missing.path, &missing.reason);

@@ -1,10 +1,8 @@
 //! Sources that cannot be read: all told, nothing written, unless the user allows it.
 
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test uses a part; what fails shall fail"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 

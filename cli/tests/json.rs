@@ -4,11 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test uses a part; what fails shall fail"
-)]
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 

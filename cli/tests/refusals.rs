@@ -1,12 +1,10 @@
 //! What is refused before anything is written, with its code and what to do.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
 use std::fs;
 
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test uses a part; what fails shall fail"
-)]
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
@@ -47,7 +45,7 @@ fn nothing_is_silently_empty() {
     sandbox
         .typed(&format!("pack -o a.bakpak --sql backups {KEY}"))
         .exits(2)
-        .says("nothing to pack");
+        .says("no backup");
     let both = format!("pack -o a.bakpak --sql backups --home home {KEY}");
     sandbox.typed(&both).exits(2).says("no backup");
     sandbox.typed(&format!("pack -o a.bakpak {KEY}")).exits(2);

@@ -3,8 +3,8 @@
 use bakpak_format::entry::Timestamp;
 use bakpak_format::preamble::{MAX_COVER_LEN, VERSION};
 
+use crate::exit::Failure;
 use crate::output;
-use crate::report::Failure;
 
 /// What the cover text may tell about an archive.
 pub(super) struct Cover<'a> {

@@ -4,9 +4,9 @@ use bakpak_codec::secret::Credential;
 use bakpak_format::slots::Domain;
 
 use crate::args::{KeyOptions, PackArguments};
+use crate::exit::Failure;
 use crate::output::Output;
 use crate::prompt::{self, Surroundings};
-use crate::report::Failure;
 
 /// The archive's key, and the envelope's if there is something to seal.
 ///

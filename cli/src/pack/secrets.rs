@@ -9,9 +9,9 @@ use base64ct::{Base64, Encoding};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::exit::Failure;
 use crate::output::{escaped, quoted};
 use crate::prompt::read_secret;
-use crate::report::Failure;
 
 /// The name of the master key's item.
 const MASTER_KEY_NAME: &str = "master-key";

@@ -12,8 +12,8 @@ use bakpak_tree::{FileSource, Finding, FindingKind, Root};
 
 use super::clear_key::{ClearKeySearch, Watch};
 use crate::args::PackArguments;
+use crate::exit::Failure;
 use crate::output::{escaped, quoted};
-use crate::report::Failure;
 
 /// All that is to be packed, with the place of each in the archive.
 #[derive(Debug, Default)]
@@ -39,9 +39,11 @@ impl Sources {
     /// Wrong usage: a name that cannot be one in an archive, two homes without name.
     pub(super) fn typed(arguments: &PackArguments) -> Result<Self, Failure> {
         let mut sources = Self::default();
+        // Of several directories none can give `sql` its times and mode.
+        let is_only = arguments.sql.len() == 1;
         for disk in &arguments.sql {
             match disk.is_dir() {
-                true => sources.add(entry_path(b"sql", "sql")?, disk, true),
+                true => sources.add(entry_path(b"sql", "sql")?, disk, !is_only),
                 false => sources.add(below("sql", &name_of(disk)?)?, disk, false),
             }
         }

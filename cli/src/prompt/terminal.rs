@@ -1,12 +1,11 @@
 //! Asking somebody, unseen; and giving the terminal back as it was.
 
-use std::fs::File;
 use std::io;
 use std::sync::Mutex;
 
 use bakpak_codec::secret::Passphrase;
 
-use crate::report::Failure;
+use crate::exit::Failure;
 
 /// Asks until both answers agree, at most three times.
 ///
@@ -61,7 +60,7 @@ pub(crate) fn if_asking(end: impl FnOnce()) {
 
 #[cfg(unix)]
 fn terminal_settings() -> Option<rustix::termios::Termios> {
-    let terminal = File::open("/dev/tty").ok()?;
+    let terminal = std::fs::File::open("/dev/tty").ok()?;
     rustix::termios::tcgetattr(terminal).ok()
 }
 
@@ -73,7 +72,7 @@ fn terminal_settings() -> Option<()> {
 #[cfg(unix)]
 fn restore_terminal(settings: &rustix::termios::Termios) {
     use rustix::termios::{OptionalActions, tcsetattr};
-    if let Ok(terminal) = File::open("/dev/tty") {
+    if let Ok(terminal) = std::fs::File::open("/dev/tty") {
         let _ = tcsetattr(terminal, OptionalActions::Now, settings);
         eprintln!();
     }

@@ -31,7 +31,7 @@ impl Place {
             variable: &variable,
             has_terminal: false,
         };
-        offered(options, domain, &surroundings, &Output::default())
+        offered(options, domain, &surroundings, &Output::new(false, false))
     }
 
     fn passphrases(&self, options: &KeyOptions, domain: Domain) -> Vec<Passphrase> {
@@ -173,7 +173,7 @@ fn packing_takes_one_key() {
         variable: &|_| None,
         has_terminal: false,
     };
-    let output = Output::default();
+    let output = Output::new(false, false);
     let pack = |options: &KeyOptions| {
         key_for_packing(options, Domain::Data, &surroundings, &output)
             .err()

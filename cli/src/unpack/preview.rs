@@ -9,8 +9,8 @@ use bakpak_format::entry::EntryPath;
 use bakpak_format::header::ArchiveId;
 use bakpak_tree::Stage;
 
+use crate::exit::{Exit, Failure};
 use crate::output::{quoted, size};
-use crate::report::{Exit, Failure};
 use crate::select::Selection;
 
 /// So many clashes are told; more are counted.

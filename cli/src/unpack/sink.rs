@@ -6,8 +6,8 @@ use bakpak_tree::{Stage, StageError};
 
 use super::SharedStage;
 use super::preview::Preview;
+use crate::exit::{Exit, Failure};
 use crate::interrupt;
-use crate::report::{Exit, Failure};
 use crate::select::Selection;
 
 /// Stages what is selected.
