@@ -110,12 +110,14 @@ fn tell(output: &Output, warning: &Warning) {
         }
         // Told at the end, all together, from the report or the error.
         Warning::Unreadable { .. } => {}
-        Warning::Spooling => output.warn(
-            None,
-            None,
+        // Nothing is wrong: it only explains why the temporary folder fills.
+        Warning::Spooling => output.say(
             "the archive may copy from anywhere in itself: reading from a pipe keeps its sealed \
              blocks in a temporary file",
         ),
+        Warning::Damage(finding) => {
+            output.warn(None, None, &format!("{finding}; the other copy is used"))
+        }
         Warning::SignersNotChecked { count } => output.warn(
             None,
             None,

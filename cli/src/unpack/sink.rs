@@ -6,7 +6,6 @@ use bakpak_tree::{Stage, StageError};
 
 use super::SharedStage;
 use super::preview::Preview;
-use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::select::Selection;
 
@@ -108,17 +107,7 @@ impl Sink for StageSink {
         if self.preview.is_some() || !self.selection.selects(path) {
             return Ok(());
         }
-        match self.with(|stage| stage.discard(path)) {
-            Ok(()) => Ok(()),
-            Err(error) if matches!(error.downcast_ref(), Some(StageError::Misuse(_))) => {
-                let text =
-                    format!("'{path}' could not be read when it was packed, which shows late");
-                Err(Failure::new(Exit::INCOMPLETE, text)
-                    .hint("unpack from a file instead of a pipe: its catalogue is read first")
-                    .into())
-            }
-            Err(error) => Err(error),
-        }
+        self.with(|stage| stage.discard(path))
     }
 }
 

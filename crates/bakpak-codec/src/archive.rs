@@ -5,10 +5,10 @@ use crate::compress::Decompressor;
 use crate::error::{Finding, ReadError};
 use crate::fetch::{BlockStore, ChunkCache, Fetch, page_rows};
 use crate::index::Index;
-use crate::input::{Feed, Input};
+use crate::input::{self, Feed, Input};
 use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
-use crate::opening::{self, Opening};
+use crate::opening::Opening;
 use crate::stream::{Begun, EntryTaker, StreamParser};
 use crate::zeros::zeros;
 use bakpak_format::catalogue::{CataloguePage, PageItem, Row, RowFlags, RowKind};
@@ -60,7 +60,7 @@ impl Archive {
         let mut feed = Feed::new(Input::File(file.try_clone().map_err(io)?));
         let opening = Opening::read(&mut feed)?;
         let subkeys = Arc::new(opening.unlock(keyring)?);
-        let Some(locator) = opening::locator(file) else {
+        let Some(locator) = input::locator(file) else {
             let what = "the archive's last bytes, which tell where all else is, are cut or damaged";
             let len = file.metadata().map_err(io)?.len();
             let offset = len.saturating_sub(LOCATOR_LEN as u64);

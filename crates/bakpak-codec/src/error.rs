@@ -264,7 +264,8 @@ impl From<FormatError> for PackError {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        if let Some(offset) = self.offset {
+        // What is wrong at the very start is said by the message itself.
+        if let Some(offset) = self.offset.filter(|&offset| offset > 0) {
             write!(f, " (archive offset {offset})")?;
         }
         if let Some(entry) = &self.entry {

@@ -1,7 +1,8 @@
 //! Where an archive is read from: a file, by position, or a stream, once.
 
 use crate::error::{Finding, ReadError};
-use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::error::{Class, FormatError, Structure};
+use bakpak_format::tail::{LOCATOR_LEN, Locator};
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -27,6 +28,19 @@ impl Input {
             Self::Stream(Box::new(file))
         })
     }
+}
+
+/// The locator at the end of a file, if it is whole.
+pub(crate) fn locator(file: &File) -> Option<Locator> {
+    let len = file.metadata().ok()?.len();
+    let mut bytes = [0; LOCATOR_LEN];
+    read_exact_at(file, &mut bytes, len.checked_sub(LOCATOR_LEN as u64)?).ok()?;
+    Locator::decode(&bytes).ok().flatten()
+}
+
+/// Whether an archive's end is there.
+fn is_locator(bytes: &[u8; LOCATOR_LEN]) -> bool {
+    matches!(Locator::decode(bytes), Ok(Some(_)))
 }
 
 /// Reads exactly `buffer` at `offset`, without moving the file's position.
@@ -110,7 +124,17 @@ impl Feed {
         if read == len {
             return Ok(());
         }
-        let finding: Finding = FormatError::Truncated { structure }.into();
+        let got = &buffer[start..start + read];
+        let mut finding: Finding = FormatError::Truncated { structure }.into();
+        let end_is_there = match self.file() {
+            Some(file) => locator(file).is_some(),
+            None => got.last_chunk().is_some_and(is_locator),
+        };
+        if end_is_there {
+            finding.class = Class::Damaged;
+            finding.rule = Some("FIL-1");
+            finding.message = "bytes are missing in the middle".into();
+        }
         Err(finding.at(self.position).into())
     }
 }

@@ -1,9 +1,9 @@
 //! `inspect`: what an archive tells without a key, and what FINAL says with one.
 
 use crate::error::ReadError;
-use crate::input::{Feed, Input};
+use crate::input::{self, Feed, Input};
 use crate::keyring::SlotKind;
-use crate::opening::{self, Opening};
+use crate::opening::Opening;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::Timestamp;
 use bakpak_format::geometry::BlockSize;
@@ -90,7 +90,7 @@ pub fn inspect(file: &File) -> Result<HeadInfo, ReadError> {
     let opening = Opening::read(&mut feed)?;
     let mut info = HeadInfo::new(&opening);
     info.archive_len = Some(file.metadata().map_err(io)?.len());
-    if let Some(locator) = opening::locator(file) {
+    if let Some(locator) = input::locator(file) {
         info.block_count = Some(locator.block_count);
         info.root = Some(locator.root);
     }

@@ -1,5 +1,6 @@
 //! Progress, warnings and cancellation: how a caller watches a long run.
 
+use crate::error::Finding;
 use bakpak_format::entry::EntryPath;
 
 /// Something worth telling that does not stop the run.
@@ -29,6 +30,8 @@ pub enum Warning {
         /// How many.
         count: usize,
     },
+    /// One of two copies at the archive's start is damaged, and the other is used.
+    Damage(Finding),
     /// A copy of a slot table is older than the table itself.
     OlderSlotTable {
         /// Generation of the copy.

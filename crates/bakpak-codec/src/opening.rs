@@ -1,17 +1,16 @@
 //! Reads what opens an archive: head, slot tables, envelope body; and the keys in them.
 
 use crate::error::{Finding, ReadError};
-use crate::input::{Feed, read_exact_at};
+use crate::input::{Feed, locator};
 use crate::keyring::Keyring;
 use crate::keys::{self, KeyDomain, Subkeys};
 use crate::slots::{self, SlotContext};
+use bakpak_format::digest::SECTOR_LEN;
 use bakpak_format::envelope::EnvelopeBody;
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::Geometry;
 use bakpak_format::header::Head;
 use bakpak_format::slots::{Domain, SlotTable};
-use bakpak_format::tail::{LOCATOR_LEN, Locator};
-use std::fs::File;
 
 /// What stands before the first stripe, decoded, believed by nobody yet.
 pub(crate) struct Opening {
@@ -56,13 +55,15 @@ impl Opening {
     /// The head, or both tables of a pair, cannot be used.
     pub(crate) fn read(feed: &mut Feed) -> Result<Self, ReadError> {
         let mut head_bytes = Vec::new();
-        let peeked = feed
-            .extend(
-                &mut head_bytes,
-                bakpak_format::digest::SECTOR_LEN,
-                Structure::Head,
-            )
-            .and_then(|()| Ok(Head::peek_len(&head_bytes)?));
+        let first = feed.extend(&mut head_bytes, SECTOR_LEN, Structure::Head);
+        if first.is_err() {
+            head_bytes.truncate(feed.position() as usize); // less than a sector
+        }
+        // What is there may tell more than that it is short: another version, another kind of file.
+        let peeked = Head::peek_len(&head_bytes).map_err(|error| match (error.class(), first) {
+            (Class::Truncated, Err(cut)) => cut,
+            _ => error.into(),
+        });
         let head_len = match peeked {
             Ok(len) => len,
             Err(error) => return Err(foreign_or_damaged(error, feed, &head_bytes)),
@@ -230,14 +231,6 @@ fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError 
         )
     };
     finding.at(0).into()
-}
-
-/// The locator at the end of a file, if it is whole.
-pub(crate) fn locator(file: &File) -> Option<Locator> {
-    let len = file.metadata().ok()?.len();
-    let mut bytes = [0; LOCATOR_LEN];
-    read_exact_at(file, &mut bytes, len.checked_sub(LOCATOR_LEN as u64)?).ok()?;
-    Locator::decode(&bytes).ok().flatten()
 }
 
 pub(crate) fn not_authentic(structure: Structure, what: &str, offset: u64) -> ReadError {

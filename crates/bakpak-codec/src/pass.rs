@@ -4,9 +4,9 @@ use crate::blocks::{OpenError, OpenedBlock, ShardSums, check_clear};
 use crate::decoder::{Decoder, StreamTaker};
 use crate::error::{Finding, ReadError};
 use crate::fetch::open_failed;
-use crate::input::Feed;
+use crate::input::{self, Feed};
 use crate::keys::Subkeys;
-use crate::observer::Observer;
+use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
 use crate::pipeline::{Buffers, InOrder, Workers};
 use crate::scan::{Piece, Scan};
@@ -14,7 +14,7 @@ use crate::seal::StripeKey;
 use bakpak_format::block::BlockHeader;
 use bakpak_format::check_page::CheckPage;
 use bakpak_format::digest::Digest;
-use bakpak_format::error::{Class, FormatError};
+use bakpak_format::error::FormatError;
 use bakpak_format::geometry::{BlockIndex, StripeIndex, StripeLayout};
 use std::sync::Arc;
 
@@ -112,9 +112,14 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
     /// Reads the archive to its end.
     pub(crate) fn run(mut self) -> Result<PassResult<T>, ReadError> {
         for finding in self.opening.findings.clone() {
-            self.fault(finding)?;
+            // One table of a pair, or the envelope: reading goes on with what is whole.
+            if self.plan.go_on {
+                self.findings.push(finding);
+            } else {
+                self.observer.warn(Warning::Damage(finding));
+            }
         }
-        let locator = self.feed.file().and_then(crate::opening::locator);
+        let locator = self.feed.file().and_then(input::locator);
         let block_count = locator
             .as_ref()
             .map(|l| l.block_count)
@@ -133,14 +138,9 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
                 }) => self.block(index, offset, bytes)?,
                 Ok(Piece::Page { layout, bytes }) => self.page(layout, bytes)?,
                 Ok(Piece::Tail { block_count }) => break block_count,
-                Err(ReadError::Fault(mut finding)) => {
+                Err(ReadError::Fault(finding)) => {
                     // The archive ends here. What came before is still checked.
                     self.drain_checks()?;
-                    if locator.is_some() {
-                        // Its end is there, so something in the middle is not (spec: FIL-1).
-                        finding.class = Class::Damaged;
-                        finding.message = "bytes are missing in the middle".into();
-                    }
                     self.fault(*finding)?;
                     return self.result(0, None);
                 }

@@ -285,11 +285,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes back the open entry, or the one ended last: it was given up.
+    /// Takes back an entry that was given up: the open one, the one ended last, or an earlier file.
+    /// That may show late, and nothing may link to such a file.
     ///
     /// # Errors
     ///
-    /// [`StageError::Misuse`] if it is another one, [`StageError::Io`] as the system says.
+    /// [`StageError::Io`]: there is no such file, or as the system says.
     pub fn discard(&mut self, path: &EntryPath) -> Result<(), StageError> {
         let open = self.open.take_if(|open| open.entry.path == *path);
         if let Some(writing) = open.and_then(|open| open.content) {
@@ -297,7 +298,7 @@ impl Stage {
         }
         match self.last.take_if(|(last, _)| last == path) {
             Some((_, placed)) => self.take_back(path, placed),
-            None => Err(StageError::Misuse("only the last entry can be discarded")),
+            None => self.take_back_earlier(path),
         }
     }
 

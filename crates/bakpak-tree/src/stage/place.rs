@@ -249,6 +249,14 @@ impl Stage {
         done.map_err(|error| self.entry_error("take back", path, error))
     }
 
+    /// Removes a file that ended before the last entry.
+    pub(super) fn take_back_earlier(&mut self, path: &EntryPath) -> Result<(), StageError> {
+        let found = self.cursor.find(&self.tree, path.as_bytes());
+        let status = found.and_then(|(dir, name)| dir.status(name));
+        let status = status.map_err(|error| self.entry_error("take back", path, error))?;
+        self.take_back(path, Placed::File { len: status.size })
+    }
+
     pub(super) fn remove_content(
         &mut self,
         path: &EntryPath,
