@@ -53,7 +53,7 @@ pub trait Observer {
         let _ = warning;
     }
 
-    /// Asked often: whether to stop now, with `Interrupted`.
+    /// Asked often: whether to stop now, with `Interrupted` (spec: RDR-6).
     fn cancelled(&self) -> bool {
         false
     }

@@ -59,7 +59,7 @@ pub struct PackSettings {
     pub random: Random,
 }
 
-/// The envelope's own key, and what goes in.
+/// The envelope's own key, and what goes in (spec: ENV-3).
 pub struct EnvelopeSettings {
     /// What opens the envelope.
     pub key: Credential,

@@ -85,7 +85,7 @@ impl KeyFile {
         Self(bytes)
     }
 
-    /// Reads the text of a key file; white space around it is ignored.
+    /// Reads the text of a key file; white space around it is ignored (spec: SLT-9).
     ///
     /// # Errors
     ///
@@ -142,6 +142,7 @@ mod tests {
         );
     }
 
+    // spec: SLT-9
     #[test]
     fn a_mistyped_key_file_is_damaged_and_another_file_is_none() {
         let line = KeyFile::from_bytes([7; 32])

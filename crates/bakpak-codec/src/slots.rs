@@ -39,7 +39,7 @@ pub(crate) fn wrap(
 /// Opens the table with whatever the keyring offers; `fits` compares the key's commitment with the
 /// header's, since GCM does not commit to its key (spec: KEY-2).
 ///
-/// Key files are tried first, then passphrases, which are slow.
+/// Key files are tried first, then passphrases, which are slow (spec: KEY-4).
 pub(crate) fn unlock(
     context: SlotContext,
     table: &SlotTable,
