@@ -452,6 +452,8 @@ class StreamParser:
             offset, length = (yield from number()), (yield from number())
             closing = length == 0 and i == count - 1 and offset == entry.size
             require(closing or length > 0, MALFORMED, "ENT-7", "an empty extent")
+            data = stored and not closing
+            require(not data or extents[-1][1] % 512 == 0, MALFORMED, "ENT-7", "an extent in the middle is not whole blocks")
             require(offset > end and offset + length <= entry.size, MALFORMED, "ENT-7", "extents overlap, touch or pass realsize")
             extents.append((offset, length))
             end, stored = offset + length, stored + length

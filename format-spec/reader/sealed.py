@@ -335,6 +335,8 @@ class Walk:
         self.final["trees"] = [(f.u64(), f.u8()) for _ in range(3)]
         self.final["tree_digest"] = f.raw(32)
         f.end()
+        nanos = max(self.final["started"][1], self.final["finished"][1])
+        require(nanos < 10**9, MALFORMED, "FIN-1", "a time of FINAL has a billion nanoseconds or more")
         require(self.final["flags"] <= 1, MALFORMED, "FIN-1", "reserved flag bits of FINAL are set")
 
     def check_final(self) -> None:

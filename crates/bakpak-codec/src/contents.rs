@@ -201,8 +201,8 @@ impl<'a> Contents<'a> {
     fn take_final(&mut self, body: &[u8]) -> Result<(), ReadError> {
         let found = Final::decode(body)?;
         if !self.parser.has_ended() {
-            let what = "the stream is not at its end";
-            return Err(malformed(Structure::Final, "FIN-1", what));
+            let what = "the stream does not end with 1,024 zeros";
+            return Err(malformed(Structure::Entry, "ENT-1", what));
         }
         self.entries.finish()?;
         let tree_digest = Digest(*self.tree.hasher.finalize().as_bytes());

@@ -14,7 +14,7 @@ use std::collections::{HashSet, VecDeque};
 
 mod parts;
 
-use parts::{Part, part_of};
+use parts::{Part, part_error, part_of};
 
 /// Checks the order of entries, joins parts, hashes content, and compares with the rows.
 pub(crate) struct EntryChecker<'a> {
@@ -104,7 +104,14 @@ impl<'a> EntryChecker<'a> {
 
     /// The stream has ended: a parted entry cannot go on.
     pub(crate) fn finish(&mut self) -> Result<(), ReadError> {
-        self.close_parts()
+        self.close_parts()?;
+        match &self.superseded {
+            None => Ok(()),
+            Some(path) => {
+                let what = format!("'{path}' is superseded by nothing");
+                Err(malformed(Structure::Catalogue, "CAT-1", what))
+            }
+        }
     }
 
     /// Compares the rows of a page with the entries (spec: CAT-1).
@@ -316,6 +323,11 @@ impl EntryTaker for EntryChecker<'_> {
 
     fn end(&mut self) -> Result<(), ReadError> {
         match self.open.take() {
+            Some(OpenEntry {
+                entry,
+                part: Some(part),
+                ..
+            }) if part.is_alone() => Err(part_error(&entry.path)),
             // More parts may come.
             Some(open) if open.part.is_some() => {
                 self.open = Some(open);

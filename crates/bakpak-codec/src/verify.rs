@@ -134,8 +134,11 @@ impl VerifyReport {
     }
 
     fn new(opening: &Opening, result: PassResult<Contents<'_>>) -> Result<Self, ReadError> {
+        let mut findings = result.findings;
+        // What shows without a key comes first (spec: RDR-5).
+        findings.sort_by_key(Finding::is_sealed);
         let mut report = Self {
-            findings: result.findings,
+            findings,
             head: Some(HeadInfo::new(opening)),
             blocks: result.block_count,
             root: result.root,

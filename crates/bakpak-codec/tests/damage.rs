@@ -120,16 +120,10 @@ impl Case {
         let archive = pack_with("the one");
         let other = pack_with("another");
         assert_eq!(archive.len(), other.len(), "both have the same shape");
-        let mut stream = Vec::new();
-        let input = as_file(&archive);
-        bakpak_codec::unpack::tar(input, &mut vec![key()], &mut stream, 1, &Unobserved).unwrap();
-        let entries = sources("the one").into_iter();
+        let entries = sources("the one");
         let truth = Truth {
-            entries: entries
-                .map(|s| (s.entry.path.clone(), (s.entry, s.content)))
-                .collect(),
-            stream,
             items,
+            ..Truth::new(&archive, entries.iter().map(MemorySource::truth))
         };
         Self {
             map: Map::of(&archive),

@@ -5,22 +5,28 @@
 mod support;
 
 use bakpak_codec::error::ErrorClass;
-use bakpak_codec::observer::Unobserved;
-use bakpak_codec::pack::PackSettings;
+use bakpak_codec::pack::{EnvelopeSettings, PackSettings};
 use bakpak_format::error::{Class, Structure};
 use bakpak_format::geometry::BlockSize;
 use support::commands::{COMMANDS, Command, Outcome, Truth, Verb};
 use support::regions::{Map, Site};
 use support::*;
 
-fn truth_of(archive: &[u8]) -> Truth {
-    let mut stream = Vec::new();
-    let input = as_file(archive);
-    bakpak_codec::unpack::tar(input, &mut vec![key()], &mut stream, 1, &Unobserved).unwrap();
-    Truth {
-        stream,
-        ..Truth::default()
-    }
+/// An archive of one file, or of nothing, with 4 KiB blocks.
+fn pack_one(content: Option<Vec<u8>>, envelope: Option<EnvelopeSettings>) -> (Vec<u8>, Truth) {
+    let sources = || content.iter().map(|content| file("sql/a", content.clone()));
+    let items = envelope.iter().flat_map(|e| e.items.clone()).collect();
+    let settings = PackSettings {
+        block_size: Some(BlockSize::FOUR_KIB),
+        envelope,
+        ..settings()
+    };
+    let (archive, _) = try_pack(sources().collect(), settings).unwrap();
+    let truth = Truth {
+        items,
+        ..Truth::new(&archive, sources().map(|source| source.truth()))
+    };
+    (archive, truth)
 }
 
 /// The structure in which a file of this length ends.
@@ -34,14 +40,13 @@ fn stages(map: &Map, len: usize) -> Vec<Structure> {
 }
 
 /// Cuts an archive to these lengths, and reads each with one command.
-fn cut(archive: &[u8], command: Command, lens: impl Iterator<Item = usize>) {
+fn cut((archive, truth): &(Vec<u8>, Truth), command: Command, lens: impl Iterator<Item = usize>) {
     let bytes = forever(archive);
     let map = Map::of(bytes);
-    let truth = truth_of(bytes);
     let file = file_of(bytes);
     for len in lens {
         file.set_len(len as u64).unwrap();
-        let outcome = command.run(&file, &bytes[..len], &truth, &format!("cut to {len}"));
+        let outcome = command.run(&file, &bytes[..len], truth, &format!("cut to {len}"));
         let told = format!("{command:?}, {len} bytes: {outcome:?}");
         assert_eq!(outcome.lie, None, "{told}");
         judge(&map, command, &outcome, len, &told);
@@ -69,11 +74,11 @@ fn judge(map: &Map, command: Command, outcome: &Outcome, len: usize, told: &str)
 
 /// From the longest to the shortest, so that the file need not be written again.
 fn every_length(verb: Verb) {
-    let archive = packed(Vec::new());
-    assert_eq!(archive.len(), 32_768);
+    let packed = pack_one(None, None);
+    assert_eq!(packed.0.len(), 32_768);
     for command in COMMANDS {
         if command.verb() == verb {
-            cut(&archive, command, (0..archive.len()).rev());
+            cut(&packed, command, (0..32_768).rev());
         }
     }
 }
@@ -112,32 +117,29 @@ fn random_access_notices_every_truncation_of_the_smallest_archive() {
 fn every_command_notices_the_truncations_of_a_larger_archive() {
     // An envelope, several blocks and a check page that carries the head; cut around every
     // structure's ends, and in between.
-    let settings = PackSettings {
-        envelope: envelope(vec![item(6, "note", b"secret")]),
-        block_size: Some(BlockSize::FOUR_KIB),
-        ..settings()
-    };
-    let (archive, _) = try_pack(vec![file("sql/a", noise("a", 62_000))], settings).unwrap();
-    let map = Map::of(&archive);
-    let mut lens: Vec<usize> = (0..archive.len()).step_by(997).collect();
+    let envelope = envelope(vec![item(6, "note", b"secret")]);
+    let packed = pack_one(Some(noise("a", 62_000)), envelope);
+    let len = packed.0.len();
+    let map = Map::of(&packed.0);
+    let mut lens: Vec<usize> = (0..len).step_by(997).collect();
     for region in &map.regions {
         let ends = [region.range.start, region.range.end];
         lens.extend(ends.iter().flat_map(|&end| end.saturating_sub(1)..=end + 1));
     }
-    lens.retain(|&len| len < archive.len());
+    lens.retain(|&cut| cut < len);
     lens.sort_unstable();
     lens.dedup();
     for command in COMMANDS {
         match command.verb() {
             Verb::Envelope => {}
-            _ => cut(&archive, command, lens.iter().rev().copied()),
+            _ => cut(&packed, command, lens.iter().rev().copied()),
         }
     }
     // The envelope can be opened as soon as it is there.
     let end = map.range_of(Site::Envelope).end;
     let command = Command::File(Verb::Envelope);
     cut(
-        &archive,
+        &packed,
         command,
         lens.iter().rev().copied().filter(|&len| len < end),
     );
@@ -146,12 +148,8 @@ fn every_command_notices_the_truncations_of_a_larger_archive() {
 #[test]
 fn a_full_stripe_without_what_follows_it_is_truncated() {
     // Exactly one full stripe, and a second one: only the page's flag tells them apart.
-    let settings = PackSettings {
-        block_size: Some(BlockSize::FOUR_KIB),
-        ..settings()
-    };
-    let (archive, _) = try_pack(vec![file("sql/a", noise("a", 2_100_000))], settings).unwrap();
-    let map = Map::of(&archive);
+    let packed = pack_one(Some(noise("a", 2_100_000)), None);
+    let map = Map::of(&packed.0);
     let (page, second) = (
         map.range_of(Site::CheckPage(0)),
         map.range_of(Site::Block(510)),
@@ -167,16 +165,15 @@ fn a_full_stripe_without_what_follows_it_is_truncated() {
     ];
     for command in COMMANDS {
         if command.verb() != Verb::Envelope {
-            cut(&archive, command, lens.iter().rev().copied());
+            cut(&packed, command, lens.iter().rev().copied());
         }
     }
 }
 
 #[test]
 fn bytes_behind_the_end_are_damage() {
-    let archive = packed(vec![file("sql/a", noise("a", 3000))]);
+    let (archive, truth) = pack_one(Some(noise("a", 3000)), None);
     let locator = archive[archive.len() - 256..].to_vec();
-    let truth = truth_of(&archive);
     let page = archive[archive.len() - 4096..].to_vec();
     for more in [
         vec![0],

@@ -72,8 +72,12 @@ impl<T: TreeItem + PartialEq> Listed<T> {
     pub(super) fn check_root(&self, root: TreeRoot) -> Result<(), ReadError> {
         let unlisted: usize = self.levels.iter().map(Vec::len).sum();
         let one_root = unlisted == usize::from(self.root.place.is_some());
-        if self.seen != self.items.len() || !one_root || root != self.root {
+        if self.seen != self.items.len() || !one_root {
             return Err(wrong_tree());
+        }
+        if root != self.root {
+            let what = "FINAL names another page as the root of the tree";
+            return Err(FormatError::malformed(Structure::Final, "FIN-1", what).into());
         }
         Ok(())
     }

@@ -14,6 +14,13 @@ pub(super) struct Part {
     pub(super) len: u64,
 }
 
+impl Part {
+    /// Whether it is the first part, and the last one too.
+    pub(super) fn is_alone(&self) -> bool {
+        self.number == 1 && self.len < PART_LEN
+    }
+}
+
 impl EntryChecker<'_> {
     /// Goes on with the next part of the open entry; `false` if this is none.
     pub(super) fn continues(&mut self, begun: &Begun) -> Result<bool, ReadError> {
@@ -88,7 +95,7 @@ fn same_metadata(a: &Entry, b: &Entry) -> bool {
     with(a) == with(b)
 }
 
-fn part_error(name: &EntryPath) -> ReadError {
+pub(super) fn part_error(name: &EntryPath) -> ReadError {
     malformed(
         Structure::Entry,
         "ENT-8",

@@ -32,16 +32,21 @@ impl<T: StreamTaker> Pass<'_, T> {
                 .collect();
             let index = layout.first_block.plus(number as u64);
             let offset = layout.offset.0 + number as u64 * block_size;
-            let (structure, message) = match (sums.hash == *hash, damaged.is_empty()) {
+            let (structure, at, message) = match (sums.hash == *hash, damaged.is_empty()) {
                 (true, true) => continue,
-                (false, _) => (Structure::Block, format!("block {index} is damaged")),
+                (false, _) => (
+                    Structure::Block,
+                    offset,
+                    format!("block {index} is damaged"),
+                ),
                 (true, false) => (
                     Structure::CheckPage,
+                    layout.page_offset.0,
                     format!("the check page's sector sums of block {index} are wrong"),
                 ),
             };
             self.note_block(Finding {
-                offset: Some(offset),
+                offset: Some(at),
                 block: Some(index.0),
                 sectors: damaged,
                 ..Finding::new(Class::Damaged, structure, message)

@@ -69,6 +69,21 @@ pub struct Outcome {
     pub complete: bool,
 }
 
+impl Truth {
+    /// What was packed, as the entries tell it; the stream as the archive gives it.
+    pub fn new(archive: &[u8], entries: impl IntoIterator<Item = (Entry, Vec<u8>)>) -> Self {
+        let mut stream = Vec::new();
+        let keys = &mut vec![key()];
+        tar(as_file(archive), keys, &mut stream, 1, &Unobserved).expect("the archive is whole");
+        let entries = entries.into_iter();
+        Self {
+            entries: entries.map(|entry| (entry.0.path.clone(), entry)).collect(),
+            stream,
+            items: Vec::new(),
+        }
+    }
+}
+
 impl Command {
     pub fn verb(self) -> Verb {
         match self {

@@ -123,6 +123,11 @@ pub struct MemorySource {
 }
 
 impl MemorySource {
+    /// What must come back of it.
+    pub fn truth(&self) -> (Entry, Vec<u8>) {
+        (self.entry.clone(), self.content.clone())
+    }
+
     pub fn boxed(self) -> Box<dyn Source> {
         Box::new(self)
     }

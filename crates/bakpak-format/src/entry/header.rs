@@ -298,6 +298,9 @@ fn check_values(entry: &Entry, shape: Shape) -> Result<(), &'static str> {
     if !entry.xattrs.is_sorted_by(|one, next| one.0 < next.0) {
         return Err("its attributes are not in ascending order");
     }
+    if !matches!(entry.kind, EntryKind::File { .. }) && shape.content_len != 0 {
+        return Err("what is no file has content");
+    }
     match &entry.kind {
         EntryKind::File { .. } => return Ok(()),
         EntryKind::Symlink { target } => {

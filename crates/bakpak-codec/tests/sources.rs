@@ -1,0 +1,709 @@
+//! Sources that fail, shrink, change and vanish while they are packed.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+#[path = "support/support.rs"]
+mod support;
+
+use bakpak_codec::archive::Archive;
+use bakpak_codec::error::{ErrorClass, Missing, PackError, ReadError};
+use bakpak_codec::observer::{Observer, Unobserved, Warning};
+use bakpak_codec::pack::{PackReport, PackSettings, pack};
+use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
+use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
+use bakpak_format::catalogue::{Row, RowFlags};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath};
+use bakpak_format::record::{ChangedFacts, KnownFacts};
+use std::cell::RefCell;
+use std::io;
+use support::*;
+
+const ALWAYS: usize = usize::MAX;
+
+/// Above 8 MiB: such a file's header stands before its content has been read.
+const LARGE: usize = 9_000_001;
+
+#[derive(Default)]
+struct Listener(RefCell<Vec<Warning>>);
+
+impl Observer for Listener {
+    fn warn(&self, warning: Warning) {
+        self.0.borrow_mut().push(warning);
+    }
+}
+
+/// A source that does what a test says.
+struct Custom<O, R> {
+    entry: Entry,
+    content: Vec<u8>,
+    size: SourceSize,
+    opened: usize,
+    /// What it is when it is opened for the first, second ... time.
+    on_open: O,
+    /// How many bytes there are at an offset, or an error.
+    on_read: R,
+}
+
+impl<O, R> Source for Custom<O, R>
+where
+    O: FnMut(usize, Entry) -> io::Result<Entry>,
+    R: FnMut(usize, u64) -> io::Result<usize>,
+{
+    fn path(&self) -> &EntryPath {
+        &self.entry.path
+    }
+
+    fn open(&mut self) -> io::Result<Opened> {
+        self.opened += 1;
+        Ok(Opened {
+            entry: (self.on_open)(self.opened, self.entry.clone())?,
+            size: self.size,
+            identity: self.identity()?,
+        })
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let there = (self.on_read)(self.opened, offset)?;
+        let left = self.content.len().saturating_sub(offset as usize);
+        let len = there.min(left).min(buffer.len());
+        buffer[..len].copy_from_slice(&self.content[offset as usize..][..len]);
+        Ok(len)
+    }
+
+    fn identity(&mut self) -> io::Result<Option<Identity>> {
+        let mtime = self.entry.mtime;
+        Ok((self.size == SourceSize::Known).then_some(Identity {
+            device: 1,
+            inode: 2,
+            size: self.content.len() as u64,
+            mtime,
+            ctime: mtime,
+        }))
+    }
+
+    fn close(&mut self) {}
+}
+
+fn custom<O, R>(of: MemorySource, size: SourceSize, on_open: O, on_read: R) -> Box<dyn Source>
+where
+    O: FnMut(usize, Entry) -> io::Result<Entry> + 'static,
+    R: FnMut(usize, u64) -> io::Result<usize> + 'static,
+{
+    Box::new(Custom {
+        entry: of.entry,
+        content: of.content,
+        size,
+        opened: 0,
+        on_open,
+        on_read,
+    })
+}
+
+/// A stream that breaks off at an offset.
+fn breaking_stream(at: &str, content: Vec<u8>, offset: u64) -> Box<dyn Source> {
+    custom(
+        file(at, content),
+        SourceSize::Unknown,
+        |_, entry| Ok(entry),
+        move |_, at| match offset.saturating_sub(at) {
+            0 => Err(io::ErrorKind::BrokenPipe.into()),
+            left => Ok(left as usize),
+        },
+    )
+}
+
+fn pack_all(
+    sources: Vec<Box<dyn Source>>,
+    allow_incomplete: bool,
+    observer: &dyn Observer,
+) -> (Result<PackReport, PackError>, Vec<u8>) {
+    let settings = PackSettings {
+        allow_incomplete,
+        ..settings()
+    };
+    let mut output = Vec::new();
+    let result = pack(sources.into_iter(), settings, &mut output, observer);
+    (result, output)
+}
+
+fn packed_with(sources: Vec<Box<dyn Source>>) -> (PackReport, Vec<u8>) {
+    let (report, archive) = pack_all(sources, true, &Unobserved);
+    (report.unwrap(), archive)
+}
+
+fn boxed(sources: Vec<MemorySource>) -> Vec<Box<dyn Source>> {
+    sources.into_iter().map(MemorySource::boxed).collect()
+}
+
+/// Verifies with the key, from file and pipe; nothing may be wrong.
+fn verified(archive: &[u8]) -> VerifyReport {
+    let level = VerifyLevel::Full;
+    let report = |input| verify(input, &mut vec![key()], level, 2, &Unobserved).unwrap();
+    let (of_file, of_stream) = (report(as_file(archive)), report(as_stream(archive)));
+    assert_eq!(of_file.findings, []);
+    assert_eq!(of_stream.findings, []);
+    assert_eq!(of_file.missing, of_stream.missing);
+    assert_eq!(of_file.unreadable, of_stream.unreadable);
+    of_file
+}
+
+fn rows(archive: &[u8]) -> Vec<Row> {
+    let mut archive = Archive::open(&file_of(archive), &mut vec![key()]).unwrap();
+    archive.rows().collect::<Result<_, _>>().unwrap()
+}
+
+fn changes(archive: &[u8]) -> Vec<ChangedFacts> {
+    let mut archive = Archive::open(&file_of(archive), &mut vec![key()]).unwrap();
+    let facts = archive.facts().unwrap();
+    let known = facts.iter().filter_map(|facts| facts.known().unwrap());
+    known
+        .filter_map(|known| match known {
+            KnownFacts::Changed(changed) => Some(changed),
+            _ => None,
+        })
+        .collect()
+}
+
+fn paths(missing: &[Missing]) -> Vec<String> {
+    missing.iter().map(|m| m.path.to_string()).collect()
+}
+
+/// Some that can be read, and some that cannot be.
+fn partly_readable() -> Vec<Box<dyn Source>> {
+    let mut linked = with_behaviour("home/b", "linked", Behaviour::Closed);
+    linked.entry.linked = true;
+    let target = linked.entry.path.clone();
+    boxed(vec![
+        file("sql/a", "sound"),
+        with_behaviour("sql/b", "closed", Behaviour::Closed),
+        with_behaviour("sql/c", noise("c", 100_000), Behaviour::Closed),
+        file("home/a", "sound too"),
+        linked,
+        bare("home/c", EntryKind::HardLink { target }),
+        with_behaviour("attachments/a", "closed", Behaviour::Closed),
+        file("attachments/b", "sound at last"),
+    ])
+}
+
+#[test]
+fn all_unreadable_sources_are_named_and_there_is_no_archive() {
+    let listener = Listener::default();
+    let (result, output) = pack_all(partly_readable(), false, &listener);
+    let Err(PackError::Unreadable(missing)) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(
+        paths(&missing),
+        ["sql/b", "sql/c", "home/b", "attachments/a"]
+    );
+    assert!(
+        missing
+            .iter()
+            .all(|m| m.reason.contains("permission denied"))
+    );
+    assert_eq!(listener.0.borrow().len(), 4);
+    let report = verify_keyless(as_stream(&output), 1, &Unobserved).unwrap();
+    assert_ne!(report.findings, []);
+    assert_eq!(report.root, None);
+}
+
+#[test]
+fn a_source_that_fails_while_it_is_read_is_named_too() {
+    for behaviour in [
+        Behaviour::FailsAt {
+            offset: 100,
+            times: ALWAYS,
+        },
+        Behaviour::Vanishes { at: 0 },
+    ] {
+        let sources = boxed(vec![
+            file("sql/a", "sound"),
+            with_behaviour("sql/b", noise("b", 5000), behaviour),
+            with_behaviour("sql/c", "closed", Behaviour::Closed),
+        ]);
+        let (result, _) = pack_all(sources, false, &Unobserved);
+        let Err(PackError::Unreadable(missing)) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(paths(&missing), ["sql/b", "sql/c"], "{behaviour:?}");
+    }
+}
+
+#[test]
+fn what_was_missing_before_counts() {
+    let missing = vec![Missing {
+        path: path("home/x"),
+        reason: "not found while walking".into(),
+    }];
+    let settings = |allow_incomplete| PackSettings {
+        missing: missing.clone(),
+        allow_incomplete,
+        ..settings()
+    };
+    let sources = || vec![file("sql/a", "sound")];
+    let Err(PackError::Unreadable(found)) = try_pack(sources(), settings(false)) else {
+        panic!("it is not complete");
+    };
+    assert_eq!(found, missing);
+    let (archive, report) = try_pack(sources(), settings(true)).unwrap();
+    assert_eq!(report.missing, missing);
+    assert_eq!(verified(&archive).missing, missing);
+}
+
+#[test]
+fn an_incomplete_archive_says_so_to_whoever_has_the_key() {
+    let (report, archive) = packed_with(partly_readable());
+    let names = ["sql/b", "sql/c", "home/b", "home/c", "attachments/a"];
+    assert_eq!(paths(&report.missing), names);
+    let of_link = &report.missing[3];
+    assert!(of_link.reason.contains("home/b"), "{of_link:?}");
+
+    let verified = verified(&archive);
+    assert!(verified.totals.unwrap().incomplete);
+    assert_eq!(verified.missing, report.missing);
+    let opened = Archive::open(&file_of(&archive), &mut vec![key()]).unwrap();
+    assert!(opened.totals().incomplete);
+    for input in [as_file(&archive), as_stream(&archive)] {
+        let (sink, unpacked) = unpacked(input).unwrap();
+        assert_eq!(unpacked.missing, report.missing);
+        assert_eq!(unpacked.discarded, []);
+        let names: Vec<_> = sink.entries.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["sql/a", "home/a", "attachments/b"]);
+    }
+    // Without the key nothing of it shows.
+    let keyless = verify_keyless(as_file(&archive), 1, &Unobserved).unwrap();
+    assert_eq!((keyless.findings, keyless.missing), (vec![], vec![]));
+    // A complete one does not say so.
+    assert!(
+        !self::verified(&packed(Vec::new()))
+            .totals
+            .unwrap()
+            .incomplete
+    );
+}
+
+#[test]
+fn a_large_file_that_fails_once_is_superseded_and_comes_back_right() {
+    let content = noise("large", LARGE);
+    let behaviour = Behaviour::FailsAt {
+        offset: 5_000_000,
+        times: 1,
+    };
+    let (archive, report) = try_pack(
+        vec![
+            file("sql/a", "before"),
+            with_behaviour("sql/b", content.clone(), behaviour),
+            file("sql/c", "behind"),
+        ],
+        settings(),
+    )
+    .unwrap();
+    assert_eq!(
+        (report.entries, report.missing.len(), report.changed),
+        (4, 0, 0)
+    );
+    // What the first try lacked is ZERO, what it had is copied for the second.
+    assert_eq!(report.zero_bytes, (LARGE - 5_000_000) as u64);
+    assert!(report.copied_bytes > 4_500_000, "{}", report.copied_bytes);
+    assert_eq!(report.content_len, (LARGE + 12) as u64);
+    let verified = verified(&archive);
+    assert_eq!(verified.totals.unwrap().row_count, 4);
+    for input in [as_file(&archive), as_stream(&archive)] {
+        let (sink, unpacked) = unpacked(input).unwrap();
+        assert!(sink.get("sql/b") == content);
+        assert_eq!(unpacked.discarded, []);
+        assert_eq!(unpacked.totals.content_len, report.content_len);
+    }
+    let rows = rows(&archive);
+    assert_eq!(rows.len(), 3, "the superseded one is hidden");
+    assert_eq!(rows[1].flags, RowFlags::default());
+    let mut opened = Archive::open(&file_of(&archive), &mut vec![key()]).unwrap();
+    assert_eq!(
+        opened.find(&path("sql/b")).unwrap().as_ref(),
+        Some(&rows[1])
+    );
+    let mut read = Vec::new();
+    opened.read_entry(&rows[1], &mut read).unwrap();
+    assert!(read == content);
+}
+
+#[test]
+fn a_large_file_that_fails_always_is_not_restored() {
+    for (behaviour, tries) in [
+        (
+            Behaviour::FailsAt {
+                offset: 8_500_000,
+                times: ALWAYS,
+            },
+            3,
+        ),
+        (Behaviour::Vanishes { at: 2_000_000 }, 1),
+    ] {
+        let sources = || {
+            boxed(vec![
+                file("sql/a", "before"),
+                with_behaviour("sql/b", noise("large", LARGE), behaviour),
+                file("sql/c", "behind"),
+            ])
+        };
+        let (result, _) = pack_all(sources(), false, &Unobserved);
+        assert!(
+            matches!(result, Err(PackError::Unreadable(_))),
+            "{result:?}"
+        );
+        let (report, archive) = packed_with(sources());
+        assert_eq!(paths(&report.missing), ["sql/b"]);
+        assert_eq!(report.entries, 2 + tries, "{behaviour:?}");
+        let verified = verified(&archive);
+        assert_eq!(verified.unreadable, [path("sql/b")]);
+        assert_eq!(verified.missing, report.missing);
+        for input in [as_file(&archive), as_stream(&archive)] {
+            let (sink, unpacked) = unpacked(input).unwrap();
+            assert_eq!(unpacked.discarded, [path("sql/b")]);
+            assert_eq!(sink.entries.len(), 2, "it was discarded");
+        }
+        let row = rows(&archive).remove(1);
+        assert!(row.flags.contains(RowFlags::UNREADABLE));
+        let mut opened = Archive::open(&file_of(&archive), &mut vec![key()]).unwrap();
+        let mut read = Vec::new();
+        let error = opened.read_entry(&row, &mut read).unwrap_err();
+        assert!(matches!(&error, ReadError::Unreadable { path: p } if *p == path("sql/b")));
+        assert_eq!((error.class(), read.len()), (ErrorClass::Incomplete, 0));
+    }
+}
+
+#[test]
+fn a_hard_link_to_a_file_that_was_given_up_is_left_out() {
+    let mut large = with_behaviour(
+        "home/a",
+        noise("large", LARGE),
+        Behaviour::FailsAt {
+            offset: 1,
+            times: ALWAYS,
+        },
+    );
+    large.entry.linked = true;
+    let target = large.entry.path.clone();
+    let link = bare("home/b", EntryKind::HardLink { target });
+    let (report, archive) = packed_with(boxed(vec![large, link]));
+    assert_eq!(paths(&report.missing), ["home/a", "home/b"]);
+    verified(&archive);
+    assert!(unpacked(as_file(&archive)).unwrap().0.entries.is_empty());
+}
+
+#[test]
+fn a_file_that_loses_its_other_names_between_two_tries_is_no_target() {
+    let mut large = file("home/a", noise("large", LARGE));
+    large.entry.linked = true;
+    let target = large.entry.path.clone();
+    let large = custom(
+        large,
+        SourceSize::Known,
+        |opened, entry| {
+            Ok(Entry {
+                linked: opened == 1,
+                ..entry
+            })
+        },
+        |opened, at| match opened {
+            1 if at > 3_000_000 => Err(io::ErrorKind::Other.into()),
+            _ => Ok(ALWAYS),
+        },
+    );
+    let link = bare("home/b", EntryKind::HardLink { target });
+    let (report, archive) = packed_with(vec![large, link.boxed()]);
+    verified(&archive);
+    assert_eq!(paths(&report.missing), ["home/b"]);
+    assert_eq!(
+        unpacked(as_file(&archive)).unwrap().0.get("home/a").len(),
+        LARGE
+    );
+}
+
+#[test]
+fn what_a_shrinking_file_lacks_is_zeros_and_it_is_marked() {
+    for (len, to) in [(LARGE, 4_000_000), (LARGE, 0), (200_000, 70_000), (10, 3)] {
+        let content = noise("shrinking", len);
+        let source = with_behaviour("sql/a", content.clone(), Behaviour::Shrinks { to });
+        let listener = Listener::default();
+        let (report, archive) = pack_all(boxed(vec![source]), false, &listener);
+        let report = report.unwrap();
+        let (recorded, observed) = (len as u64, to);
+        assert_eq!(report.changed, 1, "{len}");
+        let warning = Warning::Changed {
+            path: path("sql/a"),
+            recorded,
+            observed,
+        };
+        assert_eq!(*listener.0.borrow(), [warning]);
+        if len == LARGE {
+            assert_eq!(report.zero_bytes, recorded - observed);
+        }
+        let facts = ChangedFacts {
+            recorded_size: recorded,
+            observed_size: observed,
+        };
+        assert_eq!(changes(&archive), [facts]);
+        assert!(rows(&archive)[0].flags.contains(RowFlags::CHANGED));
+        assert_eq!(verified(&archive).changed, 1);
+        let (sink, unpacked) = unpacked(as_stream(&archive)).unwrap();
+        assert_eq!(unpacked.changed, 1);
+        let (kept, zeros) = sink.get("sql/a").split_at(to as usize);
+        assert!(kept == &content[..to as usize] && zeros.iter().all(|&b| b == 0));
+        assert_eq!(kept.len() + zeros.len(), len);
+    }
+}
+
+#[test]
+fn a_restless_file_is_taken_as_it_is_and_marked() {
+    for len in [0, 5000, LARGE] {
+        let content = noise("restless", len);
+        let source = with_behaviour("sql/a", content.clone(), Behaviour::Restless);
+        let (archive, report) = try_pack(vec![source], settings()).unwrap();
+        assert_eq!(report.changed, 1);
+        let facts = ChangedFacts {
+            recorded_size: len as u64,
+            observed_size: len as u64 + 1,
+        };
+        assert_eq!(changes(&archive), [facts]);
+        assert!(unpacked(as_file(&archive)).unwrap().0.get("sql/a") == content);
+        verified(&archive);
+    }
+}
+
+#[test]
+fn a_small_file_that_settles_is_read_again_and_not_marked() {
+    let content = noise("settles", 5000);
+    let source = custom(
+        file("sql/a", content.clone()),
+        SourceSize::Known,
+        |_, entry| Ok(entry),
+        |opened, _| match opened {
+            1 | 2 => Err(io::ErrorKind::Other.into()),
+            _ => Ok(700),
+        },
+    );
+    let (report, archive) = packed_with(vec![source]);
+    assert_eq!(
+        (report.changed, report.missing.len(), report.entries),
+        (0, 0, 1)
+    );
+    assert!(unpacked(as_file(&archive)).unwrap().0.get("sql/a") == content);
+}
+
+#[test]
+fn a_file_that_becomes_something_else_is_packed_as_that_or_given_up() {
+    let becomes = |kind: EntryKind| {
+        move |opened: usize, entry: Entry| {
+            Ok(Entry {
+                kind: match opened {
+                    1 => entry.kind,
+                    _ => kind.clone(),
+                },
+                ..entry
+            })
+        }
+    };
+    let fails_once = |opened: usize, _| match opened {
+        1 => Err(io::ErrorKind::Other.into()),
+        _ => Ok(ALWAYS),
+    };
+    let target = b"elsewhere".to_vec();
+    for kind in [
+        EntryKind::Directory,
+        EntryKind::Fifo,
+        EntryKind::Symlink { target },
+    ] {
+        let small = file("sql/a", noise("small", 5000));
+        let small = custom(small, SourceSize::Known, becomes(kind.clone()), fails_once);
+        let (report, archive) = packed_with(vec![small]);
+        assert_eq!(report.missing, []);
+        let (sink, _) = unpacked(as_file(&archive)).unwrap();
+        assert_eq!(sink.entries[&path("sql/a")].0.as_ref().unwrap().kind, kind);
+
+        let large = file("sql/a", noise("large", LARGE));
+        let large = custom(large, SourceSize::Known, becomes(kind), fails_once);
+        let (report, archive) = packed_with(vec![large]);
+        assert_eq!(paths(&report.missing), ["sql/a"]);
+        assert_eq!(verified(&archive).unreadable, [path("sql/a")]);
+    }
+}
+
+#[test]
+fn a_small_file_that_has_grown_large_comes_back() {
+    let content = noise("grows", LARGE);
+    let source = custom(
+        file("sql/a", content.clone()),
+        SourceSize::Known,
+        |opened, entry| {
+            let size = if opened == 1 { 5000 } else { LARGE as u64 };
+            let kind = EntryKind::File {
+                size,
+                extents: None,
+            };
+            Ok(Entry { kind, ..entry })
+        },
+        |opened, _| match opened {
+            1 => Err(io::ErrorKind::Other.into()),
+            _ => Ok(ALWAYS),
+        },
+    );
+    let (report, archive) = packed_with(vec![source]);
+    assert_eq!(report.missing, []);
+    verified(&archive);
+    assert!(unpacked(as_file(&archive)).unwrap().0.get("sql/a") == content);
+}
+
+#[test]
+fn interrupted_reads_are_tried_again() {
+    for len in [5000, LARGE] {
+        for size in [SourceSize::Known, SourceSize::Unknown] {
+            let content = noise("interrupted", len);
+            let mut calls = 0;
+            let source = custom(
+                file("sql/a", content.clone()),
+                size,
+                |_, entry| Ok(entry),
+                move |_, _| {
+                    calls += 1;
+                    match calls % 3 {
+                        0 => Err(io::ErrorKind::Interrupted.into()),
+                        _ => Ok(300_000),
+                    }
+                },
+            );
+            let (report, archive) = packed_with(vec![source]);
+            assert_eq!((report.changed, report.missing.len()), (0, 0));
+            assert!(unpacked(as_file(&archive)).unwrap().0.get("sql/a") == content);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_early_is_left_out() {
+    for offset in [0, 1, 8 << 20] {
+        let sources = || {
+            vec![
+                breaking_stream("sql/a", noise("stream", LARGE), offset),
+                file("sql/b", "behind").boxed(),
+            ]
+        };
+        let (result, _) = pack_all(sources(), false, &Unobserved);
+        assert!(matches!(result, Err(PackError::Unreadable(_))), "{offset}");
+        let (report, archive) = packed_with(sources());
+        assert_eq!(paths(&report.missing), ["sql/a"]);
+        assert_eq!(report.entries, 1, "nothing of it is in the archive");
+        assert_eq!(verified(&archive).missing, report.missing);
+        assert_eq!(unpacked(as_file(&archive)).unwrap().0.entries.len(), 1);
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_late_is_unreadable() {
+    const PART: u64 = 8 << 20;
+    for offset in [PART + 1, PART + 3_000_000, 2 * PART, 2 * PART + 1] {
+        let sources = vec![
+            breaking_stream("sql/a", noise("stream", 20_000_000), offset),
+            file("sql/b", "behind").boxed(),
+        ];
+        let (report, archive) = packed_with(sources);
+        assert_eq!(paths(&report.missing), ["sql/a"], "{offset}");
+        let verified = verified(&archive);
+        assert_eq!(verified.unreadable, [path("sql/a")], "{offset}");
+        for input in [as_file(&archive), as_stream(&archive)] {
+            let (sink, unpacked) = unpacked(input).unwrap();
+            assert_eq!(unpacked.discarded, [path("sql/a")]);
+            assert_eq!(sink.entries.len(), 1);
+        }
+        let row = rows(&archive).remove(0);
+        assert!(row.flags.contains(RowFlags::UNREADABLE | RowFlags::PARTED));
+    }
+}
+
+#[test]
+fn a_long_stream_with_other_names_and_attributes_comes_back() {
+    // Parts carry neither; nothing else may disagree about them.
+    let content = noise("stream", LARGE);
+    let mut source = with_behaviour("home/a", content.clone(), Behaviour::Stream);
+    source.entry.linked = true;
+    let target = source.entry.path.clone();
+    let link = bare("home/b", EntryKind::HardLink { target });
+    let (report, archive) = packed_with(boxed(vec![source, link]));
+    verified(&archive);
+    assert_eq!(paths(&report.missing), ["home/b"]);
+    let (sink, _) = unpacked(as_stream(&archive)).unwrap();
+    assert!(sink.get("home/a") == content);
+    let row = rows(&archive).remove(0);
+    assert_eq!(row.flags, RowFlags::PARTED);
+}
+
+#[test]
+fn sources_out_of_order_are_refused() {
+    for (first, second) in [
+        ("sql/b", "sql/a"),
+        ("sql/a", "sql/a"),
+        ("home/a", "sql/b"),
+        ("attachments/a", "home/a"),
+        ("sql/a.b", "sql/a/b"),
+        ("sql/a/b", "sql/a"),
+    ] {
+        let result = try_pack(vec![file(first, "1"), file(second, "2")], settings());
+        let Err(PackError::Settings(what)) = result else {
+            panic!("{first}, {second}: {result:?}");
+        };
+        assert!(what.contains(second), "{what}");
+    }
+    let sources = ["sql/a", "sql/a/b", "sql/a.b", "home", "attachments"];
+    let kind = |at: &str| bare(at, EntryKind::Directory);
+    let (archive, _) = try_pack(sources.map(kind).into(), settings()).unwrap();
+    assert_eq!(rows(&archive).len(), 5);
+}
+
+#[test]
+fn entries_that_no_archive_can_hold_together_are_not_packed_into_one() {
+    // Below a file, and in the place of another entry's parts (spec: ENT-4, ENT-8).
+    let below = vec![file("sql/a", "1"), file("sql/a/b", "2")];
+    let parts = || with_behaviour("sql/a", noise("parts", LARGE), Behaviour::Stream);
+    let beside = vec![parts(), file("sql/a.parts", "2")];
+    let in_place = vec![parts(), file("sql/a.parts/x", "2")];
+    for sources in [below, beside, in_place] {
+        let names: Vec<_> = sources.iter().map(|s| s.entry.path.to_string()).collect();
+        match try_pack(sources, settings()) {
+            Err(PackError::Settings(_)) => {}
+            Err(error) => panic!("{names:?}: {error:?}"),
+            Ok((archive, _)) => {
+                let error = unpacked(as_file(&archive)).err();
+                panic!("{names:?} were packed; unpacking says {error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn copies_zeros_and_parts_are_really_produced() {
+    let large = noise("large", 3_000_000);
+    let (archive, report) = try_pack(
+        vec![
+            file("sql/a", large.clone()),
+            file("sql/b", [b"in front".as_slice(), &large].concat()),
+            file("sql/c", vec![0; 2_000_000]),
+            with_behaviour("sql/d", noise("stream", LARGE), Behaviour::Stream),
+            file("sql/e", vec![0; 3000]),
+        ],
+        settings(),
+    )
+    .unwrap();
+    assert!(report.copied_bytes > 2_700_000, "{}", report.copied_bytes);
+    assert_eq!(report.zero_bytes, 2_000_000);
+    assert!(archive.len() < 12_500_000, "{}", archive.len());
+    let flags: Vec<_> = rows(&archive).iter().map(|row| row.flags).collect();
+    let plain = RowFlags::default();
+    assert_eq!(flags, [plain, plain, plain, RowFlags::PARTED, plain]);
+    // And not where nobody wants them.
+    let settings = PackSettings {
+        matching: false,
+        ..settings()
+    };
+    let sources = vec![file("sql/a", large.clone()), file("sql/b", large)];
+    let (_, report) = try_pack(sources, settings).unwrap();
+    assert_eq!((report.copied_bytes, report.zero_bytes), (0, 0));
+}
