@@ -1,0 +1,15 @@
+//! Data for benches: what a real server holds, made anew from a few numbers.
+//!
+//! Four kinds, in the shares of the workload on which the format's parameters were measured:
+//! pages of a database, logs, packages of consecutive versions that share content, artifacts that
+//! do not compress. The same call gives the same bytes on every machine. [`memory`] holds such
+//! files as sources for `pack`; the program `make-home` writes them to a directory.
+
+pub mod artifact;
+pub mod database;
+pub mod generator;
+pub mod log;
+pub mod memory;
+pub mod package;
+pub mod words;
+pub mod workload;
