@@ -1,6 +1,7 @@
 //! Entries as the stream gives them: checked, hashed, compared with the catalogue, handed on.
 
 use crate::error::{Missing, ReadError};
+use crate::order::{Order, Stored};
 use crate::sink::Sink;
 use crate::stream::{Begun, EntryTaker};
 use crate::zeros::hash_zeros;
@@ -10,7 +11,7 @@ use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::limits::MAX_PAGE_RAW_LEN;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 mod parts;
 
@@ -21,12 +22,7 @@ pub(crate) struct EntryChecker<'a> {
     sink: Option<&'a mut dyn Sink>,
     /// The entry that is open, or that may go on with a further part.
     open: Option<OpenEntry>,
-    /// The entry before it.
-    last: Option<LastEntry>,
-    /// Files that a hard link may point to (spec: ENT-6).
-    linked: HashSet<EntryPath>,
-    /// Where the parts of parted entries stand (spec: ENT-8); such entries are few.
-    parts_names: Vec<EntryPath>,
+    order: Order,
     rows: VecDeque<(Row, usize)>,
     rows_len: usize,
     superseded: Option<EntryPath>,
@@ -36,13 +32,6 @@ pub(crate) struct EntryChecker<'a> {
     pub(crate) changed: u64,
     pub(crate) unreadable: Vec<EntryPath>,
     pub(crate) missing: Vec<Missing>,
-}
-
-struct LastEntry {
-    path: EntryPath,
-    is_directory: bool,
-    is_file: bool,
-    is_parted: bool,
 }
 
 struct OpenEntry {
@@ -60,9 +49,7 @@ impl<'a> EntryChecker<'a> {
         Self {
             sink,
             open: None,
-            last: None,
-            linked: HashSet::new(),
-            parts_names: Vec::new(),
+            order: Order::default(),
             rows: VecDeque::new(),
             rows_len: 0,
             superseded: None,
@@ -164,52 +151,11 @@ impl<'a> EntryChecker<'a> {
             self.changed += 1;
         }
         if row.flags.contains(RowFlags::UNREADABLE) {
-            self.linked.remove(&row.path);
+            self.order.forget(&row.path);
             if let Some(sink) = &mut self.sink {
                 sink.discard(&row.path).map_err(ReadError::Sink)?;
             }
             self.unreadable.push(row.path.clone());
-        }
-        Ok(())
-    }
-
-    /// Checks that an entry may stand behind the one before (spec: ENT-3, ENT-4, ENT-6).
-    fn check_order(&mut self, entry: &Entry, parted: bool) -> Result<(), ReadError> {
-        if entry.path.components().count() == 1 && !matches!(entry.kind, EntryKind::Directory) {
-            let what = format!("'{}' is not a directory", entry.path);
-            return Err(malformed(Structure::Entry, "ENT-2", what));
-        }
-        if let Some(last) = &self.last {
-            let both_files = last.is_file && matches!(entry.kind, EntryKind::File { .. });
-            let supersedes = last.path == entry.path && both_files && !last.is_parted && !parted;
-            if last.path >= entry.path && !supersedes {
-                let what = format!("'{}' stands behind '{}'", entry.path, last.path);
-                return Err(malformed(Structure::Entry, "ENT-3", what));
-            }
-            if !last.is_directory && is_below(&entry.path, &last.path) {
-                let what = format!(
-                    "'{}' is below '{}', which is no directory",
-                    entry.path, last.path
-                );
-                return Err(malformed(Structure::Entry, "ENT-4", what));
-            }
-        }
-        if let EntryKind::HardLink { target } = &entry.kind
-            && !self.linked.contains(target)
-        {
-            let what = format!(
-                "'{}' links to '{target}', which is not marked for it",
-                entry.path
-            );
-            return Err(malformed(Structure::Entry, "ENT-6", what));
-        }
-        let beside = |parts: &EntryPath| *parts == entry.path || is_below(&entry.path, parts);
-        if self.parts_names.iter().any(beside) {
-            let what = format!(
-                "'{}' stands where the parts of another entry do",
-                entry.path
-            );
-            return Err(malformed(Structure::Entry, "ENT-8", what));
         }
         Ok(())
     }
@@ -273,16 +219,12 @@ impl EntryTaker for EntryChecker<'_> {
             });
             entry.path = name;
         }
-        self.check_order(&entry, first_part.is_some())?;
-        // What supersedes an entry takes its place; a link to the superseded one would dangle.
-        self.linked.remove(&entry.path);
-        if first_part.is_some() {
-            let parts = [entry.path.as_bytes(), b".parts"].concat();
-            self.parts_names.extend(EntryPath::new(parts));
-        }
-        if entry.linked && first_part.is_none() {
-            self.linked.insert(entry.path.clone());
-        }
+        let stored = if first_part.is_some() {
+            Stored::Parted
+        } else {
+            Stored::Whole
+        };
+        self.order.next(&entry, stored)?;
         if let Some(sink) = &mut self.sink {
             let size = match (&entry.kind, &first_part) {
                 (EntryKind::File { size, .. }, None) => Some(*size),
@@ -290,12 +232,6 @@ impl EntryTaker for EntryChecker<'_> {
             };
             sink.begin(&entry, size).map_err(ReadError::Sink)?;
         }
-        self.last = Some(LastEntry {
-            path: entry.path.clone(),
-            is_directory: matches!(entry.kind, EntryKind::Directory),
-            is_file: matches!(entry.kind, EntryKind::File { .. }),
-            is_parted: first_part.is_some(),
-        });
         self.open = Some(OpenEntry {
             entry,
             header_offset,
@@ -360,12 +296,6 @@ impl OpenEntry {
         self.position = offset;
         Ok(())
     }
-}
-
-fn is_below(path: &EntryPath, parent: &EntryPath) -> bool {
-    path.as_bytes()
-        .strip_prefix(parent.as_bytes())
-        .is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 pub(crate) fn file_size(entry: &Entry) -> u64 {

@@ -55,6 +55,7 @@ mod keys;
 mod matcher;
 pub mod observer;
 mod opening;
+mod order;
 pub mod pack;
 mod pass;
 mod pipeline;

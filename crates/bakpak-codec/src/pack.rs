@@ -15,10 +15,12 @@ use crate::source::Source;
 use crate::stripes::{Tools, random_failed};
 use crate::writer::{ArchiveWriter, WriterSettings};
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::{EntryPath, Timestamp};
+use bakpak_format::entry::Timestamp;
 use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
+use bakpak_format::error::FormatError;
 use bakpak_format::geometry::BlockSize;
 use bakpak_format::header::ArchiveId;
+use bakpak_format::preamble;
 use bakpak_format::record::{EnvelopeItemFacts, Facts, MissingFacts};
 use bakpak_format::slots::{Argon2Params, Domain};
 use entries::EntryWriter;
@@ -198,16 +200,8 @@ fn pack_entries(
     settings: &PackSettings,
     item_facts: Vec<Facts>,
 ) -> Result<PackReport, PackError> {
-    let mut last_path: Option<EntryPath> = None;
     entries.missing(settings.missing.iter().cloned());
     for mut source in sources.by_ref() {
-        if last_path.as_ref().is_some_and(|last| last >= source.path()) {
-            return Err(PackError::Settings(format!(
-                "'{}' comes after a path that it must precede",
-                source.path()
-            )));
-        }
-        last_path = Some(source.path().clone());
         entries.put(source.as_mut())?;
         if !settings.allow_incomplete && entries.has_missing() {
             break;
@@ -231,11 +225,22 @@ fn pack_entries(
     })
 }
 
+/// Refuses what no reader would take, before anything is written.
+fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
+    preamble::encode(&settings.cover_text).map_err(refused)?;
+    settings.argon2.check_limits().map_err(refused)
+}
+
+fn refused(error: FormatError) -> PackError {
+    PackError::Settings(error.to_string())
+}
+
 /// Draws keys, makes slots and seals the envelope.
 fn plan_head(
     settings: &PackSettings,
     random: &mut Random,
 ) -> Result<(HeadPlan, Vec<Facts>), PackError> {
+    check_settings(settings)?;
     let archive_id = ArchiveId(random.array().map_err(random_failed)?);
     let salt = random.array().map_err(random_failed)?;
     let mut domain = |kind, domain, credential: &Credential| -> Result<_, PackError> {
@@ -260,7 +265,7 @@ fn plan_head(
         None => None,
         Some(envelope) => {
             let own = domain(KeyDomain::Envelope, Domain::Envelope, &envelope.key)?;
-            let plaintext = encode_items(&envelope.items)?;
+            let plaintext = encode_items(&envelope.items).map_err(refused)?;
             let body = seal_envelope(&own.subkeys, archive_id, &plaintext, draw_nonce(random)?);
             let check_key = data.subkeys.item_check_key();
             facts.extend(

@@ -38,7 +38,11 @@ fn sources() -> Vec<MemorySource> {
         sources.push(file(&format!("home/{i:03}.log"), log(i, 100 + 61 * i)));
     }
     let stream = [log(7, 3_000_000), noise("stream", 6_000_000)].concat();
-    sources.push(with_behaviour("attachments/stream", stream, Behaviour::Stream));
+    sources.push(with_behaviour(
+        "attachments/stream",
+        stream,
+        Behaviour::Stream,
+    ));
     sources
 }
 
@@ -65,7 +69,14 @@ fn shape(archive: &[u8], report: &PackReport) -> (Vec<u64>, Vec<Row>, Vec<u8>) {
         report.changed,
     ];
     let mut stream = Vec::new();
-    tar(as_file(archive), &mut vec![key()], &mut stream, 2, &Unobserved).unwrap();
+    tar(
+        as_file(archive),
+        &mut vec![key()],
+        &mut stream,
+        2,
+        &Unobserved,
+    )
+    .unwrap();
     let mut archive = Archive::open(&file_of(archive), &mut vec![key()]).unwrap();
     let rows = archive.rows().collect::<Result<_, _>>().unwrap();
     (counts, rows, stream)
@@ -102,7 +113,11 @@ fn without_a_seed_chunks_stream_and_catalogue_are_the_same() {
 
 #[test]
 fn reading_gives_the_same_on_any_number_of_threads() {
-    let (archive, _) = pack_on(2, Random::seeded(b"reading"), Some(BlockSize::SIXTY_FOUR_KIB));
+    let (archive, _) = pack_on(
+        2,
+        Random::seeded(b"reading"),
+        Some(BlockSize::SIXTY_FOUR_KIB),
+    );
     let mut expected = None;
     for threads in THREADS {
         for input in [as_file, as_stream] {

@@ -313,10 +313,7 @@ impl Slot {
     }
 }
 
-impl PassphraseSlot {
-    /// Encoded length.
-    pub const LEN: usize = SLOT_HEADER_LEN + 124;
-
+impl Argon2Params {
     /// Refuses parameters that ask for too much work, or protect too little (spec: SLT-7).
     ///
     /// To be called before the slot is tried; a slot that is not tried harms nobody.
@@ -329,7 +326,7 @@ impl PassphraseSlot {
             memory_kib,
             passes,
             lanes,
-        } = self.params;
+        } = *self;
         let work = u64::from(memory_kib) * u64::from(passes);
         for (field, found, range) in [
             (
@@ -348,6 +345,20 @@ impl PassphraseSlot {
             FormatError::check_range(Structure::Slots, field, found, range)?;
         }
         Ok(())
+    }
+}
+
+impl PassphraseSlot {
+    /// Encoded length.
+    pub const LEN: usize = SLOT_HEADER_LEN + 124;
+
+    /// As [`Argon2Params::check_limits`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Argon2Params::check_limits`].
+    pub fn check_limits(&self) -> Result<(), FormatError> {
+        self.params.check_limits()
     }
 
     fn decode(body: &[u8]) -> Result<Self, FormatError> {

@@ -5,6 +5,7 @@ use crate::entries::file_size;
 use crate::error::{Missing, PackError};
 use crate::matcher::{MIN_ENTRY_LEN, More};
 use crate::observer::{Observer, Warning};
+use crate::order::{Order, Stored};
 use crate::records::Closing;
 use crate::source::{Opened, Source, SourceSize};
 use crate::writer::ArchiveWriter;
@@ -18,7 +19,6 @@ use bakpak_format::geometry::StreamOffset;
 use bakpak_format::header::ArchiveId;
 use bakpak_format::limits::MAX_EXTENTS;
 use bakpak_format::record::{ChangedFacts, Facts};
-use std::collections::HashSet;
 use std::io;
 
 mod parts;
@@ -39,8 +39,7 @@ pub(super) struct EntryWriter<'a> {
     observer: &'a dyn Observer,
     buffer: Vec<u8>,
     missing: Vec<Missing>,
-    /// Files with further names that are in the archive: what a hard link may point to.
-    linked: HashSet<EntryPath>,
+    order: Order,
     content_len: u64,
     rows: u64,
     changed: u64,
@@ -66,7 +65,7 @@ impl<'a> EntryWriter<'a> {
             observer,
             buffer: Vec::new(),
             missing: Vec::new(),
-            linked: HashSet::new(),
+            order: Order::default(),
             content_len: 0,
             rows: 0,
             changed: 0,
@@ -146,7 +145,7 @@ impl<'a> EntryWriter<'a> {
     fn put_opened(&mut self, source: &mut dyn Source, opened: Opened) -> Result<(), PackError> {
         let opened = with_aligned_extents(opened);
         if let EntryKind::HardLink { target } = &opened.entry.kind
-            && !self.linked.contains(target)
+            && !self.order.may_link_to(target)
         {
             let reason = io::Error::other(format!("its first name '{target}' could not be read"));
             self.leave_out(source.path(), &reason);
@@ -278,7 +277,7 @@ impl<'a> EntryWriter<'a> {
     /// Marks the entry whose content could not be read to its end.
     fn give_up(&mut self, mut row: Row, error: &io::Error) -> Result<(), PackError> {
         let path = row.path.clone();
-        self.linked.remove(&path);
+        self.order.forget(&path);
         row.flags.insert(RowFlags::UNREADABLE);
         self.leave_out(&path, error);
         self.end_entry(row, Vec::new());
@@ -339,12 +338,18 @@ impl<'a> EntryWriter<'a> {
     }
 
     fn put_header(&mut self, header: &EntryHeader) -> Result<StreamOffset, PackError> {
+        if !header.part {
+            self.check_order(&header.entry, Stored::Whole)?;
+        }
         let offset = self.archive.stream_offset();
         self.archive.header(&header.encode()?)?;
-        if header.entry.linked {
-            self.linked.insert(header.entry.path.clone());
-        }
         Ok(offset)
+    }
+
+    /// What no reader would take must not be written.
+    fn check_order(&mut self, entry: &Entry, stored: Stored) -> Result<(), PackError> {
+        let next = self.order.next(entry, stored);
+        next.map_err(|error| PackError::Settings(error.to_string()))
     }
 
     fn put_map(&mut self, entry: &Entry) -> Result<(), PackError> {

@@ -3,6 +3,7 @@
 use super::{EntryWriter, WHOLE, sized};
 use crate::error::PackError;
 use crate::matcher::More;
+use crate::order::Stored;
 use crate::source::Source;
 use bakpak_format::catalogue::{Row, RowFlags};
 use bakpak_format::digest::Digest;
@@ -41,6 +42,9 @@ impl EntryWriter<'_> {
             let header = if number == 0 && last {
                 EntryHeader::new(part)
             } else {
+                if number == 0 {
+                    self.check_order(&entry, Stored::Parted)?;
+                }
                 number += 1;
                 let path = part_path(&entry.path, number)
                     .ok_or_else(|| PackError::Settings(format!("'{}' is too long", entry.path)))?;
@@ -70,7 +74,12 @@ impl EntryWriter<'_> {
         }
         if let Some((header_offset, content_offset)) = start {
             let hash = Digest(*hasher.finalize().as_bytes());
-            let mut row = Row::from_entry(&sized(&entry, len), hash, header_offset, content_offset);
+            let linked = entry.linked && number == 0;
+            let whole = Entry {
+                linked,
+                ..sized(&entry, len)
+            };
+            let mut row = Row::from_entry(&whole, hash, header_offset, content_offset);
             if number > 0 {
                 row.flags.insert(RowFlags::PARTED);
             }

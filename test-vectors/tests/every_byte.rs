@@ -1,0 +1,101 @@
+//! Every byte of every small vector counts: changed, it is noticed, and so is every cut.
+#![allow(missing_docs)]
+
+#[path = "support/support.rs"]
+mod support;
+
+use bakpak_codec::input::Input;
+use bakpak_codec::observer::Unobserved;
+use bakpak_codec::verify::verify_keyless;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+use support::{Case, cases, in_parallel};
+
+/// The smallest archive there is.
+const SMALLEST: (&str, usize) = ("smallest", 32_768);
+
+/// How many bytes of one archive a thread changes before it looks for more work.
+const STEP: usize = 2048;
+
+#[test]
+fn every_changed_byte_is_noticed_without_a_key() {
+    let archives: Vec<(String, Arc<[u8]>)> = cases()
+        .into_iter()
+        .filter(|case| case.expect.is_opened() && case.keyless.is_opened() && case.file.is_some())
+        .map(|case| (case.name.clone(), case.archive().into()))
+        .collect();
+    assert!(
+        archives.len() >= 20,
+        "{} small vectors open",
+        archives.len()
+    );
+    let work: Vec<(&str, &Arc<[u8]>, Range<usize>)> = archives
+        .iter()
+        .flat_map(|(name, archive)| {
+            let starts = (0..archive.len()).step_by(STEP);
+            starts.map(move |at| (name.as_str(), archive, at..archive.len().min(at + STEP)))
+        })
+        .collect();
+    let unnoticed = in_parallel(&work, |(name, archive, range)| {
+        let changed = range
+            .clone()
+            .filter(|&at| is_whole(archive, archive.len(), Some(at)));
+        changed.map(|at| format!("{name}: byte {at}")).collect()
+    });
+    assert!(unnoticed.is_empty(), "{unnoticed:?}");
+}
+
+#[test]
+fn every_cut_of_the_smallest_archive_is_noticed() {
+    let case: Case = cases()
+        .into_iter()
+        .find(|case| case.name == SMALLEST.0)
+        .expect("it is there");
+    let archive: Arc<[u8]> = case.archive().into();
+    assert_eq!(archive.len(), SMALLEST.1);
+    assert!(is_whole(&archive, archive.len(), None));
+    let lens: Vec<usize> = (0..archive.len()).collect();
+    let work: Vec<&[usize]> = lens.chunks(STEP).collect();
+    let unnoticed = in_parallel(&work, |lens| {
+        let cut = lens.iter().filter(|&&len| is_whole(&archive, len, None));
+        cut.copied().collect()
+    });
+    assert!(unnoticed.is_empty(), "{unnoticed:?}");
+}
+
+/// Whether a reader without a key finds nothing wrong.
+fn is_whole(archive: &Arc<[u8]>, len: usize, changed: Option<usize>) -> bool {
+    let input = Changed {
+        archive: Arc::clone(archive),
+        len,
+        position: 0,
+        changed,
+    };
+    verify_keyless(Input::Stream(Box::new(input)), 1, &Unobserved)
+        .is_ok_and(|report| report.findings.is_empty())
+}
+
+/// An archive up to some length, with one bit of one byte changed.
+struct Changed {
+    archive: Arc<[u8]>,
+    len: usize,
+    position: usize,
+    changed: Option<usize>,
+}
+
+impl Read for Changed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.archive[self.position..self.len];
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        if let Some(at) = self.changed.and_then(|at| at.checked_sub(self.position))
+            && at < len
+        {
+            // Another bit for each byte, so that all bits have their turn.
+            buffer[at] ^= 1 << ((self.position + at) % 8);
+        }
+        self.position += len;
+        Ok(len)
+    }
+}
