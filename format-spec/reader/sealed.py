@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from clear import FULL_STRIPE, Archive, Keys, Stripe
-from entries import FILE, Piece, StreamParser
+from entries import FILE, HARD_LINK, Piece, StreamParser
 from wire import (ALL_ONES, LIMIT, MALFORMED, MIB, NOT_AUTHENTIC, UNSUPPORTED, Fault, Fields, blake3_hasher, gcm_open,
                   is_zero, require, zstd_open)
 
@@ -264,6 +264,7 @@ class Walk:
     def copy_rules(self, script: list[tuple[int, int, int]], data_offset: int) -> None:
         """spec: CHU-7, CHU-8, CHU-9"""
         touched: set[int] = set()
+        before = self.copied
         for op, n, source in script:
             if op == COPY:
                 good = 0 <= source and source + n <= data_offset
@@ -273,8 +274,9 @@ class Walk:
                 touched.update(self.space.touched(source, n))
             self.copied += n if op != ZERO else 0
         self.touched += len(touched)
-        cheap = self.touched * self.header.chunk_size <= 64 * self.copied + 256 * MIB
-        require(cheap, LIMIT, "CHU-9", "COPY costs too much")
+        for chunks, copied in (self.touched, self.copied), (len(touched), self.copied - before):
+            cheap = chunks * self.header.chunk_size <= 64 * copied + 256 * MIB
+            require(cheap, LIMIT, "CHU-9", "COPY costs too much")
 
     def feed(self, piece: Piece) -> None:
         self.parser.feed(piece)
@@ -346,6 +348,9 @@ class Walk:
         require(self.row_count == len(entries), MALFORMED, "CAT-1", "an entry without a row")
         for e in entries:  # whether an entry is superseded shows behind it
             require(bool(e.flags & SUPERSEDED) == e.superseded, MALFORMED, "CAT-1", f"row {e.path[:80]!r}: bit superseded")
+        named = {e.link for e in entries if e.kind == HARD_LINK}
+        for e in entries:
+            require(not (e.flags & UNREADABLE and e.path in named), MALFORMED, "CAT-1", f"{e.path[:80]!r}: unreadable, and linked to")
         content = sum(e.size for e in entries if e.kind == FILE and not e.superseded)
         want = {"stream_len": self.stream_end, "data_len": self.data_end, "block_count": self.archive.block_count,
                 "chunk_count": self.chunk_count, "row_count": self.row_count, "content_len": content,
@@ -377,7 +382,10 @@ class Walk:
             raise Fault(MALFORMED, "CAT-1", f"{where}: no such entry has ended")
         e.flags = row.pop("flags")
         known = (PARTED if e.part else 0) | (LINKED if e.linked else 0) | (SPARSE if e.sparse else 0)
-        require(e.flags & ~(SUPERSEDED | CHANGED | UNREADABLE) == known, MALFORMED, "CAT-1", f"{where}: flags {e.flags:#x}")
+        known |= (SUPERSEDED | CHANGED | UNREADABLE) if e.kind == FILE else 0
+        require(e.flags | known == known, MALFORMED, "CAT-1", f"{where}: flags {e.flags:#x}")
+        fixed = PARTED | LINKED | SPARSE
+        require(e.flags & fixed == known & fixed, MALFORMED, "CAT-1", f"{where}: flags {e.flags:#x}")
         for name, got in row.items():
             want = getattr(e, name)
             require(got == want, MALFORMED, "CAT-1", f"{where}: {name} is {got!r}, in the stream {want!r}")

@@ -18,11 +18,15 @@ use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
+use bakpak_format::limits::{COPY_COST_FACTOR, COPY_COST_FREE, MAX_SCRIPT_BYTES};
 use bakpak_format::record::{Facts, RecordType};
 use bakpak_format::tail::LOCATOR_LEN;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
+
+/// How often a chunk may be fetched for another one, on the average.
+const REFETCHES: u64 = 4;
 
 /// An archive opened for random access.
 ///
@@ -35,6 +39,9 @@ pub struct Archive {
     totals: Totals,
     cache: ChunkCache,
     decompressor: Decompressor,
+    /// Raw bytes of the chunks fetched for the present one.
+    fetched: u64,
+    allowance: u64,
 }
 
 /// The rows of the catalogue, in order; superseded ones are left out.
@@ -89,6 +96,8 @@ impl Archive {
             totals,
             cache: ChunkCache::default(),
             decompressor,
+            fetched: 0,
+            allowance: 0,
         })
     }
 
@@ -234,6 +243,9 @@ impl Archive {
             raw_bytes(&chunk.head, chunk.payload, &mut self.decompressor, &mut raw)?;
             self.cache.insert(chunk.head.data_offset, raw);
         }
+        self.fetched = 0;
+        let stretch = chunk.head.stream_len.min(MAX_SCRIPT_BYTES);
+        self.allowance = REFETCHES * (COPY_COST_FREE + COPY_COST_FACTOR * stretch);
         let mut literal = chunk.head.data_offset;
         for instruction in chunk.instructions() {
             let len = instruction.len();
@@ -263,6 +275,7 @@ impl Archive {
         while at < end {
             let found = self.index.chunk_at_data(&mut self.fetch, at)?;
             if !self.cache.contains(found.data_offset) {
+                self.count_fetch()?;
                 let raw = self.fetch.chunk(found.place, found.data_offset)?;
                 self.cache.insert(found.data_offset, raw);
             }
@@ -280,6 +293,17 @@ impl Archive {
             at = at.plus(bytes.len() as u64);
         }
         Ok(())
+    }
+
+    /// Bounds the work that one chunk may ask for. A chunk may touch so many distinct ones (spec:
+    /// CHU-9); the cache forgets, so some may be fetched again.
+    fn count_fetch(&mut self) -> Result<(), ReadError> {
+        self.fetched += self.fetch.chunk_size() as u64;
+        if self.fetched <= self.allowance {
+            return Ok(());
+        }
+        let (found, max) = (self.fetched, self.allowance);
+        Err(FormatError::limit(Structure::Script, "copy cost", found, max).into())
     }
 
     fn page(&mut self, number: usize) -> Result<Vec<Row>, ReadError> {

@@ -1,7 +1,7 @@
 //! Chunks: stretches of the stream, with the scripts that place data, copies and zeros in them.
 
 use crate::compress::{Compressor, Decompressor, FrameError};
-use crate::error::ReadError;
+use crate::error::{PackError, ReadError};
 use bakpak_format::chunk::script::{Instruction, Script};
 use bakpak_format::chunk::{Chunk, ChunkHead, Compression};
 use bakpak_format::error::{FormatError, Structure};
@@ -155,10 +155,8 @@ impl OpenChunk {
     pub(crate) fn encode(
         self,
         compressor: &mut Compressor,
-    ) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
-        let frame = compressor
-            .compress(&self.raw)
-            .map_err(|error| FormatError::unsupported(Structure::Chunk, error.to_string()))?;
+    ) -> Result<(Vec<u8>, Vec<u8>), PackError> {
+        let frame = compressor.compress(&self.raw).map_err(zstd_failed)?;
         let (compression, payload) = match &frame {
             Some(frame) => (Compression::Zstd, frame.as_slice()),
             None => (Compression::Stored, self.raw.as_slice()),
@@ -273,9 +271,12 @@ impl CopyCost {
         }
     }
 
-    /// Whether one more chunk of so many source chunks and LITERAL and COPY bytes is allowed.
+    /// Whether one more chunk of so many source chunks and LITERAL and COPY bytes is allowed: by
+    /// itself, since it may be read alone, and with all before it.
     pub(crate) fn allows(&self, source_chunks: u64, stream_bytes: u64) -> bool {
-        self.cost(source_chunks) <= self.allowance(stream_bytes)
+        let alone = Self::new(self.chunk_size);
+        alone.cost(source_chunks) <= alone.allowance(stream_bytes)
+            && self.cost(source_chunks) <= self.allowance(stream_bytes)
     }
 
     pub(crate) fn add(&mut self, source_chunks: u64, stream_bytes: u64) {
@@ -289,8 +290,9 @@ impl CopyCost {
         source_chunks: u64,
         stream_bytes: u64,
     ) -> Result<(), FormatError> {
+        let allowed = self.allows(source_chunks, stream_bytes);
         self.add(source_chunks, stream_bytes);
-        if self.allows(0, 0) {
+        if allowed {
             return Ok(());
         }
         let (found, max) = (self.cost(0), self.allowance(0));
@@ -337,6 +339,14 @@ pub(crate) fn raw_bytes(
         Compression::Zstd => decompressor
             .decompress(payload, raw_len, raw)
             .map_err(|e| frame_error(e, Structure::Chunk)),
+    }
+}
+
+/// zstd cannot work: memory, not data.
+pub(crate) fn zstd_failed(source: std::io::Error) -> PackError {
+    PackError::Io {
+        what: "compressing",
+        source,
     }
 }
 

@@ -3,6 +3,9 @@
 use bakpak_format::limits::MAX_ZSTD_WINDOW_LOG;
 use std::io;
 
+/// zstd's own words when a frame does not fit.
+const DESTINATION_FULL: &str = "Destination buffer is too small";
+
 /// Compresses one buffer after another with one context.
 pub(crate) struct Compressor(zstd::bulk::Compressor<'static>);
 
@@ -33,7 +36,8 @@ impl Compressor {
         let mut frame = Vec::with_capacity(raw.len() - raw.len() / 64);
         match self.0.compress_to_buffer(raw, &mut frame) {
             Ok(_) => Ok(Some(frame)),
-            Err(_) => Ok(None),
+            Err(error) if error.to_string() == DESTINATION_FULL => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -56,12 +60,12 @@ impl Decompressor {
         raw: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
         check_frame(frame)?;
+        // A slice of exactly the length declared: zstd cannot produce a byte more.
         raw.clear();
-        raw.reserve_exact(raw_len);
-        // The capacity may be larger than asked for, so the limit is not left to the buffer alone.
+        raw.resize(raw_len, 0);
         let written = self
             .0
-            .decompress_to_buffer(frame, raw)
+            .decompress_to_buffer(frame, raw.as_mut_slice())
             .map_err(|_| FrameError::Malformed("it does not decompress to the length declared"))?;
         if written != raw_len {
             return Err(FrameError::Malformed(

@@ -7,6 +7,7 @@ use crate::decoder::{StreamTaker, TakenChunk};
 use crate::entries::{EntryChecker, WaitingRows};
 use crate::error::{Missing, ReadError};
 use crate::fetch::page_rows;
+use crate::observer::Observer;
 use crate::sink::Sink;
 use crate::stream::StreamParser;
 use bakpak_format::catalogue::{CataloguePage, PageItem, StripeItem, TreePage, TreePart};
@@ -63,7 +64,7 @@ enum Phase {
 }
 
 impl<'a> Contents<'a> {
-    pub(crate) fn new(output: Output<'a>) -> Result<Self, ReadError> {
+    pub(crate) fn new(output: Output<'a>, observer: &'a dyn Observer) -> Result<Self, ReadError> {
         let (sink, copy_to) = match output {
             Output::Entries(sink) => (Some(sink), None),
             Output::Stream(copy_to) => (None, Some(copy_to)),
@@ -71,7 +72,7 @@ impl<'a> Contents<'a> {
         };
         Ok(Self {
             parser: StreamParser::new(StreamOffset(0)),
-            entries: EntryChecker::new(sink),
+            entries: EntryChecker::new(sink, observer),
             copy_to,
             decompressor: new_decompressor()?,
             position: StreamOffset(0),

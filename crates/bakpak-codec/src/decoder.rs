@@ -5,6 +5,7 @@ use crate::chunks::{self, CopyCost, DataMap, new_decompressor};
 use crate::compress::Decompressor;
 use crate::error::ReadError;
 use crate::fetch::{ChunkCache, Fetch};
+use crate::observer::Observer;
 use crate::pipeline::{Buffers, InOrder, Spares, Workers};
 use crate::zeros::zeros;
 use bakpak_format::block::StripeFill;
@@ -60,6 +61,7 @@ pub(crate) struct Decoder<'a, T> {
     chunk_size: usize,
     copy_reach: u64,
     workers: &'a Workers,
+    observer: &'a dyn Observer,
     assembly: Assembly,
     pending: InOrder<Result<Decoded, ReadError>>,
     places: VecDeque<Place>,
@@ -114,13 +116,20 @@ struct ChunkParts {
 }
 
 impl<'a, T: StreamTaker> Decoder<'a, T> {
-    pub(crate) fn new(header: &Header, workers: &'a Workers, fetch: Fetch, taker: T) -> Self {
+    pub(crate) fn new(
+        header: &Header,
+        workers: &'a Workers,
+        fetch: Fetch,
+        taker: T,
+        observer: &'a dyn Observer,
+    ) -> Self {
         let spares = 2 * workers.threads() + 8;
         Self {
             block_size: header.block_size,
             chunk_size: header.chunk_size,
             copy_reach: header.copy_reach,
             workers,
+            observer,
             assembly: Assembly::default(),
             pending: InOrder::new(),
             places: VecDeque::new(),
@@ -324,11 +333,21 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                     literal = later;
                     self.taker.stream(now)?;
                 }
-                Instruction::Zero(len) => zeros(len, &mut |bytes| self.taker.stream(bytes))?,
+                Instruction::Zero(len) => self.zero(len)?,
                 Instruction::Copy { source, len } => self.copy(source, len)?,
             }
         }
         Ok(())
+    }
+
+    fn zero(&mut self, len: u64) -> Result<(), ReadError> {
+        let (taker, observer) = (&mut self.taker, self.observer);
+        zeros(len, &mut |bytes| {
+            if observer.cancelled() {
+                return Err(ReadError::Interrupted);
+            }
+            taker.stream(bytes)
+        })
     }
 
     fn copy(&mut self, source: DataOffset, len: u64) -> Result<(), ReadError> {

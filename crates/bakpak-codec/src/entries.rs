@@ -1,17 +1,18 @@
 //! Entries as the stream gives them: checked, hashed, compared with the catalogue, handed on.
 
 use crate::error::{Missing, ReadError};
+use crate::observer::Observer;
 use crate::order::{Order, Stored};
 use crate::sink::Sink;
 use crate::stream::{Begun, EntryTaker};
 use crate::zeros::hash_zeros;
-use bakpak_format::catalogue::{Row, RowFlags};
+use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::StreamOffset;
-use bakpak_format::limits::MAX_PAGE_RAW_LEN;
-use std::collections::VecDeque;
+use bakpak_format::limits::{MAX_LOGICAL_SIZE, MAX_PAGE_RAW_LEN};
+use std::collections::{HashSet, VecDeque};
 
 mod parts;
 
@@ -20,13 +21,18 @@ use parts::{Part, part_error, part_of};
 /// Checks the order of entries, joins parts, hashes content, and compares with the rows.
 pub(crate) struct EntryChecker<'a> {
     sink: Option<&'a mut dyn Sink>,
+    observer: &'a dyn Observer,
     /// The entry that is open, or that may go on with a further part.
     open: Option<OpenEntry>,
     order: Order,
+    /// Files that a hard link points to: none of them can turn out to be unreadable.
+    linked_to: HashSet<EntryPath>,
     rows: VecDeque<(Row, usize)>,
     rows_len: usize,
     superseded: Option<EntryPath>,
     last_row: Option<EntryPath>,
+    /// Sum of the logical sizes of all files, superseded ones included.
+    size_sum: u64,
     pub(crate) row_count: u64,
     pub(crate) content_len: u64,
     pub(crate) changed: u64,
@@ -45,15 +51,18 @@ struct OpenEntry {
 }
 
 impl<'a> EntryChecker<'a> {
-    pub(crate) fn new(sink: Option<&'a mut dyn Sink>) -> Self {
+    pub(crate) fn new(sink: Option<&'a mut dyn Sink>, observer: &'a dyn Observer) -> Self {
         Self {
             sink,
+            observer,
             open: None,
             order: Order::default(),
+            linked_to: HashSet::new(),
             rows: VecDeque::new(),
             rows_len: 0,
             superseded: None,
             last_row: None,
+            size_sum: 0,
             row_count: 0,
             content_len: 0,
             changed: 0,
@@ -131,6 +140,16 @@ impl<'a> EntryChecker<'a> {
             let what = format!("the row of '{}' does not agree with the stream", row.path);
             return Err(malformed(Structure::Catalogue, "CAT-1", what));
         }
+        let only_of_files = (row.flags & said_here).bits() != 0 && row.kind != RowKind::File;
+        let linked_to =
+            row.flags.contains(RowFlags::UNREADABLE) && self.linked_to.contains(&row.path);
+        if only_of_files || linked_to {
+            let what = format!(
+                "the flags of '{}' are those of another kind of entry",
+                row.path
+            );
+            return Err(malformed(Structure::Catalogue, "CAT-1", what));
+        }
         // A row of the same path follows if, and only if, the one before says that it is superseded.
         let before = self.superseded.take();
         let same = self.last_row.as_ref() == Some(&row.path);
@@ -169,13 +188,21 @@ impl<'a> EntryChecker<'a> {
             } else {
                 file_size(&open.entry)
             };
-            open.skip_to(size, &mut self.sink)?;
+            open.skip_to(size, &mut self.sink, self.observer)?;
             if open.part.is_some() {
                 open.entry.kind = EntryKind::File {
                     size,
                     extents: None,
                 };
             }
+        }
+        self.size_sum = self.size_sum.saturating_add(file_size(&open.entry));
+        if self.size_sum > MAX_LOGICAL_SIZE {
+            // spec: ENT-9
+            let (found, max) = (self.size_sum, MAX_LOGICAL_SIZE);
+            return Err(
+                FormatError::limit(Structure::Entry, "sum of all sizes", found, max).into(),
+            );
         }
         let hash = if is_file {
             Digest(*open.hasher.finalize().as_bytes())
@@ -225,6 +252,9 @@ impl EntryTaker for EntryChecker<'_> {
             Stored::Whole
         };
         self.order.next(&entry, stored)?;
+        if let EntryKind::HardLink { target } = &entry.kind {
+            self.linked_to.insert(target.clone());
+        }
         if let Some(sink) = &mut self.sink {
             let size = match (&entry.kind, &first_part) {
                 (EntryKind::File { size, .. }, None) => Some(*size),
@@ -248,7 +278,7 @@ impl EntryTaker for EntryChecker<'_> {
             return Ok(());
         };
         let offset = offset + open.part.as_ref().map_or(0, |part| part.start);
-        open.skip_to(offset, &mut self.sink)?;
+        open.skip_to(offset, &mut self.sink, self.observer)?;
         open.hasher.update(bytes);
         open.position += bytes.len() as u64;
         match &mut self.sink {
@@ -284,12 +314,17 @@ pub(crate) enum WaitingRows {
 
 impl OpenEntry {
     /// Hashes a hole up to `offset`, and makes it in the sink.
-    fn skip_to(&mut self, offset: u64, sink: &mut Option<&mut dyn Sink>) -> Result<(), ReadError> {
+    fn skip_to(
+        &mut self,
+        offset: u64,
+        sink: &mut Option<&mut dyn Sink>,
+        observer: &dyn Observer,
+    ) -> Result<(), ReadError> {
         let len = offset.saturating_sub(self.position);
         if len == 0 {
             return Ok(());
         }
-        hash_zeros(&mut self.hasher, len);
+        hash_zeros(&mut self.hasher, len, observer)?;
         if let Some(sink) = sink {
             sink.hole(self.position, len).map_err(ReadError::Sink)?;
         }

@@ -3,6 +3,7 @@
 use crate::keyring::SlotKind;
 use crate::pipeline::WorkerLost;
 use crate::sink::SinkError;
+use crate::zeros::Cancelled;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::slots::Domain;
@@ -118,6 +119,12 @@ pub enum PackError {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Defect(String);
+
+impl Defect {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
 
 /// A source that is not in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,6 +254,18 @@ impl From<FormatError> for ReadError {
 impl From<Finding> for ReadError {
     fn from(finding: Finding) -> Self {
         Self::Fault(Box::new(finding))
+    }
+}
+
+impl From<Cancelled> for ReadError {
+    fn from(_: Cancelled) -> Self {
+        Self::Interrupted
+    }
+}
+
+impl From<Cancelled> for PackError {
+    fn from(_: Cancelled) -> Self {
+        Self::Interrupted
     }
 }
 

@@ -154,48 +154,95 @@ impl Index {
     }
 }
 
-/// Walks back from the last block to where FINAL, and the CHECKPOINT before it, can be reached
-/// from record to record.
+/// Finds FINAL, which is the last record, and the CHECKPOINT before it.
+///
+/// The last block in which a record begins holds FINAL's beginning; from there it goes back, block by
+/// block, until one holds the CHECKPOINT's.
 fn find_final(fetch: &mut Fetch, block_count: u64) -> Result<(Place, Final), ReadError> {
+    let block_size = fetch.block_size();
+    let mut end = block_size.place(BlockIndex(block_count), 0);
+    let mut found = None;
     let mut block = block_count;
     while block > 0 {
         block -= 1;
         let Some(first) = fetch.block(BlockIndex(block))?.inner.first_record else {
             continue;
         };
-        let start = fetch.block_size().place(BlockIndex(block), first as usize);
-        let end = fetch.block_size().place(BlockIndex(block_count), 0);
-        if let (Some(checkpoint), Some(found)) = walk(fetch, start, end)? {
-            return Ok((checkpoint, found));
+        let start = block_size.place(BlockIndex(block), first as usize);
+        let walked = walk(fetch, start, end)?;
+        let last = match (found.take(), walked.last) {
+            (Some(last), _) | (None, Some(last)) => last,
+            // FINAL must begin in this block.
+            (None, None) => break,
+        };
+        if let Some(checkpoint) = walked.checkpoint {
+            return Ok((checkpoint, last));
         }
+        found = Some(last);
+        end = start;
     }
     Err(final_lost())
 }
 
-/// Goes from record to record; gives the last CHECKPOINT's place, and FINAL.
-fn walk(
-    fetch: &mut Fetch,
-    mut place: Place,
-    end: Place,
-) -> Result<(Option<Place>, Option<Final>), ReadError> {
-    let mut checkpoint = None;
+/// What stands between two places.
+struct Walked {
+    checkpoint: Option<Place>,
+    last: Option<Final>,
+}
+
+/// Goes from record to record.
+fn walk(fetch: &mut Fetch, mut place: Place, end: Place) -> Result<Walked, ReadError> {
+    let mut walked = Walked {
+        checkpoint: None,
+        last: None,
+    };
     while place < end {
         let header = fetch.record_header(place)?;
         match header.known()? {
-            Some(RecordType::Checkpoint) => checkpoint = Some(place),
+            Some(RecordType::Checkpoint) => walked.checkpoint = Some(place),
             Some(RecordType::Final) => {
                 let body = fetch.record(place, RecordType::Final)?;
-                return Ok((checkpoint, Some(Final::decode(&body)?)));
+                walked.last = Some(Final::decode(&body)?);
+                break;
             }
             _ => {}
         }
-        place = place.plus(record::HEADER_LEN as u64 + header.body_len as u64);
+        place = place.plus((record::HEADER_LEN + header.body_len) as u64);
     }
-    Ok((checkpoint, None))
+    Ok(walked)
+}
+
+/// An item of the tree that names a record by its place.
+trait HasPlace: TreeItem {
+    fn place(&self) -> Place;
+}
+
+impl HasPlace for PageItem {
+    fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl HasPlace for StripeItem {
+    fn place(&self) -> Place {
+        self.checkpoint
+    }
+}
+
+impl HasPlace for FactsPlace {
+    fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl HasPlace for NodeItem {
+    fn place(&self) -> Place {
+        self.place
+    }
 }
 
 /// All items of level 0 of a part.
-fn read_part<T: TreeItem>(
+fn read_part<T: HasPlace>(
     fetch: &mut Fetch,
     decompressor: &mut Decompressor,
     part: TreePart,
@@ -206,21 +253,32 @@ fn read_part<T: TreeItem>(
     };
     let mut places = vec![place];
     for level in (1..=root.level).rev() {
-        let mut below = Vec::new();
-        for place in places {
-            let (raw, count) = read_page(fetch, decompressor, part, level, place)?;
-            below.extend(
-                NodeItem::decode_all(&raw, count)?
-                    .into_iter()
-                    .map(|node| node.place),
-            );
-        }
-        places = below;
+        let nodes: Vec<NodeItem> = read_level(fetch, decompressor, (part, level), &places)?;
+        places = nodes.iter().map(HasPlace::place).collect();
     }
-    let mut items = Vec::new();
+    read_level(fetch, decompressor, (part, 0), &places)
+}
+
+/// All items of the pages at these places.
+///
+/// What they name stands in ascending order, each at a place of its own: so a tree cannot ask for more
+/// than the archive holds.
+fn read_level<T: HasPlace>(
+    fetch: &mut Fetch,
+    decompressor: &mut Decompressor,
+    (part, level): (TreePart, u8),
+    places: &[Place],
+) -> Result<Vec<T>, ReadError> {
+    let mut items: Vec<T> = Vec::new();
     for place in places {
-        let (raw, count) = read_page(fetch, decompressor, part, 0, place)?;
-        items.extend(T::decode_all(&raw, count)?);
+        let (raw, count) = read_page(fetch, decompressor, part, level, *place)?;
+        let more = T::decode_all(&raw, count)?;
+        let first = items.len().saturating_sub(1);
+        items.extend(more);
+        if !items[first..].is_sorted_by(|one, next| one.place() < next.place()) {
+            let what = "what the tree lists is not in order";
+            return Err(FormatError::malformed(Structure::Tree, "TRE-1", what).into());
+        }
     }
     Ok(items)
 }

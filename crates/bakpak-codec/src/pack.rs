@@ -175,7 +175,7 @@ pub fn pack(
             EntryWriter::new(archive, observer),
             sources,
             &settings,
-            item_facts,
+            (archive_id, item_facts),
         )
     });
     // An output that fails stops the belt; then its own error is the one that tells.
@@ -188,7 +188,6 @@ pub fn pack(
         source,
     })?;
     packed.map(|report| PackReport {
-        archive_id,
         archive_len,
         ..report
     })
@@ -198,7 +197,7 @@ fn pack_entries(
     mut entries: EntryWriter<'_>,
     mut sources: impl Iterator<Item = Box<dyn Source>>,
     settings: &PackSettings,
-    item_facts: Vec<Facts>,
+    (archive_id, item_facts): (ArchiveId, Vec<Facts>),
 ) -> Result<PackReport, PackError> {
     entries.missing(settings.missing.iter().cloned());
     for mut source in sources.by_ref() {
@@ -217,7 +216,7 @@ fn pack_entries(
     for facts in item_facts {
         entries.archive_facts(facts);
     }
-    entries.finish(|content_len, incomplete| Closing {
+    entries.finish(archive_id, |content_len, incomplete| Closing {
         content_len,
         incomplete,
         started: settings.started,

@@ -21,12 +21,14 @@ use std::sync::Arc;
 mod compare;
 mod tail;
 
-/// What a pass does besides reading.
-pub(crate) struct PassPlan {
-    /// Compare every block and sector with the check pages.
-    pub(crate) sums: bool,
-    /// Go on behind a fault, to name them all.
-    pub(crate) go_on: bool,
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To name every fault: all checksums and copies are compared, and it goes on behind a fault.
+    Verify,
+    /// To get the content: it stops at what makes that doubtful, and only warns of copies that are
+    /// damaged.
+    Extract,
 }
 
 /// What a pass has found.
@@ -43,7 +45,7 @@ pub(crate) struct PassResult<T> {
 pub(crate) struct Pass<'a, T> {
     feed: Feed,
     opening: &'a Opening,
-    plan: PassPlan,
+    purpose: Purpose,
     workers: &'a Workers,
     observer: &'a dyn Observer,
     subkeys: Option<Arc<Subkeys>>,
@@ -78,14 +80,14 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
     pub(crate) fn new(
         feed: Feed,
         opening: &'a Opening,
-        plan: PassPlan,
+        purpose: Purpose,
         workers: &'a Workers,
         observer: &'a dyn Observer,
     ) -> Self {
         Self {
             feed,
             opening,
-            plan,
+            purpose,
             workers,
             observer,
             subkeys: None,
@@ -113,11 +115,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
     pub(crate) fn run(mut self) -> Result<PassResult<T>, ReadError> {
         for finding in self.opening.findings.clone() {
             // One table of a pair, or the envelope: reading goes on with what is whole.
-            if self.plan.go_on {
-                self.findings.push(finding);
-            } else {
-                self.observer.warn(Warning::Damage(finding));
-            }
+            self.damaged_copy(finding);
         }
         let locator = self.feed.file().and_then(input::locator);
         let block_count = locator
@@ -169,11 +167,20 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
 
     /// Notes a fault, or stops at it.
     fn fault(&mut self, finding: Finding) -> Result<(), ReadError> {
-        if self.plan.go_on {
-            self.findings.push(finding);
-            Ok(())
-        } else {
-            Err(finding.into())
+        match self.purpose {
+            Purpose::Verify => {
+                self.findings.push(finding);
+                Ok(())
+            }
+            Purpose::Extract => Err(finding.into()),
+        }
+    }
+
+    /// Notes a fault of something that stands elsewhere too, or that the content does not need.
+    fn damaged_copy(&mut self, finding: Finding) {
+        match self.purpose {
+            Purpose::Verify => self.findings.push(finding),
+            Purpose::Extract => self.observer.warn(Warning::Damage(finding)),
         }
     }
 
@@ -197,7 +204,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
         }
         let archive_id = self.opening.head.header.archive_id;
         let key = self.key_for(index, &bytes);
-        let sums = self.plan.sums;
+        let sums = self.purpose == Purpose::Verify;
         let spool = self.decoder.as_ref().is_some_and(Decoder::spools);
         self.workers.submit(&mut self.checking, move || {
             let clear = check_clear(&bytes, index, &archive_id);
@@ -328,7 +335,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
         match decoded {
             Ok(page) => {
                 self.compare_sums(&page, &layout)?;
-                self.compare_copies(&page, &bytes, offset)?;
+                self.compare_copies(&page, &bytes, offset);
                 self.page_digests.push(page.digest);
             }
             Err(error) => {

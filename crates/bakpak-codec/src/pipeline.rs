@@ -61,15 +61,19 @@ pub fn default_threads() -> usize {
 impl Workers {
     pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let threads = (0..threads.max(1))
-            .map(|index| {
-                let queue = Arc::clone(&queue);
-                std::thread::Builder::new()
-                    .name(format!("bakpak-worker-{index}"))
-                    .spawn(move || queue.work())
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { queue, threads })
+        // Made first: if a thread cannot be started, dropping this ends those that were.
+        let mut workers = Self {
+            queue: Arc::clone(&queue),
+            threads: Vec::new(),
+        };
+        for index in 0..threads.max(1) {
+            let queue = Arc::clone(&queue);
+            let thread = std::thread::Builder::new()
+                .name(format!("bakpak-worker-{index}"))
+                .spawn(move || queue.work())?;
+            workers.threads.push(thread);
+        }
+        Ok(workers)
     }
 
     pub(crate) fn threads(&self) -> usize {

@@ -5,10 +5,10 @@ use crate::decoder::Decoder;
 use crate::error::ReadError;
 use crate::fetch::{BlockStore, Fetch};
 use crate::input::Feed;
-use crate::keyring::Keyring;
+use crate::keys::Subkeys;
 use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
-use crate::pass::{Pass, PassPlan, PassResult};
+use crate::pass::{Pass, PassResult, Purpose};
 use crate::pipeline::Workers;
 use std::sync::Arc;
 
@@ -22,47 +22,73 @@ pub enum VerifyLevel {
 }
 
 /// What a reading needs.
-pub(crate) struct Reading<'a> {
+pub(crate) struct Reading<'o, 'r> {
     pub(crate) feed: Feed,
-    pub(crate) opening: &'a Opening,
-    pub(crate) plan: PassPlan,
+    pub(crate) opening: &'o Opening,
+    pub(crate) purpose: Purpose,
     pub(crate) threads: usize,
-    pub(crate) observer: &'a dyn Observer,
+    pub(crate) observer: &'r dyn Observer,
 }
 
-impl Reading<'_> {
-    /// Unlocks the archive and reads it to its end.
-    pub(crate) fn run<'r>(
+impl<'r> Reading<'_, 'r> {
+    /// Reads the archive to its end: with keys as far as `level` says, without them what shows
+    /// without.
+    pub(crate) fn run(
         self,
-        keyring: &mut dyn Keyring,
+        subkeys: Option<Subkeys>,
         level: VerifyLevel,
         output: Output<'r>,
     ) -> Result<PassResult<Contents<'r>>, ReadError> {
-        let subkeys = Arc::new(self.opening.unlock(keyring)?);
-        let workers = start_workers(self.threads)?;
-        let head = &self.opening.head;
-        let decoder = match level {
-            VerifyLevel::Blocks => None,
-            VerifyLevel::Full => {
-                let store = block_store(&self.feed, head.header.copy_reach, self.observer)?;
-                let fetch = Fetch::new(
-                    self.opening.geometry,
-                    &head.header,
-                    head.head_digest,
-                    Arc::clone(&subkeys),
-                    store,
-                );
-                Some(Decoder::new(
-                    &head.header,
-                    &workers,
-                    fetch,
-                    Contents::new(output)?,
-                ))
+        let workers = Workers::new(self.threads).map_err(|source| ReadError::Io {
+            what: "starting threads",
+            source,
+        })?;
+        let subkeys = subkeys.map(Arc::new);
+        let decoder = match (&subkeys, level) {
+            (Some(subkeys), VerifyLevel::Full) => {
+                Some(self.decoder(Arc::clone(subkeys), &workers, output)?)
             }
+            _ => None,
         };
-        Pass::new(self.feed, self.opening, self.plan, &workers, self.observer)
-            .with_keys(subkeys, decoder)
-            .run()
+        let mut pass = Pass::new(
+            self.feed,
+            self.opening,
+            self.purpose,
+            &workers,
+            self.observer,
+        );
+        if let Some(subkeys) = subkeys {
+            pass = pass.with_keys(subkeys, decoder);
+        }
+        pass.run()
+    }
+
+    fn decoder<'w>(
+        &self,
+        subkeys: Arc<Subkeys>,
+        workers: &'w Workers,
+        output: Output<'r>,
+    ) -> Result<Decoder<'w, Contents<'r>>, ReadError>
+    where
+        'r: 'w,
+    {
+        let head = &self.opening.head;
+        let store = block_store(&self.feed, head.header.copy_reach, self.observer)?;
+        let fetch = Fetch::new(
+            self.opening.geometry,
+            &head.header,
+            head.head_digest,
+            subkeys,
+            store,
+        );
+        let contents = Contents::new(output, self.observer)?;
+        Ok(Decoder::new(
+            &head.header,
+            workers,
+            fetch,
+            contents,
+            self.observer,
+        ))
     }
 }
 
@@ -92,11 +118,4 @@ pub(crate) fn warn_of_signers(opening: &Opening, observer: &dyn Observer) {
     if count > 0 {
         observer.warn(Warning::SignersNotChecked { count });
     }
-}
-
-pub(crate) fn start_workers(threads: usize) -> Result<Workers, ReadError> {
-    Workers::new(threads).map_err(|source| ReadError::Io {
-        what: "starting threads",
-        source,
-    })
 }

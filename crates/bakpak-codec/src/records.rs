@@ -1,15 +1,18 @@
 //! Records: chunks, catalogue pages, facts, checkpoints, the tree and FINAL, in their order
 //! (spec: chapters 7, 9, 11).
 
+use crate::chunks::zstd_failed;
 use crate::compress::Compressor;
-use crate::error::PackError;
+use crate::error::{Defect, PackError};
 use crate::stripes::{Position, StripeWriter, StripesWritten};
 use bakpak_format::catalogue::{
     CataloguePage, NodeItem, PageItem, StripeItem, TreeItem, TreePage, TreePart,
 };
 use bakpak_format::digest::Digest;
 use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
-use bakpak_format::limits::{MAX_CHUNKS_PER_CHECKPOINT, MAX_PAGE_RAW_LEN, MAX_PATH_LEN};
+use bakpak_format::limits::{
+    MAX_CHUNKS_PER_CHECKPOINT, MAX_PAGE_RAW_LEN, MAX_PATH_LEN, MAX_RECORD_BODY_LEN,
+};
 use bakpak_format::record::{
     self, Checkpoint, ChunkPlace, Cursor, Facts, FactsPlace, Final, PagePlace, RecordHeader,
     RecordType, TreeRoot,
@@ -17,6 +20,9 @@ use bakpak_format::record::{
 
 /// Room kept for FINAL with its record header; it is about 170 bytes.
 const FINAL_ROOM: usize = 256;
+
+/// A CHECKPOINT that would grow longer is put at once (spec: CKP-2).
+const CHECKPOINT_LEN: usize = 1 << 20;
 
 /// What a CHECKPOINT must know of a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +111,14 @@ impl<'a> RecordWriter<'a> {
         self.checkpoint.data_offset = data_offset.plus(span.raw_len);
         self.checkpoint.cursor = cursor;
         self.chunk_count += 1;
-        if self.checkpoint.chunks.len() < MAX_CHUNKS_PER_CHECKPOINT {
+        self.put_checkpoint_if_due()
+    }
+
+    /// Puts a CHECKPOINT where one is due: after so many chunks, or before it grows beyond bounds.
+    fn put_checkpoint_if_due(&mut self) -> Result<(), PackError> {
+        let due = self.checkpoint.chunks.len() >= MAX_CHUNKS_PER_CHECKPOINT
+            || self.checkpoint_bound() > CHECKPOINT_LEN;
+        if !due {
             return Ok(());
         }
         // Behind a CHECKPOINT in the middle of a stripe there must be room for the one at its end.
@@ -145,7 +158,7 @@ impl<'a> RecordWriter<'a> {
             kind: facts.kind,
             place,
         });
-        Ok(())
+        self.put_checkpoint_if_due()
     }
 
     /// Puts the tree, the last CHECKPOINT and FINAL, and ends the last stripe.
@@ -263,6 +276,9 @@ impl<'a> RecordWriter<'a> {
     }
 
     fn put(&mut self, kind: RecordType, body: &[u8]) -> Result<Place, PackError> {
+        if body.len() > MAX_RECORD_BODY_LEN {
+            return Err(Defect::new("a record became longer than any reader takes").into());
+        }
         let header = RecordHeader::new(kind, body.len());
         self.stripes.put(&header.encode(), body)
     }
@@ -389,13 +405,6 @@ fn stripe_too_small() -> PackError {
          take a larger --block-size"
             .into(),
     )
-}
-
-fn zstd_failed(source: std::io::Error) -> PackError {
-    PackError::Io {
-        what: "compressing",
-        source,
-    }
 }
 
 #[cfg(test)]

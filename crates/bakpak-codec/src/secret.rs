@@ -95,13 +95,15 @@ impl KeyFile {
         let line = std::str::from_utf8(text)
             .map_err(|_| KeyFileError::NotAKeyFile)?
             .trim();
-        let prefix = KEY_FILE_HRP.to_ascii_uppercase() + "1";
-        if !line.to_ascii_uppercase().starts_with(&prefix) {
+        let hrp = line.get(..KEY_FILE_HRP.len());
+        if !hrp.is_some_and(|hrp| hrp.eq_ignore_ascii_case(KEY_FILE_HRP)) {
             return Err(KeyFileError::NotAKeyFile);
         }
         let parsed = bech32::primitives::decode::CheckedHrpstring::new::<bech32::Bech32>(line)
             .map_err(|_| KeyFileError::Damaged)?;
-        let data = Zeroizing::new(parsed.byte_iter().collect::<Vec<u8>>());
+        // Made in its full length, since a Vec that grows leaves copies behind.
+        let mut data = Zeroizing::new(Vec::with_capacity(64));
+        data.extend(parsed.byte_iter().take(64));
         let bytes = data
             .as_slice()
             .try_into()

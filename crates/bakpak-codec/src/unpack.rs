@@ -7,7 +7,7 @@ use crate::inspect::Totals;
 use crate::keyring::Keyring;
 use crate::observer::Observer;
 use crate::opening::Opening;
-use crate::pass::PassPlan;
+use crate::pass::Purpose;
 use crate::reading::{Reading, VerifyLevel, warn_of_signers};
 use crate::sink::Sink;
 use bakpak_format::entry::EntryPath;
@@ -63,28 +63,25 @@ pub fn tar(
     read_all(input, keyring, Output::Stream(output), threads, observer)
 }
 
-fn read_all(
+fn read_all<'r>(
     input: Input,
     keyring: &mut dyn Keyring,
-    output: Output<'_>,
+    output: Output<'r>,
     threads: usize,
-    observer: &dyn Observer,
+    observer: &'r dyn Observer,
 ) -> Result<UnpackReport, ReadError> {
     let mut feed = Feed::new(input);
     let opening = Opening::read(&mut feed)?;
     warn_of_signers(&opening, observer);
-    let plan = PassPlan {
-        sums: false,
-        go_on: false,
-    };
+    let subkeys = opening.unlock(keyring)?;
     let reading = Reading {
         feed,
         opening: &opening,
-        plan,
+        purpose: Purpose::Extract,
         threads,
         observer,
     };
-    let result = reading.run(keyring, VerifyLevel::Full, output)?;
+    let result = reading.run(Some(subkeys), VerifyLevel::Full, output)?;
     let Some(contents) = result.taker else {
         let what = "the archive was not read to its end";
         return Err(FormatError::damaged(Structure::Record, what).into());

@@ -7,8 +7,8 @@ use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
 use crate::observer::Observer;
 use crate::opening::Opening;
-use crate::pass::{Pass, PassPlan, PassResult};
-use crate::reading::{Reading, start_workers, warn_of_signers};
+use crate::pass::{PassResult, Purpose};
+use crate::reading::{Reading, warn_of_signers};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
 
@@ -53,12 +53,14 @@ pub fn verify_keyless(
         Err(error) => return VerifyReport::of_head(error, &feed),
     };
     warn_of_signers(&opening, observer);
-    let workers = start_workers(threads)?;
-    let plan = PassPlan {
-        sums: true,
-        go_on: true,
+    let reading = Reading {
+        feed,
+        opening: &opening,
+        purpose: Purpose::Verify,
+        threads,
+        observer,
     };
-    let result = Pass::<Contents<'_>>::new(feed, &opening, plan, &workers, observer).run()?;
+    let result = reading.run(None, VerifyLevel::Blocks, Output::None)?;
     VerifyReport::new(&opening, result)
 }
 
@@ -82,29 +84,23 @@ pub fn verify(
         Err(error) => return VerifyReport::of_head(error, &feed),
     };
     warn_of_signers(&opening, observer);
-    let plan = PassPlan {
-        sums: true,
-        go_on: true,
+    // A MAC that fails is a fault of the archive; what shows without a key is still looked for.
+    let (subkeys, mac_fault) = match opening.unlock(keyring) {
+        Ok(subkeys) => (Some(subkeys), None),
+        Err(ReadError::Fault(finding)) => (None, Some(*finding)),
+        Err(error) => return Err(error),
     };
-    let read = Reading {
+    let reading = Reading {
         feed,
         opening: &opening,
-        plan,
+        purpose: Purpose::Verify,
         threads,
         observer,
     };
-    let result = read.run(keyring, level, Output::None);
-    match result {
-        Ok(result) => VerifyReport::new(&opening, result),
-        // The header's or a table's MAC: a fault of the archive.
-        Err(ReadError::Fault(finding)) => {
-            let mut report = VerifyReport::empty(0);
-            report.head = Some(HeadInfo::new(&opening));
-            report.findings = vec![*finding];
-            Ok(report)
-        }
-        Err(error) => Err(error),
-    }
+    let result = reading.run(subkeys, level, Output::None)?;
+    let mut report = VerifyReport::new(&opening, result)?;
+    report.findings.extend(mac_fault);
+    Ok(report)
 }
 
 impl VerifyReport {

@@ -1,6 +1,6 @@
 //! The four layers put together for writing: stream to chunks, records, stripes, file.
 
-use crate::chunks::{ChunkWriter, OpenChunk};
+use crate::chunks::{ChunkWriter, OpenChunk, zstd_failed};
 use crate::compress::Compressor;
 use crate::error::PackError;
 use crate::head_plan::HeadPlan;
@@ -13,7 +13,6 @@ use crate::tail::put_tail;
 use bakpak_format::catalogue::Row;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
-use bakpak_format::error::FormatError;
 use bakpak_format::geometry::{BlockSize, StreamOffset};
 use bakpak_format::record::{Cursor, Facts};
 use std::collections::VecDeque;
@@ -48,7 +47,7 @@ pub(crate) struct ArchiveWriter<'a> {
 }
 
 /// The body of a CHUNK record, and the raw buffer for reuse.
-type Compressed = Result<(Vec<u8>, Vec<u8>), FormatError>;
+type Compressed = Result<(Vec<u8>, Vec<u8>), PackError>;
 
 /// The source whose content is being written: what a CHECKPOINT's cursor is made of.
 pub(crate) struct OpenSource {
@@ -63,7 +62,6 @@ pub(crate) struct Counts {
     pub(crate) chunks: u64,
     pub(crate) copied_bytes: u64,
     pub(crate) zero_bytes: u64,
-    pub(crate) archive_len: u64,
 }
 
 /// A chunk that is being compressed, with what comes behind it.
@@ -77,6 +75,16 @@ struct Waiting {
 enum Following {
     Row(Row),
     Facts(Facts),
+}
+
+impl Following {
+    /// About as long as its record.
+    fn len(&self) -> usize {
+        match self {
+            Self::Row(row) => 200 + row.path.as_bytes().len() + row.link.len(),
+            Self::Facts(facts) => 64 + facts.data.len(),
+        }
+    }
 }
 
 enum Stage<'a> {
@@ -301,12 +309,7 @@ impl<'a> ArchiveWriter<'a> {
         self.workers.submit(&mut self.compressing, move || {
             let mut compressor = match compressors.take() {
                 Some(compressor) => compressor,
-                None => Compressor::new(level).map_err(|error| {
-                    FormatError::unsupported(
-                        bakpak_format::error::Structure::Chunk,
-                        error.to_string(),
-                    )
-                })?,
+                None => Compressor::new(level).map_err(zstd_failed)?,
             };
             let encoded = chunk.encode(&mut compressor);
             compressors.give(compressor);
@@ -326,7 +329,7 @@ impl<'a> ArchiveWriter<'a> {
         self.raw_buffers.give(raw);
         match &mut self.stage {
             Stage::Held { chunks, len, .. } => {
-                *len += body.len() + 256 * (waiting.following.len() + 1);
+                *len += body.len() + waiting.following.iter().map(Following::len).sum::<usize>();
                 chunks.push((body, waiting));
                 if *len > HELD_BACK {
                     self.open(BlockSize::ONE_MIB)

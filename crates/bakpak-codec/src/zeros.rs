@@ -1,5 +1,11 @@
 //! Runs of zeros, given out piece by piece.
 
+use crate::observer::Observer;
+
+/// Whoever watches has asked to stop.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cancelled;
+
 /// Gives out so many zeros.
 pub(crate) fn zeros<E>(
     mut len: u64,
@@ -14,10 +20,18 @@ pub(crate) fn zeros<E>(
     Ok(())
 }
 
-/// Hashes so many zeros.
-pub(crate) fn hash_zeros(hasher: &mut blake3::Hasher, len: u64) {
-    let Ok(()) = zeros::<std::convert::Infallible>(len, &mut |bytes| {
+/// Hashes so many zeros. A hole may ask for more than anybody waits for, so it can be stopped
+/// (spec: RDR-6).
+pub(crate) fn hash_zeros(
+    hasher: &mut blake3::Hasher,
+    len: u64,
+    observer: &dyn Observer,
+) -> Result<(), Cancelled> {
+    zeros(len, &mut |bytes| {
+        if observer.cancelled() {
+            return Err(Cancelled);
+        }
         hasher.update(bytes);
         Ok(())
-    });
+    })
 }

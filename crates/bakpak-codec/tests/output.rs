@@ -63,12 +63,21 @@ fn pack_to(
 #[test]
 fn a_full_output_gives_its_own_error_wherever_it_is_full() {
     let start = Instant::now();
-    let sources = || vec![file("sql/a", noise("a", 20_000)), file("sql/b", log(1, 3000))];
+    let sources = || {
+        vec![
+            file("sql/a", noise("a", 20_000)),
+            file("sql/b", log(1, 3000)),
+        ]
+    };
     let whole = packed(sources()).len();
     let kind = io::ErrorKind::StorageFull;
     for room in (0..whole).step_by(509).chain([whole - 1]) {
         let output = Failing { room, kind };
-        fails(pack_to(sources(), settings(), output), kind, &format!("{room} bytes"));
+        fails(
+            pack_to(sources(), settings(), output),
+            kind,
+            &format!("{room} bytes"),
+        );
     }
     assert!(pack_to(sources(), settings(), Failing { room: whole, kind }).is_ok());
     assert!(start.elapsed() < SOON);
@@ -95,7 +104,11 @@ fn a_full_output_stops_a_long_run() {
             let room = (whole.len() - 1) * part / 16;
             let kind = io::ErrorKind::BrokenPipe;
             let what = format!("{room} bytes, {block_size:?}");
-            fails(pack_to(sources(), with(), Failing { room, kind }), kind, &what);
+            fails(
+                pack_to(sources(), with(), Failing { room, kind }),
+                kind,
+                &what,
+            );
         }
     }
     assert!(start.elapsed() < SOON);
@@ -231,10 +244,16 @@ fn packing_stops_whenever_it_is_asked_to() {
     let never = StopsAt::new(usize::MAX);
     run(&never).unwrap();
     let asked = never.asked.get();
-    assert!(asked > 53, "it asks at each source and within large ones: {asked}");
+    assert!(
+        asked > 53,
+        "it asks at each source and within large ones: {asked}"
+    );
     for at in (0..asked).step_by(1 + asked / 20) {
         let result = run(&StopsAt::new(at));
-        assert!(matches!(result, Err(PackError::Interrupted)), "{at}: {result:?}");
+        assert!(
+            matches!(result, Err(PackError::Interrupted)),
+            "{at}: {result:?}"
+        );
     }
     assert!(start.elapsed() < SOON);
 }
@@ -245,7 +264,9 @@ fn reading_stops_whenever_it_is_asked_to() {
     let archive = packed(some_sources());
     type Run = fn(bakpak_codec::input::Input, &StopsAt) -> Result<(), ReadError>;
     let runs: [(&str, Run); 5] = [
-        ("keyless", |input, stops| verify_keyless(input, 2, stops).map(drop)),
+        ("keyless", |input, stops| {
+            verify_keyless(input, 2, stops).map(drop)
+        }),
         ("blocks", |input, stops| {
             verify(input, &mut vec![key()], VerifyLevel::Blocks, 2, stops).map(drop)
         }),
@@ -253,7 +274,14 @@ fn reading_stops_whenever_it_is_asked_to() {
             verify(input, &mut vec![key()], VerifyLevel::Full, 2, stops).map(drop)
         }),
         ("unpack", |input, stops| {
-            unpack(input, &mut vec![key()], &mut MemorySink::default(), 2, stops).map(drop)
+            unpack(
+                input,
+                &mut vec![key()],
+                &mut MemorySink::default(),
+                2,
+                stops,
+            )
+            .map(drop)
         }),
         ("tar", |input, stops| {
             tar(input, &mut vec![key()], &mut io::sink(), 2, stops).map(drop)
@@ -402,19 +430,35 @@ fn a_sink_that_fails_stops_unpacking_with_its_own_error() {
         }
         assert!(left < 3000, "it does not end");
     }
-    assert_eq!(Vec::from_iter(seen), ["begin", "discard", "end", "hole", "write"]);
+    assert_eq!(
+        Vec::from_iter(seen),
+        ["begin", "discard", "end", "hole", "write"]
+    );
 }
 
 #[test]
 fn an_output_of_the_stream_that_fails_gives_its_own_error() {
     let archive = packed(vec![file("sql/a", noise("a", 30_000))]);
     let mut stream = Vec::new();
-    tar(as_file(&archive), &mut vec![key()], &mut stream, 2, &Unobserved).unwrap();
+    tar(
+        as_file(&archive),
+        &mut vec![key()],
+        &mut stream,
+        2,
+        &Unobserved,
+    )
+    .unwrap();
     for room in (0..stream.len()).step_by(777).chain([stream.len() - 1]) {
         for input in [as_file, as_stream] {
             let kind = io::ErrorKind::BrokenPipe;
             let mut output = Failing { room, kind };
-            let result = tar(input(&archive), &mut vec![key()], &mut output, 2, &Unobserved);
+            let result = tar(
+                input(&archive),
+                &mut vec![key()],
+                &mut output,
+                2,
+                &Unobserved,
+            );
             let Err(ReadError::Io { source, .. }) = result else {
                 panic!("{room}: {result:?}");
             };
@@ -429,7 +473,10 @@ struct FailingInput(io::Cursor<Vec<u8>>);
 impl io::Read for FailingInput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.0.read(buffer)? {
-            0 => Err(io::Error::new(io::ErrorKind::TimedOut, "the input's own words")),
+            0 => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the input's own words",
+            )),
             read => Ok(read),
         }
     }

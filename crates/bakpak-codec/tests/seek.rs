@@ -86,7 +86,11 @@ fn sources() -> Vec<MemorySource> {
         file("home/e", "the end of the home"),
         // The beginning again, as far back as it goes.
         file("attachments/a", large),
-        with_behaviour("attachments/b", noise("stream", 17_000_000), Behaviour::Stream),
+        with_behaviour(
+            "attachments/b",
+            noise("stream", 17_000_000),
+            Behaviour::Stream,
+        ),
         with_behaviour("attachments/c", log(1, 5000), Behaviour::Stream),
     ]
 }
@@ -97,10 +101,20 @@ fn every_entry_is_listed_found_and_read() {
     assert!(packed.len() > 10 * 2_080_000, "it has many stripes");
     let mut archive = open(&packed);
     let rows = all_rows(&mut archive);
-    let expected: Vec<_> = sources().into_iter().map(|s| (s.entry, s.content)).collect();
+    let expected: Vec<_> = sources()
+        .into_iter()
+        .map(|s| (s.entry, s.content))
+        .collect();
     let paths: Vec<_> = rows.iter().map(|row| &row.path).collect();
-    assert_eq!(paths, expected.iter().map(|(e, _)| &e.path).collect::<Vec<_>>());
-    assert_eq!(archive.totals().row_count, rows.len() as u64 + 2, "two were superseded");
+    assert_eq!(
+        paths,
+        expected.iter().map(|(e, _)| &e.path).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        archive.totals().row_count,
+        rows.len() as u64 + 2,
+        "two were superseded"
+    );
     // Back and forth, so that nothing depends on where one was before.
     let order = (0..rows.len()).rev().chain(0..rows.len());
     for number in order {
@@ -158,14 +172,18 @@ impl Observer for Listener {
 #[test]
 fn an_archive_without_copies_needs_no_spool() {
     let content = noise("twice", 1_500_000);
-    for (matching, reach, warnings) in
-        [(true, u64::MAX, vec![Warning::Spooling]), (false, 0, vec![])]
-    {
+    for (matching, reach, warnings) in [
+        (true, u64::MAX, vec![Warning::Spooling]),
+        (false, 0, vec![]),
+    ] {
         let settings = PackSettings {
             matching,
             ..settings()
         };
-        let sources = vec![file("sql/a", content.clone()), file("sql/b", content.clone())];
+        let sources = vec![
+            file("sql/a", content.clone()),
+            file("sql/b", content.clone()),
+        ];
         let (packed, report) = try_pack(sources, settings).unwrap();
         assert_eq!(inspect(&file_of(&packed)).unwrap().copy_reach, reach);
         assert_eq!(report.copied_bytes > 0, matching);
@@ -228,15 +246,24 @@ fn a_damaged_block_hits_only_the_entries_in_it() {
         match archive.read_entry(row, &mut content) {
             Ok(()) => assert!(content == source.content),
             Err(ReadError::Fault(finding)) => {
-                assert_eq!((finding.class, finding.block), (Class::NotAuthentic, Some(250)));
-                assert!(source.content.starts_with(&content), "nothing untrue before it");
+                assert_eq!(
+                    (finding.class, finding.block),
+                    (Class::NotAuthentic, Some(250))
+                );
+                assert!(
+                    source.content.starts_with(&content),
+                    "nothing untrue before it"
+                );
                 hit.push(row.path.to_string());
             }
             Err(error) => panic!("{error}"),
         }
     }
     // The chunk of 256 KiB that it is part of holds the ends of two of them at most.
-    assert!((1..=2).contains(&hit.len()) && hit.contains(&"sql/c".to_owned()), "{hit:?}");
+    assert!(
+        (1..=2).contains(&hit.len()) && hit.contains(&"sql/c".to_owned()),
+        "{hit:?}"
+    );
 }
 
 #[test]
@@ -261,7 +288,10 @@ impl Write for Full {
         let taken = bytes.len().min(self.room);
         self.room -= taken;
         match taken {
-            0 => Err(io::Error::new(io::ErrorKind::StorageFull, "no room for this")),
+            0 => Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "no room for this",
+            )),
             taken => Ok(taken),
         }
     }
@@ -281,14 +311,24 @@ fn an_output_that_is_full_tells_so_itself() {
         assert_eq!(error.class(), ErrorClass::Sink, "{error}");
         assert_eq!(error.to_string(), "no room for this");
     }
-    assert!(archive.read_entry(&row, &mut Full { room: 100_000 }).is_ok());
+    assert!(
+        archive
+            .read_entry(&row, &mut Full { room: 100_000 })
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_row_of_another_archive_gives_nothing_wrong() {
     // Whoever keeps rows longer than archives gets an error, not another file's content.
-    let one = packed(vec![file("sql/a", noise("a", 3000)), file("sql/b", noise("b", 3000))]);
-    let other = packed(vec![file("sql/a", noise("c", 3000)), file("sql/b", noise("d", 5000))]);
+    let one = packed(vec![
+        file("sql/a", noise("a", 3000)),
+        file("sql/b", noise("b", 3000)),
+    ]);
+    let other = packed(vec![
+        file("sql/a", noise("c", 3000)),
+        file("sql/b", noise("d", 5000)),
+    ]);
     let rows = all_rows(&mut open(&one));
     let mut archive = open(&other);
     for row in rows {

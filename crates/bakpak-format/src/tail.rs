@@ -160,6 +160,16 @@ impl TailPage {
         Ok(len)
     }
 
+    /// The two roots that stand in a page, in its header and in its locator, whatever else of it is
+    /// damaged: one that equals the root computed proves as much as a whole page.
+    pub fn roots(bytes: &[u8]) -> [Digest; 2] {
+        let at = |offset: usize| {
+            let root = bytes.get(offset..).and_then(|rest| rest.first_chunk());
+            root.map_or(Digest::ZERO, |&root| Digest(root))
+        };
+        [at(80), at(bytes.len().saturating_sub(LOCATOR_LEN) + 48)]
+    }
+
     /// Decodes a page; `bytes` is T bytes long.
     ///
     /// Checks the page by itself and against its locator; see [`TailPage::check`] for the rest.

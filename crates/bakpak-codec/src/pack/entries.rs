@@ -117,6 +117,7 @@ impl<'a> EntryWriter<'a> {
     /// Ends stream and archive.
     pub(super) fn finish(
         mut self,
+        archive_id: ArchiveId,
         closing: impl FnOnce(u64, bool) -> Closing,
     ) -> Result<PackReport, PackError> {
         for missing in &self.missing {
@@ -127,10 +128,9 @@ impl<'a> EntryWriter<'a> {
         let closing = closing(self.content_len, !self.missing.is_empty());
         let (counts, root) = self.archive.finish(&closing)?;
         Ok(PackReport {
-            archive_id: ArchiveId([0; 16]), // `pack` knows it
-
+            archive_id,
             root,
-            archive_len: counts.archive_len,
+            archive_len: 0, // known when the output is complete
             stream_len,
             content_len: self.content_len,
             entries: self.rows,
@@ -295,7 +295,7 @@ impl<'a> EntryWriter<'a> {
         let mut hashed = 0;
         let mut failed: Option<io::Error> = None;
         for extent in extents(entry) {
-            hash_zeros(&mut hasher, extent.offset - hashed);
+            hash_zeros(&mut hasher, extent.offset - hashed, self.observer)?;
             hashed = extent.offset + extent.len;
             let mut done = 0;
             let mut rest = 0;
@@ -326,10 +326,10 @@ impl<'a> EntryWriter<'a> {
             self.buffer = buffer;
             if done < extent.len {
                 self.archive.zero(extent.len - done)?;
-                hash_zeros(&mut hasher, extent.len - done);
+                hash_zeros(&mut hasher, extent.len - done, self.observer)?;
             }
         }
-        hash_zeros(&mut hasher, size - hashed);
+        hash_zeros(&mut hasher, size - hashed, self.observer)?;
         let hash = Digest(*hasher.finalize().as_bytes());
         Ok(match failed {
             None => Outcome::Complete { hash },

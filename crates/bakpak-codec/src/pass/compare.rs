@@ -75,15 +75,10 @@ impl<T: StreamTaker> Pass<'_, T> {
     }
 
     /// Compares the copies in a check page with the originals (spec: CHK-5).
-    pub(super) fn compare_copies(
-        &mut self,
-        page: &CheckPage,
-        bytes: &[u8],
-        offset: u64,
-    ) -> Result<(), ReadError> {
+    pub(super) fn compare_copies(&mut self, page: &CheckPage, bytes: &[u8], offset: u64) {
         let original = &self.opening.bytes;
         if let Err(error) = page.check_copies(bytes, &original.head, &original.envelope) {
-            self.fault(Finding::from(error).at(offset))?;
+            self.damaged_copy(Finding::from(error).at(offset));
         }
         if page.layout.carries_head {
             let tables = [
@@ -96,10 +91,9 @@ impl<T: StreamTaker> Pass<'_, T> {
             ];
             for (domain, range, original) in tables {
                 let copy = bytes.get(range.clone()).unwrap_or_default();
-                self.compare_table(domain, copy, original, Structure::CheckPage, offset)?;
+                self.compare_table(domain, copy, original, Structure::CheckPage, offset);
             }
         }
-        Ok(())
     }
 
     /// A copy of a slot table is equal, or whole and older, or damaged.
@@ -110,9 +104,9 @@ impl<T: StreamTaker> Pass<'_, T> {
         original: &[u8],
         structure: Structure,
         offset: u64,
-    ) -> Result<(), ReadError> {
+    ) {
         if copy == original {
-            return Ok(());
+            return;
         }
         let newest = match domain {
             Domain::Data => self.opening.data_table.generation,
@@ -128,11 +122,11 @@ impl<T: StreamTaker> Pass<'_, T> {
                     found: table.generation,
                     newest,
                 });
-                Ok(())
             }
             _ => {
                 let what = "its copy of a slot table differs";
-                self.fault(Finding::from(FormatError::damaged(structure, what)).at(offset))
+                let finding = Finding::from(FormatError::damaged(structure, what));
+                self.damaged_copy(finding.at(offset));
             }
         }
     }
