@@ -352,10 +352,11 @@ class StreamParser:
                 self.end_parts()
 
     def begin(self, entry: Entry) -> None:
-        """spec: ENT-3, ENT-4, ENT-6, ENT-8"""
+        """spec: ENT-2, ENT-3, ENT-4, ENT-6, ENT-8"""
         self.end_parts()
         components, before, where = entry.path.split(b"/"), self.previous, repr(entry.path[:80])
         order = (ROOTS[components[0]], components)
+        require(len(components) > 1 or entry.kind == DIRECTORY, MALFORMED, "ENT-2", f"{where} is no directory")
         if before and before.path == entry.path:
             parts = before.part or entry.part
             require(not parts, MALFORMED, "ENT-8", f"{where}: parts supersede or are superseded, or go on behind their end")

@@ -9,13 +9,14 @@ use crate::input::{self, Feed, Input};
 use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
 use crate::opening::Opening;
+use crate::scan::count_blocks;
 use crate::stream::{Begun, EntryTaker, StreamParser};
 use crate::zeros::zeros;
 use bakpak_format::catalogue::{CataloguePage, PageItem, Row, RowFlags, RowKind};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::Instruction;
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::{Entry, EntryPath};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
 use bakpak_format::limits::{COPY_COST_FACTOR, COPY_COST_FREE, MAX_SCRIPT_BYTES};
@@ -67,13 +68,15 @@ impl Archive {
         let mut feed = Feed::new(Input::File(file.try_clone().map_err(io)?));
         let opening = Opening::read(&mut feed)?;
         let subkeys = Arc::new(opening.unlock(keyring)?);
-        let Some(locator) = input::locator(file) else {
-            let what = "the archive's last bytes, which tell where all else is, are cut or damaged";
-            let len = file.metadata().map_err(io)?.len();
-            let offset = len.saturating_sub(LOCATOR_LEN as u64);
-            return Err(Finding::new(Class::Damaged, Structure::Tail, what)
-                .at(offset)
-                .into());
+        let locator = input::locator(file);
+        let block_count = match &locator {
+            Some(locator) => locator.block_count,
+            None => count_blocks(file, &opening.head).ok_or_else(|| {
+                let what = "the end of the archive, which tells where all else is, cannot be found";
+                let len = file.metadata().map_or(0, |metadata| metadata.len());
+                let offset = len.saturating_sub(LOCATOR_LEN as u64);
+                Finding::new(Class::Damaged, Structure::Tail, what).at(offset)
+            })?,
         };
         let mut fetch = Fetch::new(
             opening.geometry,
@@ -83,10 +86,10 @@ impl Archive {
             BlockStore::Archive(file.try_clone().map_err(io)?),
         );
         let mut decompressor = new_decompressor()?;
-        let index = Index::read(&mut fetch, locator.block_count, &mut decompressor)?;
+        let index = Index::read(&mut fetch, block_count, &mut decompressor)?;
         let mut head = HeadInfo::new(&opening);
-        head.block_count = Some(locator.block_count);
-        head.root = Some(locator.root);
+        head.block_count = Some(block_count);
+        head.root = locator.map(|locator| locator.root);
         head.archive_len = Some(file.metadata().map_err(io)?.len());
         let totals = Totals::from(index.last());
         Ok(Self {
@@ -390,6 +393,12 @@ impl EntryTaker for OneEntry<'_> {
         if self.entry.is_none() {
             let mut entry = begun.header.entry;
             entry.path = self.row.path.clone();
+            if self.row.flags.contains(RowFlags::PARTED) {
+                entry.kind = EntryKind::File {
+                    size: self.row.size,
+                    extents: None,
+                };
+            }
             self.entry = Some(entry);
         }
         // Only the header was asked for.

@@ -1,13 +1,14 @@
 //! Cuts an archive, read from front to back, into its blocks and check pages.
 
 use crate::error::{Finding, ReadError};
-use crate::input::Feed;
+use crate::input::{Feed, read_exact_at};
 use bakpak_format::block;
 use bakpak_format::check_page::{self, CheckPage};
 use bakpak_format::digest::SECTOR_LEN;
 use bakpak_format::error::Structure;
 use bakpak_format::geometry::{BlockIndex, Geometry, StripeIndex, StripeLayout};
 use bakpak_format::header::Head;
+use std::fs::File;
 
 /// The next piece of an archive.
 pub(crate) enum Piece {
@@ -182,6 +183,45 @@ impl<'a> Scan<'a> {
     /// What was read ahead and belongs to the tail.
     pub(crate) fn into_peeked(self) -> Vec<u8> {
         self.peeked
+    }
+}
+
+/// Finds the number of blocks without a locator: by the magics at computed places (spec: TAL-2).
+pub(crate) fn count_blocks(file: &File, head: &Head) -> Option<u64> {
+    let geometry = head.geometry();
+    let full = geometry.data_blocks_per_stripe();
+    let sector_at = |offset: u64| {
+        let mut sector = vec![0; SECTOR_LEN];
+        read_exact_at(file, &mut sector, offset)
+            .ok()
+            .map(|()| sector)
+    };
+    let mut stripe = StripeIndex(0);
+    loop {
+        let whole = geometry.stripe_of(stripe, full, false);
+        let page = sector_at(whole.page_offset.0).and_then(|sector| {
+            let Head {
+                header,
+                head_digest,
+                ..
+            } = head;
+            CheckPage::peek(&sector, &geometry, &header.archive_id, head_digest, stripe).ok()
+        });
+        match page {
+            Some(page) if page.last => return Some(whole.first_block.0 + full as u64),
+            Some(_) => stripe = StripeIndex(stripe.0 + 1),
+            // The last stripe, then, and shorter: its page follows its last block.
+            None => {
+                let begins_with = |number: usize, magic: &[u8]| {
+                    let index = whole.first_block.plus(number as u64);
+                    let sector = sector_at(geometry.block_offset(index).0);
+                    sector.is_some_and(|sector| sector.starts_with(magic))
+                };
+                let count = (0..full).find(|&number| !begins_with(number, block::MAGIC))?;
+                let is_end = count > 0 && begins_with(count, check_page::MAGIC);
+                return is_end.then_some(whole.first_block.0 + count as u64);
+            }
+        }
     }
 }
 

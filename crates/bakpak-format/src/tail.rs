@@ -346,17 +346,12 @@ impl Locator {
 
 /// Refuses a T that is not 4 to 64 KiB in whole sectors, before memory is taken (spec: TAL-1).
 fn check_page_len(len: usize) -> Result<(), FormatError> {
-    let range = MIN_TAIL_PAGE_LEN..=MAX_TAIL_PAGE_LEN;
-    if range.contains(&len) && len.is_multiple_of(SECTOR_LEN) {
-        return Ok(());
+    let range = MIN_TAIL_PAGE_LEN as u64..=MAX_TAIL_PAGE_LEN as u64;
+    FormatError::check_range(Structure::Tail, "tail_page_len", len as u64, range)?;
+    if !len.is_multiple_of(SECTOR_LEN) {
+        return Err(damaged("its length is not in whole sectors"));
     }
-    let max = MAX_TAIL_PAGE_LEN as u64;
-    Err(FormatError::limit(
-        Structure::Tail,
-        "tail_page_len in whole sectors",
-        len as u64,
-        max,
-    ))
+    Ok(())
 }
 
 /// A tail that is not what was written (spec: TAL-1).
@@ -448,7 +443,8 @@ mod tests {
         assert_eq!(forged(|bytes| bytes[132] = 1), Class::Damaged);
         assert_eq!(forged(|bytes| bytes[3839] = 1), Class::Damaged);
         assert_eq!(forged(|bytes| bytes[3840 + 8] = 2), Class::Unsupported);
-        assert_eq!(forged(|bytes| bytes[3840 + 12] = 1), Class::LimitExceeded);
+        assert_eq!(forged(|bytes| bytes[3840 + 12] = 1), Class::Damaged); // no whole sectors
+        assert_eq!(forged(|bytes| bytes[3840 + 14] = 2), Class::LimitExceeded);
         assert_eq!(forged(|bytes| bytes[3840 + 251] = 1), Class::Damaged);
     }
 

@@ -9,7 +9,7 @@ use bakpak_format::block::{self, BlockHeader, InnerHeader};
 use bakpak_format::check_page::{CheckPage, CheckPageParts};
 use bakpak_format::digest::{Digest, crc32c, sector_crcs};
 use bakpak_format::geometry::{BlockIndex, Geometry, StripeIndex};
-use bakpak_format::header::{ArchiveId, Head};
+use bakpak_format::header::{ArchiveId, Head, MAGIC};
 use bakpak_format::record::{self, RecordHeader};
 use bakpak_format::slots::{Domain, Slot, SlotTable};
 use bakpak_format::tail::{self, LOCATOR_LEN, Locator, TailPage};
@@ -44,10 +44,13 @@ pub struct Keys {
 }
 
 impl Parts {
-    /// Takes a whole archive apart; `None` if it is none.
+    /// Takes a whole archive apart; `None` if it is none, or has extensions or signers.
     pub fn of(archive: &[u8]) -> Option<Self> {
         let head_len = Head::peek_len(archive).ok()?;
         let head = Head::decode(archive.get(..head_len)?).ok()?;
+        if !head.header.extensions.is_empty() {
+            return None;
+        }
         let geometry = head.geometry();
         let locator = Locator::decode(archive.last_chunk::<LOCATOR_LEN>()?).ok()??;
         let mut rest = archive;
@@ -81,6 +84,41 @@ impl Parts {
             envelope,
             blocks,
         })
+    }
+
+    /// The same parts out of an archive of the same length and shape, with every checksum in them
+    /// computed anew.
+    pub fn with_bytes(&self, archive: &[u8]) -> Option<Self> {
+        let mut rest = archive;
+        let mut refill = |part: &mut Vec<u8>| -> Option<()> {
+            let (taken, left) = rest.split_at_checked(part.len())?;
+            rest = left;
+            part.copy_from_slice(taken);
+            Some(())
+        };
+        let mut parts = self.clone();
+        refill(&mut parts.head)?;
+        for table in parts
+            .data_slots
+            .iter_mut()
+            .chain(parts.envelope_slots.iter_mut().flatten())
+        {
+            refill(table)?;
+            mend_table(table);
+        }
+        refill(&mut parts.envelope)?;
+        let block_count = parts.blocks.len() as u64;
+        for index in 0..parts.geometry.stripe_count(block_count) {
+            let stripe = parts.geometry.stripe(block_count, StripeIndex(index));
+            for block in stripe.blocks() {
+                let block = &mut parts.blocks[block.0 as usize];
+                refill(block)?;
+                mend_block(block);
+            }
+            refill(&mut vec![0; stripe.page_len])?;
+        }
+        parts.change_head(HEADER, MAGIC);
+        Some(parts)
     }
 
     /// Changes the header or the cover text, and computes the head digest anew.
