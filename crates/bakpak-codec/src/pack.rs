@@ -15,7 +15,7 @@ use crate::source::Source;
 use crate::stripes::{Tools, random_failed};
 use crate::writer::{ArchiveWriter, WriterSettings};
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::Timestamp;
+use bakpak_format::entry::{EntryPath, Timestamp};
 use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
 use bakpak_format::error::FormatError;
 use bakpak_format::geometry::BlockSize;
@@ -199,8 +199,18 @@ fn pack_entries(
     settings: &PackSettings,
     (archive_id, item_facts): (ArchiveId, Vec<Facts>),
 ) -> Result<PackReport, PackError> {
+    let mut last_path: Option<EntryPath> = None;
     entries.missing(settings.missing.iter().cloned());
     for mut source in sources.by_ref() {
+        // Only the writer itself lets an entry supersede another: two sources never share a path.
+        if last_path.as_ref().is_some_and(|last| last >= source.path()) {
+            let what = format!(
+                "'{}' comes after a path that it must precede",
+                source.path()
+            );
+            return Err(PackError::Settings(what));
+        }
+        last_path = Some(source.path().clone());
         entries.put(source.as_mut())?;
         if !settings.allow_incomplete && entries.has_missing() {
             break;
