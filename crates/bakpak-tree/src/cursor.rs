@@ -14,7 +14,7 @@ pub(crate) enum Missing {
 /// Open directories, from below a root down to the last one asked for.
 ///
 /// Each is opened by its name in the one above it, and not if that is a link: so a link that
-/// someone plants in the tree leads nowhere.
+/// someone plants in the tree leads nowhere. `.` and `..` are refused, whoever asks for them.
 #[derive(Debug, Default)]
 pub(crate) struct Cursor {
     stack: Vec<(Vec<u8>, Dir)>,
@@ -34,6 +34,7 @@ impl Cursor {
         let mut depth = 0;
         let mut end = 0;
         for component in path.split(|&b| b == b'/').filter(|c| !c.is_empty()) {
+            refuse_dots(component)?;
             end += component.len() + usize::from(end > 0);
             if self
                 .stack
@@ -69,6 +70,7 @@ impl Cursor {
         made: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<(&'a Dir, &'p [u8])> {
         let (parent, name) = split(path);
+        refuse_dots(name)?;
         Ok((self.enter(root, parent, missing, made)?, name))
     }
 
@@ -79,6 +81,14 @@ impl Cursor {
         path: &'p [u8],
     ) -> io::Result<(&'a Dir, &'p [u8])> {
         self.parent(root, path, Missing::Fail, |_| Ok(()))
+    }
+}
+
+/// Refuses the names by which a directory leads to itself and to the one above it.
+fn refuse_dots(name: &[u8]) -> io::Result<()> {
+    match name {
+        b"." | b".." => Err(io::ErrorKind::InvalidFilename.into()),
+        _ => Ok(()),
     }
 }
 
@@ -112,6 +122,21 @@ mod tests {
         assert_eq!(made, ["a", "a/b"]);
         assert!(temp.path().join("a/b/d").is_file());
         assert!(temp.path().join("f").is_file());
+    }
+
+    #[test]
+    fn no_path_leads_upwards() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temp.path().join("root/a")).unwrap();
+        let root = Dir::open(&temp.path().join("root")).unwrap();
+        let mut cursor = Cursor::default();
+        for path in ["..", "a/..", "../x", "a/../../x", ".", "./a", "a/."] {
+            let found = cursor.find(&root, path.as_bytes());
+            assert!(found.is_err(), "{path}");
+            let entered = cursor.enter(&root, path.as_bytes(), Missing::Make, |_| Ok(()));
+            assert!(entered.is_err(), "{path}");
+        }
+        assert!(cursor.find(&root, b"a/..x").is_ok());
     }
 
     #[cfg(unix)]

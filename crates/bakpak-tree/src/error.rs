@@ -43,7 +43,8 @@ pub enum WalkError {
     },
 }
 
-/// Why a tree is not where it should be. Nothing that was there is changed then.
+/// Why a tree is not where it should be. Nothing that was there is changed then, but for
+/// [`StageError::Unfinished`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StageError {
@@ -68,14 +69,17 @@ pub enum StageError {
     /// The target cannot hold a name beside another one, or not at all (exit 30).
     #[error("{0}")]
     Clash(Clash),
-    /// An earlier run was killed while it published, and that cannot be undone now (exit 30).
+    /// A run broke off while it published, and that is not undone now (exit 30).
     #[error(
-        "{stage:?} is of a run that was killed while publishing, and undoing that failed: {source}"
+        "{stage:?} is of a run that broke off while publishing, and that is not undone: {source}; \
+         if that run has ended, look at what it published (its journal lists it) and at what is \
+         left in its stage, rename the stage so that its name does not begin with '.bakpak-', and \
+         unpack again"
     )]
     Unfinished {
         /// The stage of that run; its journal says what was done.
         stage: PathBuf,
-        /// What the system said.
+        /// What the system said, or why undoing it would do harm.
         source: io::Error,
     },
     /// Something is at the target, and it was not said what shall become of it (exit 31).

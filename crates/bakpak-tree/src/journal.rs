@@ -2,12 +2,22 @@
 
 use std::io::{self, Read, Write};
 
+use bakpak_format::entry::EntryPath;
+
 use crate::cursor::{Cursor, Missing};
+use crate::later::Began;
+use crate::leftover::{is_aside_name, is_ours_alone};
 use crate::platform::Kind;
 use crate::platform::os::{self, Dir};
 
 /// The journal's name in its stage.
 const NAME: &[u8] = b"journal";
+
+/// Its name once all steps are done and on disk: they are not undone any more.
+pub(crate) const DONE: &[u8] = b"journal.done";
+
+/// Its name while it is written: nothing was done yet.
+pub(crate) const DRAFT: &[u8] = b"journal.draft";
 
 const MAGIC: &[u8] = b"bakpak journal 1";
 
@@ -28,6 +38,17 @@ pub(crate) enum Step {
     Put(Vec<u8>),
 }
 
+/// How far the publishing of a stage has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing was done.
+    NotBegun,
+    /// Some steps, perhaps all.
+    Begun(Journal),
+    /// All, and they are on disk.
+    Done,
+}
+
 impl Journal {
     /// Writes the journal into its stage, and to disk.
     pub(crate) fn write(&self, stage: &Dir) -> io::Result<()> {
@@ -46,7 +67,6 @@ impl Journal {
             bytes.push(0);
         }
         // A crash while it is written leaves no journal, and nothing was done.
-        const DRAFT: &[u8] = b"journal.draft";
         let mut file = stage.create_file(DRAFT)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
@@ -54,17 +74,35 @@ impl Journal {
         stage.sync()
     }
 
-    /// Reads the journal of a stage; `None` if it has none.
-    pub(crate) fn read(stage: &Dir) -> io::Result<Option<Self>> {
-        let mut bytes = Vec::new();
-        match stage.open_file(NAME, false) {
-            Ok(mut file) => file.read_to_end(&mut bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let journal = Self::decode(&bytes);
-        let journal = journal.ok_or_else(|| io::Error::other("the journal is damaged"))?;
-        Ok(Some(journal))
+    /// Reads the journal of a stage that is ours alone. One that others may have written is not
+    /// read: it moves files with our rights.
+    pub(crate) fn read(stage: &Dir) -> io::Result<Progress> {
+        for (name, is_done) in [(DONE, true), (NAME, false)] {
+            let mut file = match stage.open_file(name, false) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let status = os::status_of(&file)?;
+            if status.kind != Kind::File || !is_ours_alone(&status) {
+                return Err(io::Error::other("others may have written its journal"));
+            }
+            if is_done {
+                return Ok(Progress::Done);
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            let journal = Self::decode(&bytes);
+            let journal = journal.ok_or_else(|| io::Error::other("its journal is damaged"))?;
+            return Ok(Progress::Begun(journal));
+        }
+        Ok(Progress::NotBegun)
+    }
+
+    /// Whether a stage may have a journal whose steps are not known to be done.
+    pub(crate) fn may_be_in(stage: &Dir) -> bool {
+        let status = stage.status(NAME);
+        !status.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
@@ -73,19 +111,40 @@ impl Journal {
             return None;
         }
         let aside = fields.next()?.to_vec();
+        // Whatever is written in it, it leads to nothing but what an archive could have put.
+        let path = |path: &[u8]| EntryPath::new(path).map(|path| path.as_bytes().to_vec());
         let steps = fields.map(|field| match field.split_first()? {
-            (b'-', path) => Some(Step::Aside(path.to_vec())),
-            (b'+', path) => Some(Step::Put(path.to_vec())),
+            (b'-', bytes) => Some(Step::Aside(path(bytes)?)),
+            (b'+', bytes) => Some(Step::Put(path(bytes)?)),
             _ => None,
         });
         let steps = steps.collect::<Option<_>>()?;
-        Some(Self { aside, steps })
+        let journal = Self { aside, steps };
+        let is_aside_right = match journal.aside_count() {
+            0 => journal.aside.is_empty(),
+            _ => is_aside_name(&journal.aside),
+        };
+        is_aside_right.then_some(journal)
     }
 
-    /// Removes the journal: what was done stays.
+    /// Marks the journal as done, once its steps are on disk: from now on nobody undoes them.
+    pub(crate) fn mark_done(stage: &Dir) -> io::Result<()> {
+        stage.rename(NAME, stage, DONE)?;
+        stage.sync().inspect_err(|_| {
+            // It is not known which name is on disk, so the steps will be undone.
+            stage.rename(DONE, stage, NAME).ok();
+        })
+    }
+
+    /// Removes the journal, if there is one that is not done: what was done stays.
     pub(crate) fn remove(stage: &Dir) -> io::Result<()> {
-        stage.remove_file(NAME)?;
-        stage.sync()
+        match stage.remove_file(NAME) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => {
+                result?;
+                stage.sync()
+            }
+        }
     }
 
     /// How many things are moved aside.
@@ -123,8 +182,39 @@ impl Journal {
     /// Undoes the steps that were done, last first; can be repeated.
     ///
     /// A step was done if what it renamed is gone from where it was: what someone else put into
-    /// the target meanwhile stays.
-    pub(crate) fn undo(&self, target: &Dir, tree: &Dir) -> io::Result<()> {
+    /// the target meanwhile stays. If it was put into a directory that would be taken back, or
+    /// something in there was changed, that is an error and nothing is undone.
+    pub(crate) fn undo(&self, stage: &Dir, target: &Dir, tree: &Dir) -> io::Result<()> {
+        let mut done = Vec::new();
+        for step in &self.steps {
+            match step {
+                Step::Put(path) if !is_there(tree, path)? => done.push(path.as_slice()),
+                _ => {}
+            }
+        }
+        // Its content was written last before the first step.
+        let written = stage.status(NAME)?.mtime;
+        if let Some(path) = Began::at(written, target, &done)?.find_later(target, &done)? {
+            let path = os::path_from_bytes(&path);
+            return Err(io::Error::other(format!(
+                "{path:?} is newer than what it published there, and would be taken back with it"
+            )));
+        }
+        self.take_back(target, tree)
+    }
+
+    /// Something in the stage's tree that is not of the stage, after [`Journal::undo`].
+    pub(crate) fn find_later(&self, stage: &Dir, tree: &Dir) -> io::Result<Option<Vec<u8>>> {
+        let written = stage.status(NAME)?.mtime;
+        let puts = self.steps.iter().filter_map(|step| match step {
+            Step::Put(path) => Some(path.as_slice()),
+            Step::Aside(_) => None,
+        });
+        let puts: Vec<_> = puts.collect();
+        Began::at(written, tree, &puts)?.find_later(tree, &puts)
+    }
+
+    fn take_back(&self, target: &Dir, tree: &Dir) -> io::Result<()> {
         let aside = self.open_aside(target)?;
         for step in self.steps.iter().rev() {
             match (step, &aside) {
@@ -200,16 +290,31 @@ fn rename_any(from: &Dir, name: &[u8], to: &Dir) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let status = from.status(name)?;
             if status.kind != Kind::Directory {
-                return Err(error);
+                return with_write(from, || with_write(to, || from.rename(name, to, name)));
             }
-            let dir = from.open_child(name)?;
-            dir.make_own_accessible()?;
-            let result = from.rename(name, to, name);
-            os::set_mode(dir.as_file()?, status.mode)?;
-            result
+            let moved = from.open_child(name)?;
+            with_write(from, || {
+                with_write(to, || with_write(&moved, || from.rename(name, to, name)))
+            })
         }
         result => result,
     }
+}
+
+/// Does something with a directory while its owner may write to it.
+fn with_write(dir: &Dir, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    const OWNER_WRITES: u32 = 0o300;
+    let status = dir.own_status()?;
+    if status.mode & OWNER_WRITES == OWNER_WRITES {
+        return act();
+    }
+    if os::set_mode(dir.as_file()?, status.mode | OWNER_WRITES).is_err() {
+        // It is not ours; what the system says to the act itself is the better error.
+        return act();
+    }
+    let result = act();
+    os::set_mode(dir.as_file()?, status.mode)?;
+    result
 }
 
 /// Removes the empty directories in `dir`, and what of them becomes empty by that.
@@ -257,7 +362,7 @@ mod tests {
     #[test]
     fn a_run_killed_after_any_step_is_undone() {
         let journal = Journal {
-            aside: b".aside".to_vec(),
+            aside: b".bakpak-replaced-1".to_vec(),
             steps: vec![
                 Step::Aside(b"home/x".to_vec()),
                 Step::Put(b"home/x".to_vec()),
@@ -268,7 +373,7 @@ mod tests {
         };
         for done in 0..=journal.steps.len() {
             let temp = tempfile::tempdir().unwrap();
-            for dir in ["stage/tree", "target/.aside"] {
+            for dir in ["stage/tree", "target/.bakpak-replaced-1"] {
                 fs::create_dir_all(temp.path().join(dir)).unwrap();
             }
             write(temp.path(), "target/home/x", "old");
@@ -277,7 +382,7 @@ mod tests {
             write(temp.path(), "stage/tree/home/new", "new");
             write(temp.path(), "stage/tree/sql", "new");
             let mut before = all(temp.path());
-            before.retain(|path| path != "target/.aside/");
+            before.retain(|path| path != "target/.bakpak-replaced-1/");
             let open = |path| Dir::open(&temp.path().join(path)).unwrap();
             let (stage, tree, target) = (open("stage"), open("stage/tree"), open("target"));
             let started = Journal {
@@ -286,18 +391,59 @@ mod tests {
             };
             started.run(&target, &tree).unwrap();
             journal.write(&stage).unwrap();
-            let journal = Journal::read(&stage).unwrap().unwrap();
-            journal.undo(&target, &tree).unwrap();
-            journal.undo(&target, &tree).unwrap();
+            let Progress::Begun(journal) = Journal::read(&stage).unwrap() else {
+                panic!("after {done} steps");
+            };
+            journal.undo(&stage, &target, &tree).unwrap();
+            journal.undo(&stage, &target, &tree).unwrap();
             Journal::remove(&stage).unwrap();
             assert_eq!(all(temp.path()), before, "after {done} steps");
         }
     }
 
     #[test]
-    fn a_cut_journal_is_refused() {
-        assert_eq!(Journal::decode(b"bakpak journal 1\0a\0+x"), None);
-        assert_eq!(Journal::decode(b"bakpak journal 1\0a\0?x\0"), None);
-        assert!(Journal::decode(b"bakpak journal 1\0a\0+x\0").is_some());
+    fn a_done_journal_has_no_steps_any_more() {
+        let temp = tempfile::tempdir().unwrap();
+        let stage = Dir::open(temp.path()).unwrap();
+        assert_eq!(Journal::read(&stage).unwrap(), Progress::NotBegun);
+        let journal = Journal {
+            aside: Vec::new(),
+            steps: vec![Step::Put(b"home".to_vec())],
+        };
+        journal.write(&stage).unwrap();
+        assert!(Journal::may_be_in(&stage));
+        assert_eq!(Journal::read(&stage).unwrap(), Progress::Begun(journal));
+        Journal::mark_done(&stage).unwrap();
+        assert!(!Journal::may_be_in(&stage));
+        assert_eq!(Journal::read(&stage).unwrap(), Progress::Done);
+        Journal::remove(&stage).unwrap();
+        assert_eq!(Journal::read(&stage).unwrap(), Progress::Done);
+    }
+
+    #[test]
+    fn only_what_we_could_have_written_is_read() {
+        let decode = |rest: &str| Journal::decode(format!("bakpak journal 1\0{rest}").as_bytes());
+        assert!(decode("\0+home/x\0").is_some());
+        assert!(decode(".bakpak-replaced-0\0-home\0+home\0").is_some());
+        for rest in [
+            "\0+home/x",
+            "\0?home\0",
+            "\0+../home/x\0",
+            "\0+home/../../x\0",
+            "\0+home/./x\0",
+            "\0+home//x\0",
+            "\0+/home\0",
+            "\0+x\0",
+            "\0+\0",
+            "\0-home\0",
+            ".bakpak-replaced-0\0+home\0",
+            "home\0-home\0",
+            "..\0-home\0",
+            ".bakpak-replaced-0/x\0-home\0",
+            ".bakpak-replaced-/../../x\0-home\0",
+            ".bakpak-replaced-\0-home\0",
+        ] {
+            assert_eq!(decode(rest), None, "{rest:?}");
+        }
     }
 }

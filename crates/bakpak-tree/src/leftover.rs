@@ -7,6 +7,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 
 use crate::platform::os::{self, Dir};
+use crate::platform::{Kind, Status};
 
 /// What all our temporary names start with.
 const PREFIX: &[u8] = b".bakpak-";
@@ -21,7 +22,10 @@ const MAX_LABEL_LEN: usize = 200;
 const MAX_TRIES: u32 = 1000;
 
 /// The file in a stage that is locked while its run lasts.
-const LOCK: &[u8] = b"lock";
+pub(crate) const LOCK: &[u8] = b"lock";
+
+/// What follows [`PREFIX`] in the name of a directory for what is replaced.
+const REPLACED: &[u8] = b"replaced-";
 
 /// A stage directory of ours.
 #[derive(Debug)]
@@ -32,13 +36,36 @@ pub(crate) struct Room {
     _lock: File,
 }
 
-/// Other stages for the same target.
-#[derive(Debug, Default)]
-pub(crate) struct Others {
-    /// Of runs that last.
-    pub(crate) locked: Vec<Vec<u8>>,
-    /// Of runs that were killed.
-    pub(crate) stale: Vec<Vec<u8>>,
+/// Another stage for the same target.
+#[derive(Debug)]
+pub(crate) struct Other {
+    pub(crate) name: Vec<u8>,
+    pub(crate) condition: Condition,
+}
+
+/// Whose another stage is.
+#[derive(Debug)]
+pub(crate) enum Condition {
+    /// Of a run that lasts.
+    Locked,
+    /// Of a run of this user that was killed; nobody else can have written to it, and it is
+    /// locked for us as long as this lives.
+    Stale { dir: Dir, _lock: File },
+    /// Perhaps of this user, but it cannot be told whether its run lasts, or who wrote to it.
+    Doubtful { dir: Option<Dir>, why: &'static str },
+    /// Of another user: no business of ours, and nothing in it is believed or even read.
+    Foreign,
+}
+
+/// What became of trying to lock a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locking {
+    /// It is locked for us.
+    Locked,
+    /// Another process has it locked.
+    Busy,
+    /// Files cannot be locked here (some network file systems), so nobody can be noticed.
+    Impossible,
 }
 
 /// Whose stages lie in a directory: those for a target in it, or for the directory itself.
@@ -77,29 +104,66 @@ impl Room {
         let dir = container.open_child(name)?;
         dir.drop_acls();
         let lock = dir.create_file(LOCK)?;
-        try_lock(&lock)?;
-        Ok((dir, lock))
+        match try_lock(&lock) {
+            Locking::Locked | Locking::Impossible => Ok((dir, lock)),
+            Locking::Busy => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// The other stages for the same purpose.
-    pub(crate) fn others(&self, container: &Dir, purpose: Purpose<'_>) -> io::Result<Others> {
-        let mut others = Others::default();
-        for name in container.list()? {
+    pub(crate) fn others(&self, container: &Dir, purpose: Purpose<'_>) -> io::Result<Vec<Other>> {
+        let mut others = Vec::new();
+        let mut names = container.list()?;
+        names.sort_unstable();
+        for name in names {
             if name == self.name || !is_stage_name(&name, purpose) {
                 continue;
             }
-            let lock = container
-                .open_child(&name)
-                .and_then(|dir| dir.open_file(LOCK, true));
-            match lock.map(|lock| try_lock(&lock)) {
-                Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    others.locked.push(name);
-                }
-                _ => others.stale.push(name),
+            if let Some(condition) = self.look_at(container, &name)? {
+                others.push(Other { name, condition });
             }
         }
         Ok(others)
     }
+
+    /// Finds out whose a stage is; `None` if it is none, or gone.
+    fn look_at(&self, container: &Dir, name: &[u8]) -> io::Result<Option<Condition>> {
+        let status = match container.status(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            status => status?,
+        };
+        if status.kind != Kind::Directory {
+            return Ok(None);
+        }
+        let doubtful = |dir, why| Ok(Some(Condition::Doubtful { dir, why }));
+        // Where the file system has owners of its own, ours has another one than we too.
+        let (user, _) = os::effective_ids();
+        if status.uid != user && status.uid != self.dir.own_status()?.uid {
+            return Ok(Some(Condition::Foreign));
+        }
+        let Ok(dir) = container.open_child(name) else {
+            return doubtful(None, "it cannot be opened");
+        };
+        let Ok(lock) = dir.open_file(LOCK, true) else {
+            return doubtful(Some(dir), "it cannot be locked, so its run may last");
+        };
+        match try_lock(&lock) {
+            Locking::Busy => Ok(Some(Condition::Locked)),
+            Locking::Impossible => doubtful(Some(dir), "it cannot be locked, so its run may last"),
+            // Asked of the handle: the name may stand for something else by now.
+            Locking::Locked if is_ours_alone(&dir.own_status()?) => {
+                Ok(Some(Condition::Stale { dir, _lock: lock }))
+            }
+            Locking::Locked => doubtful(Some(dir), "others may have written to it"),
+        }
+    }
+}
+
+/// Whether this belongs to the user of this process and nobody else may write to it. An access
+/// control list that gives more shows in the bits of the group.
+pub(crate) fn is_ours_alone(status: &Status) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    status.uid == os::effective_ids().0 && status.mode & OTHERS_WRITE == 0
 }
 
 /// Makes a new directory in `target` for what is moved aside by the run with the stage `stage`.
@@ -116,11 +180,18 @@ pub(crate) fn make_aside(target: &Dir, stage: &[u8]) -> io::Result<Vec<u8>> {
 
 fn aside_name(stage: &[u8], number: u32) -> Vec<u8> {
     let rest = stage.strip_prefix(PREFIX).unwrap_or(stage);
-    let mut name = [PREFIX, b"replaced-", rest].concat();
+    let mut name = [PREFIX, REPLACED, rest].concat();
     if number > 1 {
         name.extend(format!("-{number}").bytes());
     }
     name
+}
+
+/// Whether this is the name of a directory for what is replaced.
+pub(crate) fn is_aside_name(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(PREFIX);
+    let rest = rest.and_then(|rest| rest.strip_prefix(REPLACED));
+    rest.is_some_and(|rest| !rest.is_empty()) && !name.contains(&b'/')
 }
 
 /// Whether this is the name of a stage that lies in its target.
@@ -128,15 +199,27 @@ pub(crate) fn is_inside_stage(name: &[u8]) -> bool {
     is_stage_name(name, Purpose::Inside)
 }
 
-/// Locks a file; `WouldBlock` if another process has it locked.
+/// Tries to lock a file.
 ///
-/// Where files cannot be locked (some network file systems) this does nothing: what is published
-/// never replaces anything, so the lock only saves work.
-pub(crate) fn try_lock(file: &File) -> io::Result<()> {
+/// Two runs that do not notice each other replace nothing of each other's: renames never do. But
+/// only a lock tells that another's stage is not in use, so without it nothing is undone.
+pub(crate) fn try_lock(file: &File) -> Locking {
     match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        Ok(()) => Locking::Locked,
+        Err(TryLockError::WouldBlock) => Locking::Busy,
+        Err(TryLockError::Error(_)) => Locking::Impossible,
     }
+}
+
+/// Whether anything but directories is in a directory or below it.
+pub(crate) fn holds_files(dir: &Dir) -> io::Result<bool> {
+    for name in dir.list()? {
+        let is_directory = dir.status(&name)?.kind == Kind::Directory;
+        if !is_directory || holds_files(&dir.open_child(&name)?)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes a directory and all in it, through handles: no link is followed.
@@ -156,7 +239,7 @@ pub(crate) fn remove_tree(container: &Dir, name: &[u8]) -> io::Result<()> {
     }
     for child in names {
         match dir.status(&child)?.kind {
-            crate::platform::Kind::Directory => remove_tree(&dir, &child)?,
+            Kind::Directory => remove_tree(&dir, &child)?,
             _ => dir.remove_file(&child)?,
         }
     }

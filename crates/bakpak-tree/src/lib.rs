@@ -36,16 +36,19 @@
 //! | `source`, `links` | one of these, open for reading; names that share a file |
 //! | `stage`, `cursor`, `spool` | what was unpacked, not yet under its final name |
 //! | `target`, `publish`, `journal`, `leftover` | renaming it into place; undoing that if killed |
+//! | `later` | what came to a target since, and must not be undone |
 //! | `names`, `metadata`, `owners`, `report` | what a target can hold, and what was lost |
 //! | `output` | a file that appears under its name only when complete |
 //! | `platform` | what differs between operating systems |
 //!
 //! Guarantees: nothing outside the target is touched, whatever lies or is put inside it; nothing
-//! that was there is overwritten or deleted; a killed run leaves a stage, never half a target.
+//! that was there is overwritten or deleted; a killed run leaves a stage, never half a target, once
+//! the next run has undone what it did; nothing that others may have written tells us what to do.
 
 mod cursor;
 mod error;
 mod journal;
+mod later;
 mod leftover;
 mod links;
 mod metadata;

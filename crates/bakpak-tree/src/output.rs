@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::OutputError;
-use crate::leftover::{label, try_lock};
+use crate::leftover::{Locking, label, try_lock};
 use crate::platform::FileId;
 use crate::platform::os::{self, Dir};
 
@@ -30,6 +30,7 @@ pub struct PendingFile {
     dir: Dir,
     name: Vec<u8>,
     temporary: Vec<u8>,
+    temporary_path: PathBuf,
     file: File,
     overwrite: bool,
     is_persisted: bool,
@@ -71,6 +72,7 @@ impl PendingFile {
             path: path.to_owned(),
             dir,
             name,
+            temporary_path: path.with_file_name(os::path_from_bytes(&temporary)),
             temporary,
             file,
             overwrite,
@@ -98,6 +100,14 @@ impl PendingFile {
         status.ok().map(|status| status.id)
     }
 
+    /// Where the file lies until it gets its name.
+    ///
+    /// A program that must end at once can remove it there, at any time: the name is random and
+    /// nothing else ever gets it. [`persist`](PendingFile::persist) then fails, or is done.
+    pub fn temporary_path(&self) -> &Path {
+        &self.temporary_path
+    }
+
     /// Temporary files of killed runs for the same name; they can be removed.
     pub fn leftovers(&self) -> &[PathBuf] {
         &self.leftovers
@@ -105,7 +115,8 @@ impl PendingFile {
 
     /// Writes all to disk and gives the file its name.
     ///
-    /// After an error it is still there under its temporary name until it is dropped.
+    /// After an error it is still there under its temporary name until it is dropped, unless the
+    /// error is of the last step, the sync of the directory: then it has its name.
     ///
     /// # Errors
     ///
@@ -145,13 +156,15 @@ impl PendingFile {
             let temporary = self.path.with_file_name(os::path_from_bytes(&name));
             let lock = self.dir.open_file(&name, true);
             match lock.map(|file| try_lock(&file)) {
-                Ok(Err(_)) => {
+                Ok(Locking::Busy) => {
                     return Err(OutputError::Locked {
                         path: self.path.clone(),
                         temporary,
                     });
                 }
-                _ => self.leftovers.push(temporary),
+                Ok(Locking::Locked) => self.leftovers.push(temporary),
+                // Perhaps another run still writes it: nobody is told that it can be removed.
+                Ok(Locking::Impossible) | Err(_) => {}
             }
         }
         Ok(())
@@ -225,8 +238,10 @@ fn make_temporary(dir: &Dir, name: &[u8]) -> io::Result<(File, Vec<u8>)> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             result => {
                 let file = result?;
-                try_lock(&file)?;
-                return Ok((file, temporary));
+                return match try_lock(&file) {
+                    Locking::Locked | Locking::Impossible => Ok((file, temporary)),
+                    Locking::Busy => Err(io::ErrorKind::WouldBlock.into()),
+                };
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::platform::Kind;
 use crate::platform::os::{self, Dir};
 use crate::report::{LossKind, Report};
 use crate::stage::{Stage, TargetMode};
-use crate::target::TREE;
+use crate::target::{self, TREE};
 
 /// The mode of a target that was not there; what is in it has modes of its own.
 const TARGET_MODE: u32 = 0o755;
@@ -24,6 +24,10 @@ impl Stage {
     /// Links are made, directories get their metadata, all is written to disk; then the tree is
     /// renamed into place, in one step if the target was not there. Renames into a target that
     /// was there are journalled: a killed run's are undone by the next one.
+    ///
+    /// Not to be interrupted: from here on, however long the disk takes, a signal is best only
+    /// noted. When this returns, all is published or what was done is undone, and the result
+    /// says which. A process that is killed all the same leaves a journal and is not asked.
     ///
     /// # Errors
     ///
@@ -53,7 +57,11 @@ impl Stage {
         self.is_settled = true;
         if self.remove().is_err() {
             // The tree is in its place; only our own things are left over.
-            self.report.leftovers.push(self.path());
+            let path = self.path();
+            match target::holds_content(&self.room.dir).unwrap_or(true) {
+                true => self.report.others.push(path),
+                false => self.report.leftovers.push(path),
+            }
         }
         let mut report = std::mem::take(&mut self.report);
         report.losses = std::mem::take(&mut self.losses).into_vec();
@@ -129,13 +137,16 @@ impl Stage {
     fn become_target(&mut self, name: &[u8]) -> Result<(), StageError> {
         let container = &self.target.container;
         let renamed = self.room.dir.rename(TREE, container, name);
-        let done = renamed.and_then(|()| container.sync());
-        done.map_err(|error| match error.kind() {
+        renamed.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => StageError::AlreadyThere {
                 path: self.target.path.clone(),
             },
             _ => StageError::io("rename the stage to", self.target.path.clone(), error),
-        })
+        })?;
+        // It is complete and visible: somebody may work in it already, so it is not taken back.
+        let action = "make sure that a power failure leaves what was completely unpacked to";
+        let synced = container.sync();
+        synced.map_err(|error| StageError::io(action, self.target.path.clone(), error))
     }
 
     /// Finds out what has to be renamed: nothing by steps if the target is not there.
@@ -172,8 +183,7 @@ impl Stage {
             self.report.replaced = Some(self.target.path.join(aside));
             self.report.replaced_count = journal.aside_count();
         }
-        // Nothing can fail any more: what is there is complete, and on disk.
-        Journal::remove(&self.room.dir).ok();
+        // Nothing can fail any more: what is there is complete, on disk, and marked as done.
         if self.mode == TargetMode::Replace {
             self.cursor = Cursor::default();
             for index in (0..self.directories.len()).rev() {
@@ -205,13 +215,24 @@ impl Stage {
     }
 
     fn run(&mut self, journal: &Journal) -> Result<(), StageError> {
-        let target = &self.target.container;
+        let (target, stage) = (&self.target.container, &self.room.dir);
         let done = journal.run(target, &self.tree);
-        let Err(error) = done.and_then(|()| target.sync_file_system()) else {
+        let done = done.and_then(|()| target.sync_file_system());
+        let Err(error) = done.and_then(|()| Journal::mark_done(stage)) else {
             return Ok(());
         };
-        if let Err(source) = journal.undo(target, &self.tree) {
-            // The journal stays, so that the next run can try again.
+        let undone = journal.undo(stage, target, &self.tree).and_then(|()| {
+            // The tree is about to be removed, and someone may have been quicker.
+            match journal.find_later(stage, &self.tree)? {
+                Some(path) => Err(io::Error::other(format!(
+                    "{:?} in its tree was put there by another program",
+                    os::path_from_bytes(&path)
+                ))),
+                None => Ok(()),
+            }
+        });
+        if let Err(source) = undone {
+            // Stage and journal stay, so that the next run can try again.
             self.is_settled = true;
             return Err(StageError::Unfinished {
                 stage: self.path(),
@@ -305,4 +326,107 @@ fn is_refusal(error: &io::Error) -> bool {
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::InvalidFilename
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::journal::Progress;
+    use crate::stage::StageOptions;
+
+    fn create(target: &Path) -> Result<Stage, StageError> {
+        Stage::create(target, TargetMode::Merge, StageOptions::default(), &[1; 16])
+    }
+
+    /// A stage for `target` that holds `home/a` and `sql`.
+    fn staged(target: &Path) -> Stage {
+        let stage = create(target).unwrap();
+        let tree = stage.path().join("tree");
+        fs::create_dir(tree.join("home")).unwrap();
+        for name in ["home/a", "sql"] {
+            fs::write(tree.join(name), "new").unwrap();
+        }
+        stage
+    }
+
+    /// What a kill does: the lock is gone, all else stays.
+    fn kill(mut stage: Stage) {
+        stage.is_settled = true;
+    }
+
+    fn names_in(dir: &Path) -> Vec<String> {
+        let names = dir
+            .read_dir()
+            .unwrap()
+            .map(|item| item.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn publishing_that_fails_half_way_is_undone() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut stage = staged(temp.path());
+        let plan = stage.plan().unwrap();
+        // After the look at the target.
+        fs::write(temp.path().join("sql"), "mine").unwrap();
+        let error = stage.move_into_target(plan).unwrap_err();
+        assert!(matches!(error, StageError::AlreadyThere { .. }), "{error}");
+        let tree = stage.path().join("tree");
+        assert_eq!(names_in(&tree), ["home", "sql"]);
+        assert_eq!(names_in(&tree.join("home")), ["a"]);
+        drop(stage);
+        assert_eq!(names_in(temp.path()), ["sql"]);
+        assert_eq!(fs::read(temp.path().join("sql")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_run_killed_after_publishing_is_finished() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut stage = staged(temp.path());
+        let plan = stage.plan().unwrap();
+        stage.move_into_target(plan).unwrap();
+        let progress = Journal::read(&stage.room.dir).unwrap();
+        assert_eq!(progress, Progress::Done);
+        kill(stage);
+        fs::write(temp.path().join("home/later"), "mine").unwrap();
+        let stage = create(temp.path()).unwrap();
+        assert!(stage.leftovers().is_empty() && stage.others().is_empty());
+        drop(stage);
+        assert_eq!(names_in(temp.path()), ["home", "sql"]);
+        assert_eq!(names_in(&temp.path().join("home")), ["a", "later"]);
+    }
+
+    #[test]
+    fn a_run_killed_before_it_was_done_takes_nothing_of_others_back() {
+        for has_more in [false, true] {
+            let temp = tempfile::tempdir().unwrap();
+            let stage = staged(temp.path());
+            let journal = stage.write_journal(stage.plan().unwrap().steps).unwrap();
+            journal.run(&stage.target.container, &stage.tree).unwrap();
+            let left = stage.path();
+            kill(stage);
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            if has_more {
+                fs::write(temp.path().join("home/later"), "mine").unwrap();
+            }
+            match create(temp.path()) {
+                Ok(stage) => {
+                    assert!(!has_more);
+                    assert_eq!(stage.others(), std::slice::from_ref(&left));
+                    assert_eq!(names_in(&left.join("tree")), ["home", "sql"]);
+                }
+                Err(error) => {
+                    assert!(has_more);
+                    assert!(matches!(error, StageError::Unfinished { .. }), "{error}");
+                    assert_eq!(names_in(&temp.path().join("home")), ["a", "later"]);
+                    assert!(names_in(&left.join("tree")).is_empty());
+                }
+            }
+        }
+    }
 }

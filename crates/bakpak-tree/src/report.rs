@@ -26,8 +26,11 @@ pub struct Report {
     pub replaced: Option<PathBuf>,
     /// How many they are; a directory with all in it counts as one.
     pub replaced_count: u64,
-    /// Stages of killed runs that lie beside ours; they can be removed.
+    /// Stages of killed runs that lie beside ours and hold no file; they can be removed.
     pub leftovers: Vec<PathBuf>,
+    /// Further stages that lie beside ours: what is in them may be nowhere else, or they are of
+    /// another user, or of a run that may last. To be looked into, not to be removed unseen.
+    pub others: Vec<PathBuf>,
     /// What could not be restored as it was, by kind.
     pub losses: Vec<Loss>,
 }

@@ -14,16 +14,13 @@ use crate::names::{Clash, NameRules};
 use crate::platform::os::{self, Dir};
 use crate::report::{Losses, Report};
 use crate::spool::Spool;
-use crate::target::{self, TREE, Target};
+use crate::target::{self, DIRECTORIES, LINKS, SYMLINKS, TREE, Target};
 
 mod content;
 mod place;
 
 use content::Writing;
 use place::{Content, Hidden, Placed};
-
-/// The files that are not part of the tree, or not yet, in the stage.
-pub(crate) const LINKS: &[u8] = b"links";
 
 /// What may be at the target, and what becomes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,15 +88,17 @@ struct Open {
 impl Stage {
     /// Makes a stage for `target`, beside it or in it, and locks it.
     ///
-    /// `archive_id` is part of the stage's name. If an earlier run was killed while it published
-    /// to this target, what it did is undone first.
+    /// `archive_id` is part of the stage's name. If an earlier run of this user was killed while it
+    /// published to this target, what it did is undone first, or its remains are removed if it
+    /// was done. Stages of other users are neither believed nor touched.
     ///
     /// # Errors
     ///
     /// - [`StageError::AlreadyThere`]: the target is no directory, or not empty and `mode` is
     ///   [`TargetMode::New`]; nothing was made.
     /// - [`StageError::Locked`]: another run unpacks to the same target.
-    /// - [`StageError::Unfinished`]: an earlier run's publishing could not be undone.
+    /// - [`StageError::Unfinished`]: an earlier run's publishing could not be undone, or it cannot
+    ///   be told whether that run lasts, or what it published holds something newer.
     /// - [`StageError::Io`], [`StageError::NoRoom`]: what the system says.
     pub fn create(
         target: &Path,
@@ -113,8 +112,8 @@ impl Stage {
         }
         let failed = |source| StageError::io("make a stage for", target.path.clone(), source);
         let room = Room::make(&target.container, archive_id, target.purpose()).map_err(failed)?;
-        let leftovers = match target::settle(&target, &room) {
-            Ok(leftovers) => leftovers,
+        let settled = match target::settle(&target, &room) {
+            Ok(settled) => settled,
             Err(error) => {
                 target::remove_room(&target, &room).ok();
                 return Err(error);
@@ -126,7 +125,7 @@ impl Stage {
                 room.dir.open_child(name)
             };
             let spool = |name| room.dir.create_file(name).map(Spool::new);
-            let (symlinks, directories) = (spool(b"symlinks")?, spool(b"directories")?);
+            let (symlinks, directories) = (spool(SYMLINKS)?, spool(DIRECTORIES)?);
             Ok((make(TREE)?, make(LINKS)?, symlinks, directories))
         })();
         let (tree, links, symlinks, directories) = match parts {
@@ -147,7 +146,8 @@ impl Stage {
             symlinks,
             directories,
             report: Report {
-                leftovers,
+                leftovers: settled.leftovers,
+                others: settled.others,
                 ..Report::default()
             },
             losses: Losses::default(),
@@ -158,9 +158,16 @@ impl Stage {
         })
     }
 
-    /// Stages of killed runs for the same target; they are left as they are and can be removed.
+    /// Stages of killed runs for the same target, without a file in them; they are left as they
+    /// are and can be removed.
     pub fn leftovers(&self) -> &[PathBuf] {
         &self.report.leftovers
+    }
+
+    /// Further stages for the same target: what is in them may be nowhere else, or they are of
+    /// another user, or of a run that may last.
+    pub fn others(&self) -> &[PathBuf] {
+        &self.report.others
     }
 
     /// Lists all names that the target cannot hold, before anything is written.

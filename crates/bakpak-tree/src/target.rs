@@ -5,13 +5,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::StageError;
-use crate::journal::Journal;
-use crate::leftover::{self, Purpose, Room};
+use crate::journal::{self, Journal, Progress};
+use crate::leftover::{self, Condition, Other, Purpose, Room};
 use crate::platform::os::{self, Dir};
 use crate::platform::{self, Kind};
 
 /// The tree, in the stage.
 pub(crate) const TREE: &[u8] = b"tree";
+
+/// The files that are not part of the tree, or not yet, in the stage.
+pub(crate) const LINKS: &[u8] = b"links";
+
+/// The entries of symbolic links, in the stage.
+pub(crate) const SYMLINKS: &[u8] = b"symlinks";
+
+/// The entries of directories, in the stage.
+pub(crate) const DIRECTORIES: &[u8] = b"directories";
 
 /// A fresh file system has this in it; it is nobody's.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
@@ -113,39 +122,104 @@ pub fn room(target: &Path) -> io::Result<platform::Room> {
     }
 }
 
-/// Looks at other stages for the target: one in use refuses ours, publishing that was killed is
-/// undone, and all that is left over is named.
-pub(crate) fn settle(target: &Target, room: &Room) -> Result<Vec<PathBuf>, StageError> {
-    let others = room.others(&target.container, target.purpose());
-    let others = others.map_err(|error| StageError::io("list", target.path.clone(), error))?;
-    if let Some(name) = others.locked.first() {
-        return Err(StageError::Locked {
-            path: target.path.clone(),
-            stage: target.path_of_room(name),
-        });
-    }
-    for name in &others.stale {
-        undo(&target.container, name).map_err(|source| StageError::Unfinished {
-            stage: target.path_of_room(name),
-            source,
-        })?;
-    }
-    let paths = others.stale.iter().map(|name| target.path_of_room(name));
-    Ok(paths.collect())
+/// Other stages for the target that are not in use.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// There is no file in them and they are ours: they can be removed.
+    pub(crate) leftovers: Vec<PathBuf>,
+    /// All others.
+    pub(crate) others: Vec<PathBuf>,
 }
 
-/// Undoes what a killed run did to the target, if it has come so far.
-fn undo(target: &Dir, stage: &[u8]) -> io::Result<()> {
-    let stage = match target.open_child(stage) {
-        // Named like a stage, but none.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
-        result => result?,
-    };
-    let Some(journal) = Journal::read(&stage)? else {
-        return Ok(());
-    };
-    journal.undo(target, &stage.open_child(TREE)?)?;
-    Journal::remove(&stage)
+/// Looks at other stages for the target: one in use refuses ours, publishing that was killed is
+/// undone or finished, and all that is left over is named.
+pub(crate) fn settle(target: &Target, room: &Room) -> Result<Settled, StageError> {
+    let others = room.others(&target.container, target.purpose());
+    let others = others.map_err(|error| StageError::io("list", target.path.clone(), error))?;
+    let is_locked = |other: &&Other| matches!(other.condition, Condition::Locked);
+    if let Some(other) = others.iter().find(is_locked) {
+        return Err(StageError::Locked {
+            path: target.path.clone(),
+            stage: target.path_of_room(&other.name),
+        });
+    }
+    let mut settled = Settled::default();
+    for other in &others {
+        let stage = target.path_of_room(&other.name);
+        match settle_one(target, other) {
+            Ok(Remains::Nothing) => {}
+            Ok(Remains::Directories) => settled.leftovers.push(stage),
+            Ok(Remains::Unknown) => settled.others.push(stage),
+            Err(source) => return Err(StageError::Unfinished { stage, source }),
+        }
+    }
+    Ok(settled)
+}
+
+/// What is left of another stage.
+enum Remains {
+    Nothing,
+    /// Only what we made to work with.
+    Directories,
+    /// Perhaps something that is nowhere else.
+    Unknown,
+}
+
+/// Undoes or finishes what a killed run did to the target, if it has come so far.
+fn settle_one(target: &Target, other: &Other) -> io::Result<Remains> {
+    // A stage beside its target is published by one rename: whatever calls itself a journal in
+    // it is none of ours.
+    let may_have_begun = target.name.is_none();
+    match &other.condition {
+        Condition::Locked | Condition::Foreign => Ok(Remains::Unknown),
+        Condition::Doubtful { dir, why } => {
+            match may_have_begun && dir.as_ref().is_none_or(Journal::may_be_in) {
+                true => Err(io::Error::other(*why)),
+                false => Ok(Remains::Unknown),
+            }
+        }
+        Condition::Stale { dir, .. } => {
+            if may_have_begun && undo_or_finish(&target.container, &other.name, dir)? {
+                return Ok(Remains::Nothing);
+            }
+            // What cannot be looked at may be anything.
+            match holds_content(dir).unwrap_or(true) {
+                true => Ok(Remains::Unknown),
+                false => Ok(Remains::Directories),
+            }
+        }
+    }
+}
+
+/// Whether nothing is left of the stage: only what is done is removed, never what is undone.
+fn undo_or_finish(target: &Dir, name: &[u8], stage: &Dir) -> io::Result<bool> {
+    match Journal::read(stage)? {
+        Progress::NotBegun => Ok(false),
+        Progress::Begun(journal) => {
+            journal.undo(stage, target, &stage.open_child(TREE)?)?;
+            Journal::remove(stage)?;
+            Ok(false)
+        }
+        Progress::Done => {
+            let is_it = target.status(name)?.id == stage.own_status()?.id;
+            Ok(is_it && leftover::remove_tree(target, name).is_ok())
+        }
+    }
+}
+
+/// Whether a stage has anything in it but directories and the files that a run works with.
+pub(crate) fn holds_content(stage: &Dir) -> io::Result<bool> {
+    for name in stage.list()? {
+        let is_content = match name.as_slice() {
+            TREE | LINKS => leftover::holds_files(&stage.open_child(&name)?)?,
+            leftover::LOCK | SYMLINKS | DIRECTORIES | journal::DRAFT | journal::DONE => false,
+            _ => true,
+        };
+        if is_content {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes our stage, if what has its name is still it.
@@ -154,5 +228,7 @@ pub(crate) fn remove_room(target: &Target, room: &Room) -> io::Result<()> {
     if container.status(&room.name)?.id != room.dir.own_status()?.id {
         return Ok(());
     }
+    // First, so that no later run undoes by a journal whose tree is half removed.
+    Journal::remove(&room.dir)?;
     leftover::remove_tree(container, &room.name)
 }

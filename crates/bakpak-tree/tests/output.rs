@@ -40,6 +40,26 @@ fn a_dropped_file_leaves_nothing() {
 }
 
 #[test]
+fn the_temporary_file_can_be_removed_at_any_time() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    let mut pending = PendingFile::create(&path, false).unwrap();
+    pending.write_all(b"x").unwrap();
+    let temporary = pending.temporary_path().to_owned();
+    assert_eq!(fs::read(&temporary).unwrap(), b"x");
+    fs::remove_file(&temporary).unwrap();
+    assert!(pending.persist().is_err());
+    drop(pending);
+    assert!(names_in(temp.path()).is_empty());
+
+    let mut pending = PendingFile::create(&path, false).unwrap();
+    let temporary = pending.temporary_path().to_owned();
+    pending.persist().unwrap();
+    assert!(!temporary.exists());
+    assert_eq!(names_in(temp.path()), ["a"]);
+}
+
+#[test]
 fn what_is_there_is_never_overwritten_unless_wanted() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("a");

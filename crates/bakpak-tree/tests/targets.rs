@@ -181,6 +181,34 @@ fn a_directory_that_may_not_be_written_is_published_all_the_same() {
 }
 
 #[test]
+fn a_directory_in_the_target_that_may_not_be_written_is_no_hindrance() {
+    let temp = tempfile::tempdir().unwrap();
+    let home = temp.path().join("home");
+    fs::create_dir_all(home.join("dir")).unwrap();
+    for name in ["a", "dir/x"] {
+        fs::write(home.join(name), "old").unwrap();
+    }
+    for dir in [home.join("dir"), home.clone()] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let mut stage = create(temp.path(), TargetMode::Replace);
+    let mut entry = directory("home");
+    entry.mode = 0o555;
+    put(&mut stage, &entry, "");
+    put(&mut stage, &file("home/a", 3), "new");
+    put(&mut stage, &file("home/dir", 3), "new");
+    let report = stage.publish().unwrap();
+    assert_eq!(report.replaced_count, 2);
+    assert_eq!(fs::metadata(&home).unwrap().mode() & 0o7777, 0o555);
+    let aside = report.replaced.unwrap().join("home/dir");
+    assert_eq!(fs::metadata(&aside).unwrap().mode() & 0o7777, 0o555);
+    assert_eq!(fs::read_to_string(home.join("a")).unwrap(), "new");
+    for dir in [home, aside] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
 fn a_second_unpack_to_the_same_target_is_locked_out() {
     let temp = tempfile::tempdir().unwrap();
     let target = temp.path().join("target");
@@ -196,40 +224,6 @@ fn a_second_unpack_to_the_same_target_is_locked_out() {
     let error = try_create(&target, TargetMode::New).unwrap_err();
     assert!(matches!(error, StageError::Locked { .. }), "{error}");
     assert_eq!(names_in(&target).len(), 1);
-}
-
-#[test]
-fn the_stage_of_a_killed_run_is_named_and_does_not_hinder() {
-    let temp = tempfile::tempdir().unwrap();
-    let stale = temp.path().join(".bakpak-5a5a5a5a5a5a5a5a");
-    fs::create_dir_all(stale.join("tree/home")).unwrap();
-    fs::write(stale.join("lock"), "").unwrap();
-    let mut stage = create(temp.path(), TargetMode::New);
-    assert_eq!(stage.leftovers(), std::slice::from_ref(&stale));
-    put(&mut stage, &file("home/a", 1), "x");
-    let report = stage.publish().unwrap();
-    assert_eq!(report.leftovers, [stale]);
-    assert_eq!(names_in(temp.path()), [".bakpak-5a5a5a5a5a5a5a5a", "home"]);
-}
-
-#[test]
-fn publishing_that_was_killed_is_undone_by_the_next_run() {
-    let temp = tempfile::tempdir().unwrap();
-    let stale = temp.path().join(".bakpak-5a5a5a5a5a5a5a5a");
-    let aside = temp.path().join(".bakpak-replaced-5a5a5a5a5a5a5a5a");
-    fs::create_dir_all(stale.join("tree")).unwrap();
-    fs::create_dir_all(&aside).unwrap();
-    fs::write(stale.join("lock"), "").unwrap();
-    fs::write(aside.join("home"), "old").unwrap();
-    fs::write(temp.path().join("home"), "new").unwrap();
-    let journal = "bakpak journal 1\0.bakpak-replaced-5a5a5a5a5a5a5a5a\0-home\0+home\0";
-    fs::write(stale.join("journal"), journal).unwrap();
-    let stage = create(temp.path(), TargetMode::Merge);
-    assert_eq!(fs::read_to_string(temp.path().join("home")).unwrap(), "old");
-    assert_eq!(fs::read_to_string(stale.join("tree/home")).unwrap(), "new");
-    assert!(!aside.exists());
-    drop(stage);
-    assert_eq!(names_in(temp.path()), [".bakpak-5a5a5a5a5a5a5a5a", "home"]);
 }
 
 #[test]
@@ -347,7 +341,7 @@ fn a_selected_link_gets_the_content_of_its_unselected_file() {
         .unwrap_err();
     assert!(matches!(error, StageError::NoLinkTarget { .. }), "{error}");
     let report = stage.publish().unwrap();
-    assert_eq!((report.files, report.hard_links), (1, 1));
+    assert_eq!((report.files, report.hard_links, report.len), (1, 1, 7));
     let home = temp.path().join("home");
     assert_eq!(names_in(&home), ["one", "two"]);
     let meta = |name| fs::metadata(home.join(name)).unwrap();

@@ -56,7 +56,7 @@ pub(super) enum Content {
 pub(crate) enum Placed {
     File { len: u64 },
     HiddenFile,
-    FirstName { target: EntryPath },
+    FirstName { target: EntryPath, len: u64 },
     HardLink,
     Directory,
     Symlink,
@@ -141,7 +141,11 @@ impl Stage {
                 let content = Content::InTree(path.clone());
                 self.hidden.by_path.insert(target.clone(), content);
                 let target = target.clone();
-                self.place(path, Placed::FirstName { target });
+                let found = self.cursor.find(&self.tree, path.as_bytes());
+                let status = found.and_then(|(dir, name)| dir.status(name));
+                let status = status.map_err(|error| self.entry_error("look at", path, error))?;
+                let len = status.size;
+                self.place(path, Placed::FirstName { target, len });
                 return Ok(());
             }
             Some(Content::InTree(first)) => first.clone(),
@@ -205,11 +209,10 @@ impl Stage {
     fn count(&mut self, placed: &Placed, change: fn(u64, u64) -> u64) {
         let report = &mut self.report;
         let counter = match placed {
-            Placed::File { len } => {
+            Placed::File { len } | Placed::FirstName { len, .. } => {
                 report.len = change(report.len, *len);
                 &mut report.files
             }
-            Placed::FirstName { .. } => &mut report.files,
             Placed::HardLink => &mut report.hard_links,
             Placed::Directory => &mut report.directories,
             Placed::Symlink => &mut report.symlinks,
@@ -230,7 +233,7 @@ impl Stage {
                 Some(Content::Hidden(name)) => return self.remove_content(path, Some(&name)),
                 _ => Ok(()),
             },
-            Placed::FirstName { target } => {
+            Placed::FirstName { target, .. } => {
                 let name = self.hidden.new_name();
                 let hidden = &self.hidden.dir;
                 let found = self.cursor.find(&self.tree, path.as_bytes());
