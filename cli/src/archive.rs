@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use bakpak_codec::archive::Archive;
+use bakpak_codec::error::ReadError;
 use bakpak_codec::input::Input;
+use bakpak_format::error::Structure;
 
 use crate::args::KeyOptions;
 use crate::exit::{Exit, Failure};
-use crate::output::quoted;
-use crate::prompt;
+use crate::output::{Output, quoted};
+use crate::prompt::{self, Keys};
 
 /// Whether standard input is meant.
 pub(crate) fn is_stdin(path: &Path) -> bool {
@@ -38,6 +41,28 @@ pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
             format!("cannot open the archive {}: {error}", quoted(path)),
         )
     })
+}
+
+/// Opens an archive to look at its catalogue before it is read from the front. `None` if its last
+/// bytes, which tell where that is, are cut or damaged: reading it then tells which of the two.
+///
+/// # Errors
+///
+/// Any other fault, no key, or it cannot be read.
+pub(crate) fn open_catalogue(file: &File, keys: &mut Keys) -> Result<Option<Archive>, ReadError> {
+    match Archive::open(file, keys) {
+        Err(ReadError::Fault(finding)) if finding.structure == Structure::Tail => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
+}
+
+/// Tells if the archive's end, which names the places of all else, is cut or damaged: what is shown
+/// then has authenticated, but nothing says that it is all.
+pub(crate) fn tell_if_cut(archive: &Archive, output: &Output) {
+    if archive.head().root.is_none() {
+        let text = "the end of the archive is cut or damaged; `bakpak verify` tells what is lost";
+        output.warn(None, None, text);
+    }
 }
 
 /// Opens a file or standard input; its length, if it has one.

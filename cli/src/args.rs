@@ -264,7 +264,7 @@ pub(crate) struct EnvelopeItemArguments {
 pub(crate) struct MasterKeyExecArguments {
     #[command(flatten)]
     pub(crate) item: EnvelopeItemArguments,
-    /// The command and its arguments; `{}` in an argument becomes the key
+    /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND",
           value_hint = ValueHint::CommandWithArguments)]
     pub(crate) command: Vec<OsString>,

@@ -1,22 +1,26 @@
 //! `bakpak cat`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anyhow::Context;
 use bakpak_codec::archive::Archive;
 use bakpak_codec::default_threads;
 use bakpak_codec::error::ReadError;
+use bakpak_codec::input::Input;
 use bakpak_codec::unpack::tar;
-use bakpak_format::catalogue::RowKind;
+use bakpak_format::catalogue::{RowFlags, RowKind};
 use bakpak_format::entry::EntryPath;
 use bakpak_format::slots::Domain;
 
+use crate::absent;
 use crate::archive;
 use crate::args::CatArguments;
 use crate::exit::{Exit, Failure};
 use crate::list;
-use crate::output::{Output, escaped, quoted};
+use crate::output::{Output, count, escaped, quoted};
 use crate::progress::Talk;
 use crate::prompt::{Keys, Surroundings};
 
@@ -32,18 +36,19 @@ pub(crate) fn run(arguments: &CatArguments, output: &Output) -> anyhow::Result<E
         &Surroundings::of_process(),
         output,
     )?;
-    let written = match &arguments.entry {
-        Some(entry) => one(arguments, entry, &mut keys),
-        None => all(arguments, &mut keys, output),
-    };
-    match written {
-        Err(error) if is_broken_pipe(&error) => Ok(Exit::DONE),
-        Err(error) => Err(error),
-        Ok(()) => Ok(Exit::DONE),
+    match &arguments.entry {
+        Some(entry) => unless_broken_pipe(one(arguments, entry, &mut keys, output))?,
+        None => all(arguments, &mut keys, output)?,
     }
+    Ok(Exit::DONE)
 }
 
-fn one(arguments: &CatArguments, entry: &OsStr, keys: &mut Keys) -> anyhow::Result<()> {
+fn one(
+    arguments: &CatArguments,
+    entry: &OsStr,
+    keys: &mut Keys,
+    output: &Output,
+) -> anyhow::Result<()> {
     let shown = escaped(&entry.to_string_lossy()).to_string();
     let no_entry = || {
         Failure::usage(format!("there is no entry '{shown}'"))
@@ -53,6 +58,7 @@ fn one(arguments: &CatArguments, entry: &OsStr, keys: &mut Keys) -> anyhow::Resu
     let path = EntryPath::new(entry.as_encoded_bytes()).ok_or_else(no_entry)?;
     let context = || format!("cannot read {}", quoted(&arguments.archive));
     let mut archive = Archive::open(&file, keys).with_context(context)?;
+    archive::tell_if_cut(&archive, output);
     let row = archive
         .find(&path)
         .with_context(context)?
@@ -76,10 +82,75 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
     }
     archive::open_file(&arguments.archive)?;
     let (input, _) = archive::open_input(&arguments.archive, &arguments.keys)?;
+    let context = || format!("cannot read {}", quoted(&arguments.archive));
+    // Said first, since a tar program has no way to know it, and makes a file of whatever comes.
+    let mut unreadable = match &input {
+        Input::File(file) => find_unreadable(file, keys).with_context(context)?,
+        Input::Stream(_) => BTreeSet::new(),
+    };
+    unreadable.iter().for_each(|path| warn_of(path, output));
     let mut out = BufWriter::new(io::stdout());
-    tar(input, keys, &mut out, default_threads(), &Talk(output))
-        .with_context(|| format!("cannot read {}", quoted(&arguments.archive)))?;
-    Ok(out.flush()?)
+    let written = tar(input, keys, &mut out, default_threads(), &Talk(output))
+        .with_context(context)
+        .and_then(|report| Ok(out.flush().map(|()| report)?));
+    if let Some(report) = unless_broken_pipe(written.map(Some))? {
+        for path in report.discarded {
+            if !unreadable.contains(&path) {
+                warn_of(&path, output);
+                unreadable.insert(path);
+            }
+        }
+        absent::tell_missing(&report.missing, output);
+        if report.changed > 0 {
+            let files = count(report.changed, "file", "files");
+            let text = format!("{files} changed while packed: `bakpak list --json` flags them");
+            output.warn(Some("BP112"), None, &text);
+        }
+    }
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let entries = count(unreadable.len() as u64, "entry", "entries");
+    Err(Failure::new(
+        Exit::INCOMPLETE,
+        format!("{entries} of the tar could not be read when packed and must not be used"),
+    )
+    .hint("`bakpak unpack` leaves them out")
+    .into())
+}
+
+/// The entries whose content is not what it was, as far as the catalogue can be read: whatever is
+/// wrong with the archive is told when the tar comes to it, and all before it is written.
+fn find_unreadable(file: &File, keys: &mut Keys) -> Result<BTreeSet<EntryPath>, ReadError> {
+    let mut unreadable = BTreeSet::new();
+    let mut archive = match Archive::open(file, keys) {
+        Err(ReadError::Fault(_)) => return Ok(unreadable),
+        opened => opened?,
+    };
+    for row in archive.rows() {
+        match row {
+            Ok(row) if row.flags.contains(RowFlags::UNREADABLE) => {
+                unreadable.insert(row.path);
+            }
+            Ok(_) => {}
+            Err(ReadError::Fault(_)) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(unreadable)
+}
+
+fn warn_of(path: &EntryPath, output: &Output) {
+    let text = format!("'{path}' could not be read when packed: what the tar has of it is not it");
+    output.warn(None, Some(path), &text);
+}
+
+/// That nobody reads standard output any more is no error.
+fn unless_broken_pipe<T: Default>(written: anyhow::Result<T>) -> anyhow::Result<T> {
+    match written {
+        Err(error) if is_broken_pipe(&error) => Ok(T::default()),
+        written => written,
+    }
 }
 
 /// Whether nobody reads standard output any more.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use self::compare::compare;
 use crate::args::DemoArguments;
 use crate::exit::{Exit, Failure};
-use crate::interrupt;
+use crate::interrupt::{self, Phase};
 use crate::output::{Output, count, quoted, size};
 use crate::prompt;
 
@@ -24,7 +24,7 @@ mod server;
 ///
 /// A step did not do what it should.
 pub(crate) fn run(arguments: &DemoArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::will_be_asked_for();
+    interrupt::enter(Phase::Asked)?;
     let temporary = match &arguments.dir {
         Some(_) => None,
         None => Some(tempfile::Builder::new().prefix("bakpak-demo-").tempdir()?),

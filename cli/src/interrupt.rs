@@ -1,44 +1,147 @@
-//! Ctrl-C and SIGTERM: the first one asks the run to stop, a second one ends it at once.
+//! Ctrl-C and SIGTERM: what they do depends on what the run is doing.
 //!
-//! State of the process, hence statics.
+//! State of the process, hence a static. All of it is behind one lock, so that a signal comes
+//! either before or after a change of phase, never between.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::exit::{Exit, Failure};
 
-/// The exit code of the signal that came; 0: none.
-static REQUESTED: AtomicU8 = AtomicU8::new(0);
-
-/// The run asks now and then whether it shall stop.
-static IS_ASKED: AtomicBool = AtomicBool::new(false);
-
-/// The run has noticed, and cleans up.
-static NOTICED: AtomicBool = AtomicBool::new(false);
-
-/// What a sudden end does last: removes temporary files.
-static LAST: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+static STATE: Mutex<State> = Mutex::new(State::NEW);
 
 /// How long a run may take to notice. One that waits for a silent pipe never does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Says that this run asks now and then whether it shall stop, and cleans up itself.
-pub(crate) fn will_be_asked_for() {
-    IS_ASKED.store(true, Ordering::Relaxed);
+/// What a signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It ends the program at once, after what [`at_sudden_end`] was told.
+    Sudden,
+    /// It asks the run to stop, which asks for it now and then and cleans up itself. A second one
+    /// ends the program at once.
+    Asked,
+    /// Nothing: what was made is getting its name or has it, and half of that would be worse than
+    /// all of it.
+    Committing,
 }
 
-/// Whether a signal came.
+/// Whether what was being made is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It is, or cannot be removed.
+    Done,
+    /// It has got its name meanwhile.
+    TooLate,
+}
+
+type Last = Box<dyn FnMut() -> Removal + Send>;
+
+struct State {
+    phase: Phase,
+    /// How the signal that came ends the run.
+    requested: Option<Exit>,
+    /// The run has noticed, and cleans up.
+    is_noticed: bool,
+    /// A signal came that did not stop anything.
+    is_ignored: bool,
+    /// What a sudden end does last.
+    last: Option<Last>,
+}
+
+/// What a signal leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    End,
+    Wait,
+    Ignored,
+}
+
+impl State {
+    const NEW: Self = Self {
+        phase: Phase::Sudden,
+        requested: None,
+        is_noticed: false,
+        is_ignored: false,
+        last: None,
+    };
+
+    fn receive(&mut self, exit: Exit) -> Effect {
+        if self.phase == Phase::Committing {
+            self.is_ignored = true;
+            return Effect::Ignored;
+        }
+        let is_first = self.requested.replace(exit).is_none();
+        match self.phase == Phase::Asked && is_first {
+            true => Effect::Wait,
+            false => Effect::End,
+        }
+    }
+
+    fn is_requested(&mut self) -> bool {
+        self.is_noticed |= self.requested.is_some();
+        self.requested.is_some()
+    }
+
+    fn enter(&mut self, phase: Phase) -> Result<(), Failure> {
+        if self.is_requested() {
+            return Err(self.failure());
+        }
+        self.phase = phase;
+        Ok(())
+    }
+
+    fn complete(&mut self) {
+        self.phase = Phase::Committing;
+        self.is_ignored |= self.requested.take().is_some();
+    }
+
+    /// The last thing before a sudden end; `None` if it came too late for that.
+    fn end(&mut self) -> Option<Exit> {
+        if self.last.as_mut().map(|last| last()) == Some(Removal::TooLate) {
+            self.complete();
+            return None;
+        }
+        Some(self.exit())
+    }
+
+    fn exit(&self) -> Exit {
+        self.requested.unwrap_or(Exit::INTERRUPTED)
+    }
+
+    fn failure(&self) -> Failure {
+        Failure::new(self.exit(), "interrupted")
+    }
+}
+
+/// Says what a signal does from now on.
+///
+/// # Errors
+///
+/// One came already.
+pub(crate) fn enter(phase: Phase) -> Result<(), Failure> {
+    state().enter(phase)
+}
+
+/// Says that what was made has its name: signals change nothing any more, also one that came and
+/// was not noticed.
+pub(crate) fn complete() {
+    state().complete();
+}
+
+/// Whether the run is to stop because of a signal.
 pub(crate) fn came() -> bool {
-    REQUESTED.load(Ordering::Relaxed) != 0
+    state().requested.is_some()
+}
+
+/// Whether a signal came that was too late to stop anything.
+pub(crate) fn is_ignored() -> bool {
+    state().is_ignored
 }
 
 /// Whether the run shall stop. Asking counts as having noticed.
 pub(crate) fn requested() -> bool {
-    if came() {
-        NOTICED.store(true, Ordering::Relaxed);
-    }
-    came()
+    state().is_requested()
 }
 
 /// Stops the run if it shall stop.
@@ -52,25 +155,20 @@ pub(crate) fn check() -> Result<(), Failure> {
 
 /// The error of an interrupted run.
 pub(crate) fn failure() -> Failure {
-    Failure::new(exit(), "interrupted")
+    state().failure()
 }
 
 /// How an interrupted run ends.
 pub(crate) fn exit() -> Exit {
-    match REQUESTED.load(Ordering::Relaxed) {
-        0 => Exit::INTERRUPTED,
-        code => Exit(code),
-    }
+    state().exit()
 }
 
-/// Does `last` should the program end at once.
-pub(crate) fn at_sudden_end(last: impl FnOnce() + Send + 'static) {
-    if let Ok(mut slot) = LAST.lock() {
-        *slot = Some(Box::new(last));
-    }
+/// Does `last` should the program end at once: removes what is temporary.
+pub(crate) fn at_sudden_end(last: impl FnMut() -> Removal + Send + 'static) {
+    state().last = Some(Box::new(last));
 }
 
-/// Listens from now on. Unless [`will_be_asked_for`], a signal ends the program at once.
+/// Listens from now on.
 ///
 /// # Errors
 ///
@@ -105,24 +203,89 @@ pub(crate) fn listen() -> std::io::Result<()> {
 }
 
 fn receive(exit: Exit) {
-    if REQUESTED.swap(exit.0, Ordering::Relaxed) != 0 {
-        end_at_once();
-    }
-    crate::prompt::terminal::if_asking(end_at_once);
-    if !IS_ASKED.load(Ordering::Relaxed) {
-        end_at_once();
-    }
-    std::thread::spawn(|| {
-        std::thread::sleep(PATIENCE);
-        if !NOTICED.load(Ordering::Relaxed) {
-            end_at_once();
+    let mut state = state();
+    let was_ignored = state.is_ignored;
+    match state.receive(exit) {
+        Effect::End => end(&mut state),
+        Effect::Wait => {
+            crate::prompt::terminal::if_asking(|| end(&mut state));
+            std::thread::spawn(end_if_not_noticed);
         }
-    });
+        Effect::Ignored if !was_ignored => {
+            eprintln!("bakpak: too late to interrupt: the result is being put in its place");
+        }
+        Effect::Ignored => {}
+    }
 }
 
-fn end_at_once() {
-    if let Some(last) = LAST.lock().ok().and_then(|mut last| last.take()) {
-        last();
+fn end_if_not_noticed() {
+    std::thread::sleep(PATIENCE);
+    let mut state = state();
+    if state.requested.is_some() && !state.is_noticed {
+        end(&mut state);
     }
-    std::process::exit(i32::from(exit().0));
+}
+
+/// Ends the program, under the lock: nothing gets a name meanwhile without being noticed.
+fn end(state: &mut State) {
+    if let Some(exit) = state.end() {
+        eprintln!("bakpak: error: interrupted");
+        std::process::exit(i32::from(exit.0));
+    }
+}
+
+/// The state; after a panic elsewhere it is still what it was.
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state_in(phase: Phase) -> State {
+        State {
+            phase,
+            ..State::NEW
+        }
+    }
+
+    #[test]
+    fn a_second_signal_ends_a_run_that_was_asked_to_stop() {
+        let mut state = state_in(Phase::Asked);
+        assert_eq!(state.receive(Exit(130)), Effect::Wait);
+        assert!(state.is_requested());
+        assert!(state.enter(Phase::Committing).is_err());
+        assert_eq!(state.receive(Exit(143)), Effect::End);
+        assert_eq!(state.end(), Some(Exit(143)));
+    }
+
+    #[test]
+    fn no_number_of_signals_stops_what_is_being_published() {
+        let mut state = state_in(Phase::Asked);
+        state.enter(Phase::Committing).unwrap();
+        for _ in 0..3 {
+            assert_eq!(state.receive(Exit(130)), Effect::Ignored);
+        }
+        assert!(state.is_ignored && !state.is_requested());
+    }
+
+    #[test]
+    fn a_sudden_end_that_comes_too_late_lets_the_run_tell_the_truth() {
+        let mut state = state_in(Phase::Sudden);
+        state.last = Some(Box::new(|| Removal::TooLate));
+        assert_eq!(state.receive(Exit(143)), Effect::End);
+        assert_eq!(state.end(), None);
+        assert!(state.is_ignored && !state.is_requested());
+        state.complete();
+        assert_eq!(state.receive(Exit(143)), Effect::Ignored);
+    }
+
+    #[test]
+    fn a_signal_that_nobody_noticed_is_void_once_all_is_done() {
+        let mut state = state_in(Phase::Asked);
+        state.receive(Exit(130));
+        state.complete();
+        assert!(state.is_ignored && state.requested.is_none());
+    }
 }

@@ -9,6 +9,7 @@ use crate::args::{Arguments, KeyVerb, MasterKeyVerb, Verb};
 use crate::exit::Exit;
 use crate::output::Output;
 
+mod absent;
 mod archive;
 mod args;
 mod cat;
@@ -69,6 +70,9 @@ fn run(verb: &Verb, output: &Output) -> Exit {
         },
         Verb::Demo(arguments) => demo::run(arguments, output),
     };
+    if done.is_ok() && interrupt::is_ignored() {
+        output.remark("a signal came when it was too late to stop: all of it was completed");
+    }
     let exit = done.unwrap_or_else(|error| report::report(&error, output));
     match output.finish() {
         Ok(()) => exit,

@@ -1,6 +1,5 @@
 //! `bakpak master-key show` and `exec`.
 
-use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
 use anyhow::Context;
@@ -42,25 +41,13 @@ pub(crate) fn exec(arguments: &MasterKeyExecArguments, output: &Output) -> anyho
         .ok()
         .filter(|text| !text.contains('\0'))
         .ok_or_else(|| Failure::usage("the secret is not text, so no command can be given it"))?;
-    let mut words = arguments.command.iter();
-    let program = words
-        .next()
+    let (program, words) = arguments
+        .command
+        .split_first()
         .ok_or_else(|| Failure::usage("no command is given"))?;
     let mut command = Command::new(program);
-    let mut is_visible = false;
-    for word in words {
-        let replaced = with_key(word, text);
-        is_visible |= replaced.is_some();
-        command.arg(replaced.as_deref().unwrap_or(word));
-    }
-    if is_visible {
-        let text = format!(
-            "{{}} puts the key among the command's arguments, where other users of this machine \
-             can see it while the command runs; {VARIABLE} is in its environment too"
-        );
-        output.warn(None, None, &text);
-    }
-    command.env(VARIABLE, text);
+    // Never among its arguments: those every user of the machine can see.
+    command.args(words).env(VARIABLE, text);
     for variable in prompt::VARIABLES {
         command.env_remove(variable);
     }
@@ -78,12 +65,6 @@ fn run(mut command: Command) -> anyhow::Result<Exit> {
 fn run(mut command: Command) -> anyhow::Result<Exit> {
     let status = command.status()?;
     Ok(status.code().map_or(Exit::FAILED, |code| Exit(code as u8)))
-}
-
-/// The argument with the key in place of `{}`; `None` if it has none.
-fn with_key(word: &OsStr, key: &str) -> Option<OsString> {
-    let text = word.to_str().filter(|text| text.contains("{}"))?;
-    Some(OsString::from(text.replace("{}", key)))
 }
 
 /// Opens the envelope and takes the one item out.
@@ -116,17 +97,4 @@ fn take(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<En
             .hint("--item NAME takes out one of them")
             .into()
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn braces_become_the_key_wherever_they_stand() {
-        let with = |word: &str| with_key(OsStr::new(word), "KEY");
-        assert_eq!(with("{}"), Some("KEY".into()));
-        assert_eq!(with("--masterKey={}"), Some("--masterKey=KEY".into()));
-        assert_eq!(with("{ }"), None);
-    }
 }

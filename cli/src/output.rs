@@ -123,6 +123,12 @@ impl Output {
         }
     }
 
+    /// A line of talk that is told even if talk is unwanted.
+    pub(crate) fn remark(&self, text: &str) {
+        self.flush();
+        talk(&format!("bakpak: {text}\n"));
+    }
+
     /// Something worth telling that does not stop the run.
     pub(crate) fn warn(&self, code: Option<&'static str>, path: Option<&EntryPath>, text: &str) {
         self.warnings.set(self.warnings.get() + 1);

@@ -1,5 +1,7 @@
 //! `bakpak pack`.
 
+#[cfg(unix)]
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal};
 use std::rc::Rc;
 
@@ -10,7 +12,7 @@ use bakpak_codec::secret::Credential;
 use bakpak_codec::source::Source;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::envelope::EnvelopeItem;
-use bakpak_tree::{FindingKind, PendingFile, Walk, Walked};
+use bakpak_tree::{FileId, FindingKind, PendingFile, Walk, Walked};
 use globset::GlobSet;
 
 use self::clear_key::ClearKeySearch;
@@ -21,7 +23,7 @@ use self::shared_file::SharedFile;
 use self::sources::{Sources, WalkedSource};
 use crate::args::{KeyOptions, PackArguments};
 use crate::exit::{Exit, Failure};
-use crate::interrupt;
+use crate::interrupt::{self, Phase};
 use crate::output::event::{Event, Packed};
 use crate::output::{Output, count, hex, now, quoted, size};
 use crate::progress::Progress;
@@ -49,12 +51,12 @@ struct Plan {
 ///
 /// Anything; there is no output then.
 pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::will_be_asked_for();
+    interrupt::enter(Phase::Asked)?;
     let to_stdout = arguments.output.as_os_str() == "-";
     check_streams(arguments, to_stdout)?;
     let plan = Plan::typed(arguments, output)?;
     let (file, never) = match to_stdout {
-        true => (None, Vec::new()),
+        true => (None, Vec::from_iter(standard_output())),
         false => {
             let pending = PendingFile::create(&arguments.output, arguments.force)?;
             let never = [pending.identity().ok(), pending.replaces()];
@@ -82,8 +84,10 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     };
     drop(progress);
     let report = told(packed, output)?;
-    if let Some(file) = file {
-        file.persist()?;
+    match file {
+        Some(file) => file.persist()?,
+        // All of it is written.
+        None => interrupt::complete(),
     }
     for found in search.found() {
         output.warn(Some("BP106"), Some(&found.path), &found.text());
@@ -155,6 +159,25 @@ fn sealed(arguments: &PackArguments) -> anyhow::Result<(Vec<EnvelopeItem>, Clear
         items.push(item);
     }
     Ok((items, search))
+}
+
+/// Which file standard output is, if it is one: it must not be packed into itself.
+#[cfg(unix)]
+fn standard_output() -> Option<FileId> {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned().ok()?);
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    Some(FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    })
+}
+
+/// Not known: Windows tells which file a handle is only to unsafe code.
+#[cfg(windows)]
+fn standard_output() -> Option<FileId> {
+    None
 }
 
 /// Refuses what cannot go through standard input and output together.

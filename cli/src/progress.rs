@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use bakpak_codec::observer::{Observer, Warning};
+use bakpak_format::error::Structure;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::interrupt;
@@ -116,7 +117,11 @@ fn tell(output: &Output, warning: &Warning) {
              blocks in a temporary file",
         ),
         Warning::Damage(finding) => {
-            output.warn(None, None, &format!("{finding}; the other copy is used"))
+            let use_of_it = match finding.structure {
+                Structure::Envelope => "the data do not need it",
+                _ => "it is not needed for this",
+            };
+            output.warn(None, None, &format!("{finding}; {use_of_it}"))
         }
         Warning::SignersNotChecked { count } => output.warn(
             None,

@@ -66,14 +66,18 @@ const ENVELOPE: Names = Names {
     thing: "master-key envelope",
 };
 
+/// Where systemd puts a unit's secrets.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 /// All variables that may hold or name a secret: a child does not inherit them.
-pub(crate) const VARIABLES: [&str; 6] = [
+pub(crate) const VARIABLES: [&str; 7] = [
     DATA.passphrase_file,
     DATA.key_file,
     DATA.passphrase,
     ENVELOPE.passphrase_file,
     ENVELOPE.key_file,
     ENVELOPE.passphrase,
+    CREDENTIALS_DIRECTORY,
 ];
 
 impl Surroundings<'static> {
@@ -186,7 +190,7 @@ pub(crate) fn can_offer(
     let names = names(domain);
     let is_set = |name| (surroundings.variable)(name).is_some_and(|value| !value.is_empty());
     let variables = [names.passphrase_file, names.key_file, names.passphrase];
-    let systemd = (surroundings.variable)("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let systemd = (surroundings.variable)(CREDENTIALS_DIRECTORY).map(PathBuf::from);
     let in_systemd = systemd.is_some_and(|directory| {
         let files = [names.systemd_passphrase, names.systemd_key_file];
         files.iter().any(|name| directory.join(name).exists())

@@ -1,24 +1,21 @@
 //! `bakpak unpack`.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use bakpak_codec::archive::Archive;
 use bakpak_codec::default_threads;
-use bakpak_codec::error::ReadError;
 use bakpak_codec::input::Input;
 use bakpak_codec::unpack::{UnpackReport, unpack};
-use bakpak_format::error::Structure;
 use bakpak_format::slots::Domain;
 use bakpak_tree::{Report, Stage, StageOptions, TargetMode};
 
 use self::preview::Preview;
 use self::sink::StageSink;
+use crate::absent;
 use crate::archive;
 use crate::args::UnpackArguments;
 use crate::exit::Exit;
-use crate::interrupt;
+use crate::interrupt::{self, Phase, Removal};
 use crate::output::event::{Event, Unpacked};
 use crate::output::{Output, count, quoted, size};
 use crate::progress::Progress;
@@ -34,7 +31,7 @@ mod sink;
 ///
 /// Anything; the target is as it was then.
 pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::will_be_asked_for();
+    interrupt::enter(Phase::Asked)?;
     let mut selection = Selection::new(&arguments.only)?;
     let mut keys = Keys::gather(
         &arguments.keys,
@@ -47,7 +44,7 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     // Where the catalogue can be read first, all that can be objected to is, before anything is
     // written.
     let mut archive = match &input {
-        Input::File(file) => open_archive(file, &mut keys).with_context(context)?,
+        Input::File(file) => archive::open_catalogue(file, &mut keys).with_context(context)?,
         Input::Stream(_) => None,
     };
     let preview = match &mut archive {
@@ -71,19 +68,10 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     let unpacked = unpacked.with_context(context)?;
     drop(progress);
     sink.selection().all_matched()?;
-    interrupt::check()?;
+    interrupt::enter(Phase::Committing)?;
     let restored = stage.take().ok_or_else(interrupt::failure)?.publish()?;
     tell(arguments, &unpacked, &restored, output);
     Ok(output.exit(arguments.outcome.fail_on))
-}
-
-/// Opens the archive to look at its catalogue. `None` if its last bytes, which tell where that is,
-/// are cut or damaged: reading it from the front then tells which of the two.
-fn open_archive(file: &File, keys: &mut Keys) -> anyhow::Result<Option<Archive>> {
-    match Archive::open(file, keys) {
-        Err(ReadError::Fault(finding)) if finding.structure == Structure::Tail => Ok(None),
-        opened => Ok(Some(opened?)),
-    }
 }
 
 fn make_stage(arguments: &UnpackArguments, preview: Option<&Preview>) -> anyhow::Result<Stage> {
@@ -102,22 +90,7 @@ fn make_stage(arguments: &UnpackArguments, preview: Option<&Preview>) -> anyhow:
 }
 
 fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report, output: &Output) {
-    for missing in &unpacked.missing {
-        let (path, reason) = (&missing.path, &missing.reason);
-        output.warn(
-            None,
-            Some(path),
-            &format!("'{path}' is not in the archive: {reason}"),
-        );
-        output.event(&Event::Missing {
-            path: path.into(),
-            reason: reason.clone(),
-        });
-    }
-    for path in &unpacked.discarded {
-        let text = format!("'{path}' is not restored: it could not be read when it was packed");
-        output.warn(None, Some(path), &text);
-    }
+    absent::tell(unpacked, output);
     for loss in &restored.losses {
         let example = &loss.example;
         let why = loss
@@ -132,6 +105,14 @@ fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report,
     for leftover in &restored.leftovers {
         let leftover = quoted(leftover);
         let text = format!("{leftover} is left from a run that was killed; it can be removed");
+        output.warn(None, None, &text);
+    }
+    for other in &restored.others {
+        let other = quoted(other);
+        let text = format!(
+            "{other} is a stage of another run and may hold what is nowhere else; look into it \
+             before you remove it"
+        );
         output.warn(None, None, &text);
     }
     if let Some(replaced) = &restored.replaced {
@@ -176,7 +157,8 @@ impl SharedStage {
         // Only a weak reference: when the run ends in any other way, it is this one that removes.
         let removed = Arc::downgrade(&stage.0);
         interrupt::at_sudden_end(move || {
-            drop(removed.upgrade().and_then(|stage| Self(stage).take()))
+            drop(removed.upgrade().and_then(|stage| Self(stage).take()));
+            Removal::Done
         });
         stage
     }

@@ -1,15 +1,18 @@
 //! `bakpak verify`.
 
+use std::collections::HashSet;
+
 use anyhow::Context;
 use bakpak_codec::default_threads;
 use bakpak_codec::error::Finding;
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
+use bakpak_format::entry::EntryPath;
 use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::{Depth, VerifyArguments};
 use crate::exit::Exit;
-use crate::interrupt;
+use crate::interrupt::{self, Phase};
 use crate::output::event::{self, Event, Verified};
 use crate::output::{self, Output, count, hex, size};
 use crate::progress::Progress;
@@ -22,7 +25,7 @@ use crate::report::exit_of;
 ///
 /// The archive cannot be read or opened at all. Damage is a verdict, not an error.
 pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Result<Exit> {
-    interrupt::will_be_asked_for();
+    interrupt::enter(Phase::Asked)?;
     let name = archive::name(&arguments.archive);
     let keys = match arguments.keyless {
         true => None,
@@ -82,7 +85,12 @@ fn tell(
             reason: reason.clone(),
         });
     }
+    for path in only_unreadable(report) {
+        let text = format!("'{path}' could not be read when packed: its content is not there");
+        output.error(&text);
+    }
     if !report.missing.is_empty()
+        || !report.unreadable.is_empty()
         || report
             .totals
             .as_ref()
@@ -143,12 +151,20 @@ fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
         ("whole", _) => format!("whole and restorable ({blocks}, {len}, {entries})"),
         ("truncated", _) => format!("CUT SHORT after {len} ({findings})"),
         ("incomplete", _) => {
-            let missing = count(report.missing.len() as u64, "source", "sources");
+            let missing = report.missing.len() + only_unreadable(report).count();
+            let missing = count(missing as u64, "source", "sources");
             format!("whole but INCOMPLETE: {missing} could not be read when it was packed")
         }
         ("unsupported", _) => format!("NOT SUPPORTED by this version ({findings})"),
         _ => format!("DAMAGED ({findings} in {blocks}, {len})"),
     }
+}
+
+/// Entries that broke off and are not told among what is missing.
+fn only_unreadable(report: &VerifyReport) -> impl Iterator<Item = &EntryPath> {
+    let missing: HashSet<_> = report.missing.iter().map(|missing| &missing.path).collect();
+    let unreadable = report.unreadable.iter();
+    unreadable.filter(move |path| !missing.contains(path))
 }
 
 /// How many entries were decoded.

@@ -66,6 +66,33 @@ fn every_sector_is_watched() {
 }
 
 #[test]
+fn damage_of_what_the_data_do_not_need_is_told_and_they_are_unpacked() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/notes.txt", "remember\n");
+    sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    sandbox
+        .typed(
+            "pack -o a.bakpak --home home --master-key-file master-key.txt --key-file data.key \
+             --envelope-key-file safe.key",
+        )
+        .succeeds();
+    let mut told = String::new();
+    for sector in 1..first_block(&sandbox) / 4096 {
+        flipped(&sandbox, sector * 4096 + 77);
+        let to = format!("out{sector}");
+        let run = sandbox.typed(&format!("unpack d.bakpak --to {to} --key-file data.key"));
+        if run.code == 0 {
+            let warnings = run.err.lines().filter(|line| line.contains("warning: "));
+            assert!(warnings.count() > 0, "sector {sector}: {}", run.err);
+            told.push_str(&run.err);
+        }
+    }
+    for words in ["the data do not need it", "it is not needed for this"] {
+        assert!(told.contains(words), "no '{words}' in:\n{told}");
+    }
+}
+
+#[test]
 fn a_cut_archive_is_told_from_a_damaged_one() {
     let sandbox = Sandbox::new();
     sandbox.packed();

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+use std::fs;
+use std::path::Path;
+
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
@@ -64,6 +67,55 @@ fn an_incomplete_archive_says_so_to_whoever_has_the_key() {
         .typed(&format!("{unpack} --fail-on warning"))
         .exits(3);
     assert_eq!(sandbox.read("out/home/a"), b"content");
+}
+
+#[test]
+fn a_tar_of_what_could_not_be_read_is_no_success() {
+    let sandbox = Sandbox::new();
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../test-vectors");
+    let manifest = fs::read_to_string(vectors.join("manifest.toml")).unwrap();
+    let key = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("key_file = \""));
+    sandbox.write("vector.key", key.unwrap().trim_end_matches('"'));
+    fs::copy(
+        vectors.join("accept/row-unreadable.bakpak"),
+        sandbox.path("a.bakpak"),
+    )
+    .unwrap();
+    let run = sandbox
+        .typed("cat a.bakpak --tar --key-file vector.key")
+        .exits(23)
+        .says("must not be used")
+        .says("hint: `bakpak unpack`");
+    assert!(!run.out.is_empty());
+    assert_eq!(run.err.matches("warning: '").count(), 1, "{}", run.err);
+
+    sandbox
+        .typed("verify a.bakpak --key-file vector.key")
+        .exits(23)
+        .says("its content is not there");
+
+    // Said before the first byte: nobody reads, and it is said nevertheless.
+    let mut child = sandbox.start("cat a.bakpak --tar --key-file vector.key");
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(23));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("could not be read when packed"));
+}
+
+#[test]
+fn a_tar_of_an_incomplete_archive_says_what_is_not_in_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    sandbox
+        .typed(&format!("{PACK} --allow-incomplete"))
+        .succeeds();
+    sandbox
+        .typed("cat a.bakpak --tar --key-file data.key")
+        .succeeds()
+        .says("warning: 'attachments/gone' is not in the archive")
+        .says("warning: 'sql/lost.bak' is not in the archive");
 }
 
 #[cfg(target_os = "linux")]

@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 #![cfg(unix)]
 
+use std::fs;
 use std::io::Write;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
-use sandbox::{Run, Sandbox, signal, wait_until};
+use sandbox::{Run, Sandbox, assert_same_tree, has_program, signal, wait_until};
 
 const PACK: &str = "pack -o a.bakpak --stdin-entry dump --key-file data.key";
 
@@ -40,6 +42,7 @@ fn a_terminated_pack_leaves_nothing() {
     signal(&child, "-TERM");
     let done = child.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(143));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("interrupted"));
     nothing_is_left(&sandbox, &["data.key", "safe.key"]);
 }
 
@@ -90,6 +93,126 @@ fn a_terminated_unpack_leaves_nothing() {
     assert_eq!(done.status.code(), Some(143));
     drop(stdin);
     nothing_is_left(&sandbox, &["a.bakpak", "data.key", "home", "safe.key"]);
+}
+
+/// Starts the program with each of these system calls delayed by some seconds, as on a disk that
+/// takes long to write; `None` if that cannot be done here.
+fn start_with_slow(sandbox: &Sandbox, calls: &str, line: &str) -> Option<Child> {
+    if !has_program("strace")
+        || !Run::of(Command::new("strace").arg("true"))
+            .err
+            .contains("exit")
+    {
+        eprintln!("nothing can be traced here: passed over");
+        return None;
+    }
+    let program = sandbox.command(line.split_whitespace());
+    let mut command = Command::new("strace");
+    // -D: the program is our child, and not the tracer's.
+    command
+        .args(["-D", "-f", "-qq", "-o", "/dev/null", "-e"])
+        .arg(format!("inject={calls}:delay_enter=3000000"))
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(sandbox.path(""));
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    Some(piped.stderr(Stdio::piped()).spawn().unwrap())
+}
+
+/// Ends with success in spite of signals, and says so.
+fn completes(child: Child) {
+    let done = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{err}");
+    assert!(err.contains("too late to interrupt"), "{err}");
+    assert!(err.contains("all of it was completed"), "{err}");
+}
+
+#[test]
+fn a_pack_that_is_terminated_while_it_syncs_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    let pack = "pack -o a.bakpak --home home --key-file data.key";
+    let Some(child) = start_with_slow(&sandbox, "fsync", pack) else {
+        return;
+    };
+    let is_written = || {
+        let names = sandbox.names(".");
+        let temporary = names.iter().find(|name| name.contains("bakpak-tmp"));
+        temporary.is_some_and(|name| fs::metadata(sandbox.path(name)).is_ok_and(|m| m.len() > 0))
+    };
+    wait_until("a temporary file", is_written);
+    std::thread::sleep(Duration::from_millis(1000));
+    let started = Instant::now();
+    signal(&child, "-TERM");
+    wait_until("its removal", || !is_written());
+    assert!(started.elapsed().as_millis() < 1500);
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(143));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("interrupted"));
+    nothing_is_left(&sandbox, &["data.key", "home", "safe.key"]);
+}
+
+#[test]
+fn a_pack_that_is_terminated_when_its_archive_has_its_name_is_a_success() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    let pack = "pack -o a.bakpak --home home --key-file data.key";
+    let Some(child) = start_with_slow(&sandbox, "fsync", pack) else {
+        return;
+    };
+    wait_until("an archive", || sandbox.path("a.bakpak").exists());
+    signal(&child, "-TERM");
+    let done = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{err}");
+    assert!(err.contains("all of it was completed"), "{err}");
+    nothing_is_left(&sandbox, &["a.bakpak", "data.key", "home", "safe.key"]);
+}
+
+#[test]
+fn an_unpack_that_is_interrupted_while_it_publishes_is_completed() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let unpack = "unpack a.bakpak --to out --key-file data.key";
+    let Some(child) = start_with_slow(&sandbox, "syncfs", unpack) else {
+        return;
+    };
+    // Directories get their times first thing when a stage is published.
+    let modified = |name: &str| fs::metadata(sandbox.path(name)).and_then(|data| data.modified());
+    let is_publishing = || {
+        let names = sandbox.names(".");
+        let stage = names.iter().find(|name| name.starts_with('.'));
+        let staged = stage.and_then(|name| modified(&format!("{name}/tree/home")).ok());
+        staged == modified("home").ok()
+    };
+    wait_until("its publishing", is_publishing);
+    for _ in 0..2 {
+        signal(&child, "-INT");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    completes(child);
+    assert_same_tree(&sandbox.path("home"), &sandbox.path("out/home"));
+    nothing_is_left(
+        &sandbox,
+        &["a.bakpak", "data.key", "home", "out", "safe.key"],
+    );
+}
+
+#[test]
+fn a_merge_that_is_terminated_when_all_is_in_place_is_completed() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    sandbox.write("out/mine.txt", "mine");
+    let unpack = "unpack a.bakpak --to out --merge --key-file data.key";
+    let Some(child) = start_with_slow(&sandbox, "syncfs", unpack) else {
+        return;
+    };
+    wait_until("a tree", || sandbox.path("out/home/notes.txt").exists());
+    signal(&child, "-TERM");
+    completes(child);
+    assert_eq!(sandbox.names("out"), ["home", "mine.txt"]);
+    assert_same_tree(&sandbox.path("home"), &sandbox.path("out/home"));
 }
 
 #[test]

@@ -82,6 +82,21 @@ fn an_archive_is_never_packed_into_itself() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn an_archive_on_standard_output_is_never_packed_into_itself() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a.txt", "content");
+    let line = format!("pack -o - --home home {KEY}");
+    let mut command = sandbox.command(line.split_whitespace());
+    command.stdout(fs::File::create(sandbox.path("home/self.bakpak")).unwrap());
+    assert!(command.status().unwrap().success());
+    let listed = sandbox
+        .typed(&format!("list home/self.bakpak {KEY}"))
+        .succeeds();
+    assert_eq!(listed.lines(), ["home", "home/a.txt"]);
+}
+
 #[test]
 fn a_tree_is_changed_only_when_that_is_said() {
     let sandbox = Sandbox::new();
@@ -105,6 +120,20 @@ fn a_tree_is_changed_only_when_that_is_said() {
     sandbox
         .typed(&format!("{unpack} --replace --merge"))
         .exits(2);
+}
+
+#[test]
+fn a_stage_of_somebody_else_is_not_called_removable() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let precious = "out/.bakpak-0123456789abcdef/tree/precious";
+    sandbox.write(precious, "mine");
+    let run = sandbox
+        .typed(&format!("unpack a.bakpak --to out --merge {KEY}"))
+        .succeeds()
+        .says("look into it before you remove it");
+    assert!(!run.err.contains("can be removed"), "{}", run.err);
+    assert_eq!(sandbox.read(precious), b"mine");
 }
 
 #[test]

@@ -115,7 +115,8 @@ Examples:
   bakpak cat server.bakpak --tar --key-file server.key | tar -x -C restored
 
 What is written has authenticated, but with --tar the end is proved last: use
-what tar made only if bakpak exits with 0.
+what tar made only if bakpak exits with 0. With 23 the tar is whole, but the
+entries that are named were not readable when they were packed.
 
 ",
     secrets!()
@@ -171,13 +172,13 @@ pub(super) const MASTER_KEY_EXEC: &str = concat!(
     "\
 Examples:
   bakpak master-key exec server.bakpak -- ./set-master-key.sh
-  bakpak master-key exec server.bakpak -- Octopus.Server database \\
-      --connectionString \"$CS\" --masterKey '{}'
+  bakpak master-key exec server.bakpak -- \\
+      sh -c 'printf %s \"$BAKPAK_MASTER_KEY\" | ssh standby ./set-master-key.sh'
 
-The key goes to the command and not to the screen or the shell's history.
-Where `{}` is used, other users of the machine can see the key among the
-processes while the command runs; BAKPAK_MASTER_KEY in its environment they
-cannot. The exit code is the command's.
+The key goes to the command and not to the screen or the shell's history: it
+is in its environment, which other users of the machine cannot see. Arguments
+they can see, so hand it on by standard input where that is possible. The exit
+code is the command's.
 
 ",
     envelope_secrets!()

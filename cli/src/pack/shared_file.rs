@@ -1,16 +1,22 @@
 //! The output file while it is written.
 
+use std::fs;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bakpak_tree::PendingFile;
 
-use crate::interrupt;
+use crate::interrupt::{self, Phase, Removal};
 use crate::output::{Output, quoted};
 
-/// The output file, which a second Ctrl-C must be able to remove.
+/// The output file, which a sudden end must be able to remove.
 #[derive(Clone)]
-pub(super) struct SharedFile(Arc<Mutex<Option<PendingFile>>>);
+pub(super) struct SharedFile {
+    file: Arc<Mutex<PendingFile>>,
+    /// It is getting its name.
+    is_persisting: Arc<AtomicBool>,
+}
 
 impl SharedFile {
     /// Takes charge of the file.
@@ -20,17 +26,24 @@ impl SharedFile {
             let text = format!("{leftover} is left from a run that was killed; it can be removed");
             output.warn(None, None, &text);
         }
-        let file = Self(Arc::new(Mutex::new(Some(file))));
-        // Only a weak reference: when the run ends in any other way, it is this one that removes.
-        let removed = Arc::downgrade(&file.0);
-        interrupt::at_sudden_end(move || {
-            drop(removed.upgrade().and_then(|file| Self(file).take()))
+        let temporary = file.temporary_path().to_owned();
+        let is_persisting = Arc::new(AtomicBool::new(false));
+        let is_renaming = Arc::clone(&is_persisting);
+        // By its name and without our lock, which a write that hangs may hold. Either this takes
+        // the temporary name away, or the rename does: whichever comes first, it is known.
+        interrupt::at_sudden_end(move || match fs::remove_file(&temporary) {
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && is_renaming.load(Ordering::Relaxed) =>
+            {
+                Removal::TooLate
+            }
+            _ => Removal::Done,
         });
-        file
-    }
-
-    fn take(&self) -> Option<PendingFile> {
-        self.0.try_lock().ok().and_then(|mut file| file.take())
+        Self {
+            file: Arc::new(Mutex::new(file)),
+            is_persisting,
+        }
     }
 
     /// Gives the file its name, unless the run was interrupted.
@@ -39,24 +52,27 @@ impl SharedFile {
     ///
     /// It was, or the system refuses.
     pub(super) fn persist(&self) -> anyhow::Result<()> {
-        interrupt::check()?;
-        let mut file = self.take().ok_or_else(interrupt::failure)?;
-        Ok(file.persist()?)
+        // Writing all to disk may take long, and nothing asks for signals meanwhile.
+        interrupt::enter(Phase::Sudden)?;
+        self.is_persisting.store(true, Ordering::Relaxed);
+        self.lock()?.persist()?;
+        interrupt::complete();
+        Ok(())
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut PendingFile) -> io::Result<T>) -> io::Result<T> {
-        let mut file = self.0.lock().map_err(|_| io::ErrorKind::Other)?;
-        file.as_mut()
-            .map_or(Err(io::ErrorKind::Interrupted.into()), act)
+    fn lock(&self) -> io::Result<MutexGuard<'_, PendingFile>> {
+        self.file
+            .lock()
+            .map_err(|_| io::Error::other("writing to it has failed before"))
     }
 }
 
 impl Write for SharedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|file| file.write(bytes))
+        self.lock()?.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.with(Write::flush)
+        self.lock()?.flush()
     }
 }

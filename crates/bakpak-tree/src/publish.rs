@@ -187,8 +187,12 @@ impl Stage {
         if self.mode == TargetMode::Replace {
             self.cursor = Cursor::default();
             for index in (0..self.directories.len()).rev() {
-                let done =
-                    self.finish_directory(index, Side::Target, |path| plan.merged.contains(path));
+                // One that the archive has no entry for keeps what it has.
+                let implied = std::mem::take(&mut self.implied);
+                let done = self.finish_directory(index, Side::Target, |path| {
+                    plan.merged.contains(path) && !implied.contains(path)
+                });
+                self.implied = implied;
                 if let (Err(error), Ok(entry)) = (done, self.directories.read(index)) {
                     self.losses.note(LossKind::Mode, &entry.path, Some(error));
                 }

@@ -1,5 +1,6 @@
 //! Where a tree is unpacked to before it gets its name.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub struct Stage {
     pub(crate) link_cursor: Cursor,
     pub(crate) symlinks: Spool,
     pub(crate) directories: Spool,
+    /// Directories that the archive has no entry for; such are few.
+    pub(crate) implied: HashSet<EntryPath>,
     pub(crate) report: Report,
     pub(crate) losses: Losses,
     /// There is nothing to remove any more, or it must stay.
@@ -145,6 +148,7 @@ impl Stage {
             link_cursor: Cursor::default(),
             symlinks,
             directories,
+            implied: HashSet::new(),
             report: Report {
                 leftovers: settled.leftovers,
                 others: settled.others,

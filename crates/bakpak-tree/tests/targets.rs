@@ -369,6 +369,26 @@ fn a_hole_reads_as_zeros_also_over_what_was_written() {
 }
 
 #[test]
+fn a_directory_without_an_entry_keeps_what_it_has_when_files_are_replaced() {
+    let temp = tempfile::tempdir().unwrap();
+    let target = temp.path().join("target");
+    fs::create_dir_all(target.join("home")).unwrap();
+    fs::write(target.join("home/a"), "old").unwrap();
+    fs::set_permissions(target.join("home"), fs::Permissions::from_mode(0o700)).unwrap();
+    let mut stage = create(&target, TargetMode::Replace);
+    stage.begin(&file("home/a", 1), Some(1)).unwrap();
+    stage.write(0, b"x").unwrap();
+    stage.end().unwrap();
+    stage.publish().unwrap();
+    assert_eq!(fs::read(target.join("home/a")).unwrap(), b"x");
+    let mode = fs::metadata(target.join("home"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
 fn a_file_can_be_discarded_late() {
     let temp = tempfile::tempdir().unwrap();
     let target = temp.path().join("target");

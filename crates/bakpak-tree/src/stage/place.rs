@@ -71,7 +71,7 @@ impl Stage {
         path: &EntryPath,
         make: impl FnOnce(&Dir, &[u8]) -> io::Result<T>,
     ) -> Result<T, StageError> {
-        let directories = &mut self.directories;
+        let (directories, implied) = (&mut self.directories, &mut self.implied);
         let parent = self
             .cursor
             .parent(
@@ -79,7 +79,10 @@ impl Stage {
                 path.as_bytes(),
                 Missing::Make,
                 |made| match implied_directory(made) {
-                    Some(entry) => directories.push(&entry),
+                    Some(entry) => {
+                        implied.insert(entry.path.clone());
+                        directories.push(&entry)
+                    }
                     None => Ok(()),
                 },
             );

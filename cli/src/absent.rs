@@ -1,0 +1,28 @@
+//! What an archive does not hold, in words: sources that could not be read when it was packed.
+
+use bakpak_codec::error::Missing;
+use bakpak_codec::unpack::UnpackReport;
+
+use crate::output::Output;
+use crate::output::event::Event;
+
+/// Tells all that is not in what was read, entries that were begun and broke off included.
+pub(crate) fn tell(report: &UnpackReport, output: &Output) {
+    tell_missing(&report.missing, output);
+    for path in &report.discarded {
+        let text = format!("'{path}' is not restored: it could not be read when it was packed");
+        output.warn(None, Some(path), &text);
+    }
+}
+
+/// Tells the sources that were left out.
+pub(crate) fn tell_missing(missing: &[Missing], output: &Output) {
+    for Missing { path, reason } in missing {
+        let text = format!("'{path}' is not in the archive: {reason}");
+        output.warn(None, Some(path), &text);
+        output.event(&Event::Missing {
+            path: path.into(),
+            reason: reason.clone(),
+        });
+    }
+}
