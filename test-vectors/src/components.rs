@@ -3,8 +3,8 @@
 
 use crate::builder::{Builder, Parts, envelope_key_file, key_file};
 use crate::keys::{self, FLOOR, SlotParts};
-use crate::records::{Chunk, Op, Step, Stream};
-use crate::stream::Row;
+use crate::records::{Chunk, Op, Step};
+use crate::stream::{Row, Stream};
 use crate::zstd_frame::frame;
 use bakpak_format::block::{self, CLEAR_LEN};
 use bakpak_format::catalogue::CataloguePage;
@@ -135,7 +135,12 @@ fn slots(builder: &Builder) -> Text {
         text.section("[[slot]]");
         text.text("kind", "key file");
         text.text("key_file", &keys::key_file_line(&secret));
-        one_slot(&mut text, &parts, &secret, &keys::key_file_slot(&parts, &secret));
+        one_slot(
+            &mut text,
+            &parts,
+            &secret,
+            &keys::key_file_slot(&parts, &secret),
+        );
     }
     for (domain, index) in [(Domain::Data, 1), (Domain::Envelope, 1)] {
         let parts = builder.slot_parts(domain, index);
@@ -171,7 +176,7 @@ fn sealed_block(parts: &Parts) -> Text {
     let mut text = Text::new("A block (5) of 4,096 bytes, and what it is sealed with.");
     let (sealed, plain) = &parts.blocks[0];
     let clear: &[u8; CLEAR_LEN] = sealed.first_chunk().expect("a block has a header");
-    let salt = clear[24..40].try_into().expect("a slice of 16 bytes");
+    let salt: &[u8; 16] = clear[24..40].try_into().expect("a slice of 16 bytes");
     text.bytes("archive_id", &parts.data_keys.archive_id);
     text.bytes("head_digest", &parts.head_digest);
     text.number("stripe_index", 0);
@@ -195,7 +200,12 @@ fn scripts() -> Text {
         &[Op::Literal(1), Op::Zero(2)],
         &[Op::Literal(127), Op::Zero(128), Op::Literal(1 << 20)],
         &[Op::Copy(5000, 100), Op::Copy(4000, 200), Op::Zero(4)],
-        &[Op::Copy(0, 1), Op::Literal(3), Op::Copy(1, 1), Op::Copy(1 << 40, 65_536)],
+        &[
+            Op::Copy(0, 1),
+            Op::Literal(3),
+            Op::Copy(1, 1),
+            Op::Copy(1 << 40, 65_536),
+        ],
     ];
     for script in scripts {
         let words = script.iter().map(|op| match op {
@@ -263,10 +273,15 @@ fn catalogue_page(builder: &Builder) -> Text {
 
 fn tail(parts: &Parts) -> Text {
     let mut text = Text::new("A tail page (12) with its locator; unused zeros are left out.");
-    let (page, locator) = parts.tail_page.split_at(parts.tail_page.len() - LOCATOR_LEN);
+    let (page, locator) = parts
+        .tail_page
+        .split_at(parts.tail_page.len() - LOCATOR_LEN);
     text.bytes("archive_id", &parts.data_keys.archive_id);
     text.bytes("head_digest", &parts.head_digest);
-    text.bytes("check_page_digest", Digest::of(&parts.check_pages[0]).as_bytes());
+    text.bytes(
+        "check_page_digest",
+        Digest::of(&parts.check_pages[0]).as_bytes(),
+    );
     text.number("block_count", 1);
     text.number("stripe_count", 1);
     text.bytes("root", &page[80..112]);

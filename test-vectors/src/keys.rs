@@ -74,7 +74,9 @@ impl DomainKeys {
 
     /// `Extract(salt, key)`.
     pub fn prk(&self) -> [u8; 64] {
-        Hkdf::<Sha512>::extract(Some(&self.salt), &self.key).0.into()
+        Hkdf::<Sha512>::extract(Some(&self.salt), &self.key)
+            .0
+            .into()
     }
 
     /// `MAC(subkey(label), bytes)`.

@@ -18,6 +18,7 @@
 //!
 //! The same bytes come out each time; a test compares them with what is committed.
 
+mod assembly;
 pub mod builder;
 pub mod components;
 pub mod keys;

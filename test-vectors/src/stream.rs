@@ -1,8 +1,15 @@
 //! The stream (chapter 10), made field by field, so that any field of an entry can be made wrong.
 
-/// The greatest number of a ustar field of 8 bytes, and of one of 12.
-const MAX_SHORT: u64 = 0o7_777_777;
-const MAX_LONG: u64 = 0o77_777_777_777;
+mod header;
+mod row;
+
+use crate::builder::{Builder, Site};
+
+pub use header::{pax_record, put_checksum};
+pub use row::Row;
+
+/// Keys and values of pax records, in their order.
+pub type PaxRecords = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// One entry, or one part of one, or bytes that stand between entries.
 #[derive(Clone, Debug)]
@@ -38,11 +45,21 @@ pub struct Item {
     /// Where its row comes from.
     pub row: RowOf,
     /// Changes the pax records before they are encoded.
-    pub pax: fn(&mut Vec<(Vec<u8>, Vec<u8>)>),
+    pub pax: fn(&mut PaxRecords),
     /// Changes the map of a sparse file before it is filled up.
     pub map: fn(&mut Vec<u8>),
     /// Changes the whole header: `x` block, pax records, ustar block.
     pub header: fn(&mut Vec<u8>),
+}
+
+/// The stream, and what was learned while it was made.
+pub struct Stream {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Where `x` headers begin.
+    pub entries: Vec<u64>,
+    /// One for each entry.
+    pub rows: Vec<Row>,
 }
 
 /// Where the row of an item comes from.
@@ -54,31 +71,6 @@ pub enum RowOf {
     FirstPart(Vec<u8>, Vec<u8>),
     /// It has none: a further part, or no entry at all.
     None,
-}
-
-/// A row of the catalogue (chapter 11).
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// As in the specification.
-    pub path: Vec<u8>,
-    /// 0 file, 1 hard link, 2 symbolic link, 3 and 4 devices, 5 directory, 6 FIFO.
-    pub kind: u8,
-    /// Bit 0 superseded, 1 changed, 2 parted, 3 linked, 4 unreadable, 5 sparse.
-    pub flags: u16,
-    /// Logical size.
-    pub size: u64,
-    /// Seconds and nanoseconds.
-    pub mtime: (i64, u32),
-    /// Permission bits.
-    pub mode: u32,
-    /// Numeric owner and group.
-    pub owner: [u64; 2],
-    /// Target of a link.
-    pub link: Vec<u8>,
-    /// BLAKE3 of the content.
-    pub content_hash: [u8; 32],
-    /// Stream offsets of the `x` header and of the content.
-    pub offsets: [u64; 2],
 }
 
 /// A regular file.
@@ -163,28 +155,6 @@ pub fn pattern(len: usize) -> Vec<u8> {
 }
 
 impl Item {
-    /// `x` header block, pax records, ustar header block of an entry with so much content.
-    pub fn encode_header(&self, content_len: usize) -> Vec<u8> {
-        let mut pax = self.pax_records();
-        (self.pax)(&mut pax);
-        let records: Vec<u8> = pax
-            .iter()
-            .flat_map(|(key, value)| pax_record(key, value))
-            .collect();
-        let x_header = Item {
-            mode: 0o644,
-            owner: [0; 2],
-            owner_names: [Vec::new(), Vec::new()],
-            mtime: (0, 0),
-            ..bare(b'x', "././@PaxHeader")
-        };
-        let mut bytes = x_header.ustar_block(&x_header.path, records.len());
-        bytes.extend_from_slice(&filled(records));
-        bytes.extend_from_slice(&self.ustar_block(&self.stored_path(), content_len));
-        (self.header)(&mut bytes);
-        bytes
-    }
-
     /// The content, behind the map of a sparse file; not filled up.
     pub fn encode_content(&self) -> Vec<u8> {
         let Some(extents) = &self.extents else {
@@ -231,30 +201,6 @@ impl Item {
         })
     }
 
-    /// One header block of this path, and with so much behind it.
-    pub fn ustar_block(&self, path: &[u8], size: usize) -> Vec<u8> {
-        let mut block = vec![0; 512];
-        put_text(&mut block[..100], path);
-        put_octal(&mut block[100..108], self.mode.into());
-        for (field, number) in [108, 116].into_iter().zip(self.owner) {
-            put_octal(&mut block[field..field + 8], up_to(MAX_SHORT, number));
-        }
-        put_octal(&mut block[124..136], up_to(MAX_LONG, size as u64));
-        let seconds = u64::try_from(self.mtime.0).unwrap_or(0);
-        put_octal(&mut block[136..148], up_to(MAX_LONG, seconds));
-        block[156] = self.typeflag;
-        put_text(&mut block[157..257], &self.link);
-        block[257..265].copy_from_slice(b"ustar\x0000");
-        for (field, name) in [265, 297].into_iter().zip(&self.owner_names) {
-            put_text(&mut block[field..field + 31], name);
-        }
-        for (field, number) in [329, 337].into_iter().zip(self.device) {
-            put_octal(&mut block[field..field + 8], number.into());
-        }
-        put_checksum(&mut block);
-        block
-    }
-
     fn logical_content(&self) -> Vec<u8> {
         let Some(extents) = &self.extents else {
             return self.content.clone();
@@ -273,87 +219,37 @@ impl Item {
         }
         content
     }
-
-    fn stored_path(&self) -> Vec<u8> {
-        if self.extents.is_none() {
-            return self.path.clone();
-        }
-        let name_at = self.path.iter().rposition(|&byte| byte == b'/');
-        let (directory, name) = self.path.split_at(name_at.map_or(0, |at| at + 1));
-        [directory, b"GNUSparseFile.0/", name].concat()
-    }
-
-    /// Keys and values in ascending order of the keys.
-    fn pax_records(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut records: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let mut push = |key: &str, value: &[u8]| records.push((key.into(), value.to_vec()));
-        if self.extents.is_some() {
-            push("GNU.sparse.major", b"1");
-            push("GNU.sparse.minor", b"0");
-            push("GNU.sparse.name", &self.path);
-            push("GNU.sparse.realsize", self.size.to_string().as_bytes());
-        }
-        for (key, number) in ["uid", "gid"].into_iter().zip(self.owner) {
-            if number > MAX_SHORT {
-                push(key, number.to_string().as_bytes());
-            }
-        }
-        for (key, name) in ["uname", "gname"].into_iter().zip(&self.owner_names) {
-            if name.len() > 31 || !name.is_ascii() {
-                push(key, name);
-            }
-        }
-        if let Some(comment) = self.comment {
-            push("comment", comment.as_bytes());
-        }
-        if matches!(self.typeflag, b'1' | b'2') {
-            push("linkpath", &self.link);
-        }
-        push("path", &self.stored_path());
-        push("mtime", time_text(self.mtime).as_bytes());
-        for (name, value) in &self.xattrs {
-            let key = [b"SCHILY.xattr.", name.as_slice()].concat();
-            records.push((key, value.clone()));
-        }
-        let is_text = |key: &[u8]| {
-            matches!(
-                key,
-                b"gname" | b"linkpath" | b"path" | b"uname" | b"GNU.sparse.name"
-            )
-        };
-        if records
-            .iter()
-            .any(|(key, value)| is_text(key) && str::from_utf8(value).is_err())
-        {
-            records.push((b"hdrcharset".to_vec(), b"BINARY".to_vec()));
-        }
-        records.sort();
-        records
-    }
 }
 
-impl Row {
-    /// The record encoding of the row.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        bytes.extend_from_slice(&(self.path.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&self.path);
-        bytes.push(self.kind);
-        bytes.extend_from_slice(&self.flags.to_le_bytes());
-        bytes.extend_from_slice(&self.size.to_le_bytes());
-        bytes.extend_from_slice(&self.mtime.0.to_le_bytes());
-        bytes.extend_from_slice(&self.mtime.1.to_le_bytes());
-        bytes.extend_from_slice(&self.mode.to_le_bytes());
-        for number in self.owner {
-            bytes.extend_from_slice(&number.to_le_bytes());
+impl Stream {
+    /// Joins the items of a builder.
+    pub fn new(builder: &Builder) -> Self {
+        let mut stream = Self {
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            rows: Vec::new(),
+        };
+        for item in &builder.items {
+            let content = item.encode_content();
+            let header_offset = stream.bytes.len() as u64;
+            stream.entries.push(header_offset);
+            if let Some(raw) = &item.raw {
+                stream.bytes.extend_from_slice(raw);
+                continue;
+            }
+            stream.bytes.extend(item.encode_header(content.len()));
+            let content_offset = stream.bytes.len() as u64;
+            stream.rows.extend(item.row(header_offset, content_offset));
+            stream.bytes.extend(filled(content));
         }
-        bytes.extend_from_slice(&(self.link.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&self.link);
-        bytes.extend_from_slice(&self.content_hash);
-        for offset in self.offsets {
-            bytes.extend_from_slice(&offset.to_le_bytes());
+        // An entry of a path that comes again is superseded.
+        for at in 1..stream.rows.len() {
+            let same = stream.rows[at].path == stream.rows[at - 1].path;
+            stream.rows[at - 1].flags |= u16::from(same);
         }
-        bytes
+        stream.bytes.extend_from_slice(&builder.stream_end);
+        builder.apply(Site::Stream, &mut stream.bytes);
+        stream
     }
 }
 
@@ -361,49 +257,4 @@ impl Row {
 pub fn filled(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     bytes
-}
-
-/// `LENGTH KEY=VALUE\n`, LENGTH counting itself.
-pub fn pax_record(key: &[u8], value: &[u8]) -> Vec<u8> {
-    let rest = [b" ", key, b"=", value, b"\n"].concat();
-    let mut len = rest.len();
-    while len != rest.len() + len.to_string().len() {
-        len = rest.len() + len.to_string().len();
-    }
-    [len.to_string().as_bytes(), &rest].concat()
-}
-
-/// Computes the checksum of a header block.
-pub fn put_checksum(block: &mut [u8]) {
-    block[148..156].fill(b' ');
-    let sum = block.iter().map(|&byte| u64::from(byte)).sum();
-    put_octal(&mut block[148..156], sum);
-}
-
-fn up_to(max: u64, number: u64) -> u64 {
-    if number > max { 0 } else { number }
-}
-
-fn put_text(field: &mut [u8], text: &[u8]) {
-    let len = text.len().min(field.len());
-    field[..len].copy_from_slice(&text[..len]);
-}
-
-fn put_octal(field: &mut [u8], number: u64) {
-    let digits = field.len() - 1;
-    put_text(field, format!("{number:0digits$o}\0").as_bytes());
-}
-
-fn time_text((seconds, nanos): (i64, u32)) -> String {
-    let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-    let sign = if total < 0 { "-" } else { "" };
-    let (whole, fraction) = (
-        total.unsigned_abs() / 1_000_000_000,
-        total.unsigned_abs() % 1_000_000_000,
-    );
-    if fraction == 0 {
-        return format!("{sign}{whole}");
-    }
-    let text = format!("{sign}{whole}.{fraction:09}");
-    text.trim_end_matches('0').to_owned()
 }

@@ -3,6 +3,7 @@
 mod blocks;
 mod catalogue;
 mod check_pages;
+mod checkpoints;
 mod chunks;
 mod entries;
 mod envelope;
@@ -11,6 +12,7 @@ mod head;
 mod records;
 mod slots;
 mod tail;
+mod tree;
 
 use crate::builder::{Builder, Built};
 use bakpak_format::error::{Class, Structure};
@@ -79,8 +81,10 @@ pub fn all() -> Vec<Vector> {
         records::vectors(),
         chunks::vectors(),
         facts::vectors(),
+        checkpoints::vectors(),
         entries::vectors(),
         catalogue::vectors(),
+        tree::vectors(),
         tail::vectors(),
     ]
     .into_iter()

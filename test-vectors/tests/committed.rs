@@ -13,13 +13,20 @@ use support::{cases, folder};
 #[test]
 fn what_is_committed_is_what_the_programs_make() {
     let made = manifest::files(&vectors::all());
-    assert_eq!(made, manifest::files(&vectors::all()), "another time, other bytes");
+    assert_eq!(
+        made,
+        manifest::files(&vectors::all()),
+        "another time, other bytes"
+    );
     for (path, bytes) in &made {
         let committed = fs::read(folder().join(path)).unwrap_or_default();
         let hint = "run `cargo run -p bakpak-vectors -- write`";
         assert!(committed == *bytes, "{} differs: {hint}", path.display());
     }
-    let paths: BTreeSet<PathBuf> = made.into_keys().filter(|path| path.parent() != Some(Path::new(""))).collect();
+    let paths: BTreeSet<PathBuf> = made
+        .into_keys()
+        .filter(|path| path.parent() != Some(Path::new("")))
+        .collect();
     assert_eq!(listed(["accept", "reject", "components"]), paths);
 }
 

@@ -59,6 +59,7 @@ pub fn default_threads() -> usize {
 }
 
 impl Workers {
+    /// With no threads, jobs run where they are handed out.
     pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         // Made first: if a thread cannot be started, dropping this ends those that were.
@@ -66,7 +67,7 @@ impl Workers {
             queue: Arc::clone(&queue),
             threads: Vec::new(),
         };
-        for index in 0..threads.max(1) {
+        for index in 0..threads {
             let queue = Arc::clone(&queue);
             let thread = std::thread::Builder::new()
                 .name(format!("bakpak-worker-{index}"))
@@ -88,10 +89,15 @@ impl Workers {
     ) {
         let (sender, receiver) = sync_channel(1);
         results.pending.push_back(receiver);
-        self.queue.push(Box::new(move || {
+        let job = move || {
             // The receiver is gone when the run was given up; then nobody wants the result.
             let _ = sender.send(job());
-        }));
+        };
+        if self.threads.is_empty() {
+            job();
+        } else {
+            self.queue.push(Box::new(job));
+        }
     }
 }
 

@@ -1,31 +1,27 @@
-//! Chapter 11: catalogue and tree.
+//! Chapter 11: rows and catalogue pages.
 
-use super::blocks::two_stripes;
 use super::{Vector, accepted, sealed};
 use crate::builder::{Builder, Site};
 use crate::records::{Chunk, Op, Payload, Step};
-use crate::stream::{directory, file, link};
+use crate::stream::{Item, directory, file, link};
 use crate::zstd_frame::frame;
-use bakpak_format::catalogue::{CataloguePage, TreePage, TreePart};
+use bakpak_format::catalogue::CataloguePage;
 use bakpak_format::error::{Class, Structure};
 use bakpak_format::record::{RecordHeader, RecordType};
 
 const MALFORMED: (Class, Structure) = (Class::Malformed, Structure::Catalogue);
 const LIMIT: (Class, Structure) = (Class::LimitExceeded, Structure::Catalogue);
 const MALFORMED_RECORD: (Class, Structure) = (Class::Malformed, Structure::Record);
-const MALFORMED_TREE: (Class, Structure) = (Class::Malformed, Structure::Tree);
-const LIMIT_TREE: (Class, Structure) = (Class::LimitExceeded, Structure::Tree);
 
-/// The numbers of the page and of the tree page among the records.
+/// The number of the page among the records.
 const PAGE: usize = 1;
-const TREE: usize = 2;
 
 pub(super) fn vectors() -> Vec<Vector> {
-    [rows(), pages(), trees()].into_iter().flatten().collect()
+    [rows(), pages()].into_iter().flatten().collect()
 }
 
 /// Three files of a few bytes.
-fn three_files(b: &mut Builder) {
+pub(super) fn three_files(b: &mut Builder) {
     b.items = ["a", "b", "c"]
         .map(|name| file(format!("home/{name}"), name))
         .to_vec();
@@ -38,14 +34,6 @@ fn rows_over_1_mib(b: &mut Builder) {
     b.items = (0..32).map(|number| file(path(number), b"x")).collect();
     b.chunk_size = 8 << 20;
     b.steps[0] = Chunk::zstd();
-}
-
-/// Three files, each with a page of its own, and tree pages of one item.
-fn tall_tree(b: &mut Builder) {
-    three_files(b);
-    b.tree_page_items = 2;
-    b.steps
-        .splice(1..2, [Step::Rows(1), Step::Rows(1), Step::Rows(1)]);
 }
 
 fn rows() -> Vec<Vector> {
@@ -63,6 +51,41 @@ fn rows() -> Vec<Vector> {
             |b| {
                 three_files(b);
                 b.rows = |rows| rows[1].flags |= 1 << 4;
+            },
+        ),
+        sealed(
+            "row-unreadable-directory",
+            MALFORMED,
+            &["CAT-1"],
+            "a directory's row says that reading its file failed",
+            |b| {
+                b.items = vec![directory("home")];
+                b.rows = |rows| rows[0].flags = 1 << 4;
+            },
+        ),
+        sealed(
+            "row-changed-directory",
+            MALFORMED,
+            &["CAT-1"],
+            "a directory's row says that it changed while it was read",
+            |b| {
+                b.items = vec![directory("home")];
+                b.rows = |rows| rows[0].flags = 1 << 1;
+            },
+        ),
+        sealed(
+            "row-unreadable-linked",
+            MALFORMED,
+            &["CAT-1"],
+            "the row of a file that a hard link names says that reading it failed",
+            |b| {
+                let linked = Item {
+                    comment: Some("bakpak.linked"),
+                    ..file("home/a", b"content")
+                };
+                b.items = vec![linked, link(b'1', "home/b", "home/a")];
+                b.steps[0] = Chunk::zstd();
+                b.rows = |rows| rows[0].flags |= 1 << 4;
             },
         ),
         sealed(
@@ -330,147 +353,5 @@ fn pages() -> Vec<Vector> {
             "row_count is 2 in a page of one row",
             |b| b.edit(Site::Body(PAGE), |body| body[0] = 2),
         ),
-    ]
-}
-
-fn trees() -> Vec<Vector> {
-    vec![
-        accepted(
-            "tree-two-levels",
-            &["TRE-1"],
-            "three catalogue pages, tree pages of two items: two levels",
-            tall_tree,
-        ),
-        sealed(
-            "tree-missing-page",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the tree lists two of three catalogue pages",
-            |b| {
-                tall_tree(b);
-                b.tree = |(pages, _, _)| drop(pages.pop());
-            },
-        ),
-        sealed(
-            "tree-missing",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "there is a catalogue page, and no tree",
-            |b| drop(b.steps.remove(2)),
-        ),
-        sealed(
-            "tree-place-wrong",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the place of a catalogue page is one byte too far",
-            |b| b.tree = |(pages, _, _)| pages[0].place.0 += 1,
-        ),
-        sealed(
-            "tree-path-wrong",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the first path of a catalogue page is another one",
-            |b| b.tree = |(pages, _, _)| pages[0].first_path = b"attachments/m".to_vec(),
-        ),
-        sealed(
-            "tree-row-count-wrong",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the row_count of a catalogue page is 2 instead of 1",
-            |b| b.tree = |(pages, _, _)| pages[0].row_count += 1,
-        ),
-        sealed(
-            "tree-level-4",
-            LIMIT_TREE,
-            &["TRE-1"],
-            "a tree page of level 4",
-            |b| b.put(Site::Body(TREE), 1, [4]),
-        ),
-        sealed(
-            "tree-level-wrong",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the page of level 1 says that it is of level 2",
-            |b| {
-                tall_tree(b);
-                b.put(Site::Body(6), 1, [2]);
-            },
-        ),
-        sealed(
-            "tree-part-4",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "a tree page of an unknown part",
-            |b| b.put(Site::Body(TREE), 0, [4]),
-        ),
-        sealed(
-            "tree-raw-len-over-limit",
-            LIMIT_TREE,
-            &["TRE-1"],
-            "a tree page announces 1 MiB and 1 byte",
-            |b| b.put(Site::Body(TREE), 6, (1_048_577_u32).to_le_bytes()),
-        ),
-        sealed(
-            "tree-frame-cut",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the last byte of a tree page's frame is missing",
-            |b| {
-                b.edit(Site::Body(TREE), |body| {
-                    body.pop();
-                });
-            },
-        ),
-        sealed(
-            "tree-page-empty",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "a tree page of no items stands before the one that lists the page",
-            |b| {
-                let page = TreePage {
-                    part: TreePart::Pages,
-                    level: 0,
-                    count: 0,
-                    raw_len: 0,
-                    frame: &frame(&[]),
-                };
-                let header = RecordHeader::new(RecordType::TreePage, 0);
-                b.steps.insert(2, Step::Record(header, page.encode()));
-            },
-        ),
-        sealed(
-            "tree-root-missing",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "two pages of level 0, and no root above them",
-            |b| {
-                tall_tree(b);
-                b.tree_without_root = true;
-            },
-        ),
-        sealed(
-            "tree-root-wrong",
-            (Class::Malformed, Structure::Final),
-            &["FIN-1"],
-            "FINAL names another place for the tree's root",
-            |b| {
-                b.last = |last| {
-                    if let Some(place) = &mut last.trees[0].place {
-                        place.0 += 1;
-                    }
-                };
-            },
-        ),
-        sealed(
-            "tree-stripe-wrong",
-            MALFORMED_TREE,
-            &["TRE-1"],
-            "the place of a stripe's CHECKPOINT is one byte too far",
-            |b| {
-                two_stripes(b);
-                b.tree = |(_, stripes, _)| stripes[0].checkpoint.0 += 1;
-            },
-        )
-        .recipe(),
     ]
 }

@@ -222,6 +222,7 @@ fn copies() -> Vec<Vector> {
                 b.flip(Site::CheckPage(0), HEAD_COPY + 30);
             },
         )
+        .may_unpack()
         .recipe(),
         refused(
             "check-page-slots-copy-differs",
@@ -233,6 +234,7 @@ fn copies() -> Vec<Vector> {
                 b.flip(Site::CheckPage(0), SLOTS_COPY + 40);
             },
         )
+        .may_unpack()
         .recipe(),
         accepted(
             "check-page-slots-copy-older",

@@ -216,7 +216,11 @@ pub(super) fn vectors() -> Vec<Vector> {
             "envelope-items-len-beyond",
             &["ENV-2"],
             "items_len is one more than the plaintext leaves room for",
-            |b| plain(b, |plain| plain[..4].copy_from_slice(&4041_u32.to_le_bytes())),
+            |b| {
+                plain(b, |plain| {
+                    plain[..4].copy_from_slice(&4041_u32.to_le_bytes())
+                })
+            },
         )
         .envelope_refused(MALFORMED),
         accepted(

@@ -98,6 +98,12 @@ pub(super) fn vectors() -> Vec<Vector> {
             "FACTS of another version are passed over, but listed",
             |b| b.steps.insert(1, of_version_2(0)),
         ),
+        accepted(
+            "facts-version-2-of-no-entry",
+            &["REC-3"],
+            "FACTS of another version name an offset at which no entry begins",
+            |b| b.steps.insert(1, of_version_2(512)),
+        ),
         accepted("facts-longest", &["FAC-1"], "FACTS of 1 MiB", |b| {
             b.steps.insert(1, of_kind(None, 99, vec![0x99; 1 << 20]))
         })

@@ -1,6 +1,6 @@
 //! Chapter 12: the tail.
 
-use super::{Vector, accepted, refused};
+use super::{Fault, Program, Rules, Vector, accepted, refused};
 use crate::builder::{Builder, Site};
 use crate::stream::file;
 use bakpak_format::error::{Class, Structure};
@@ -17,23 +17,34 @@ pub(super) fn vectors() -> Vec<Vector> {
         .collect()
 }
 
+/// A fault of what the content does not need: unpacking may warn of it and go on.
+fn beside(
+    name: &'static str,
+    fault: Fault,
+    rules: Rules,
+    why: &'static str,
+    program: Program,
+) -> Vector {
+    refused(name, fault, rules, why, program).may_unpack()
+}
+
 fn copies() -> Vec<Vector> {
     vec![
-        refused(
+        beside(
             "tail-head-copy-differs",
             DAMAGED,
             &["TAL-1"],
             "one bit of the tail's copy of the head is changed",
             |b| b.flip(Site::TailCopies, 100),
         ),
-        refused(
+        beside(
             "tail-slots-copy-differs",
             DAMAGED,
             &["TAL-1"],
             "one bit of the tail's copy of the slot table is changed",
             |b| b.flip(Site::TailCopies, 4096 + 100),
         ),
-        refused(
+        beside(
             "tail-slots-copy-newer",
             DAMAGED,
             &["TAL-1"],
@@ -49,119 +60,119 @@ fn copies() -> Vec<Vector> {
 
 fn pages() -> Vec<Vector> {
     vec![
-        refused(
+        beside(
             "tail-page-flipped",
             DAMAGED,
             &["TAL-1"],
             "one bit of the tail page's unused bytes is changed",
             |b| b.flip_back(Site::File, 2000),
         ),
-        refused(
+        beside(
             "tail-page-magic-wrong",
             DAMAGED,
             &["TAL-1"],
             "the tail page begins with BPTX",
             |b| b.put(Site::TailPage, 3, b"X"),
         ),
-        refused(
+        beside(
             "tail-page-len-over-limit",
             LIMIT,
             &["TAL-1"],
             "tail_page_len is 68 KiB",
             |b| b.put(Site::TailPage, 4, 69_632_u32.to_le_bytes()),
         ),
-        refused(
+        beside(
             "tail-page-len-not-sectors",
             DAMAGED,
             &["TAL-1"],
             "tail_page_len is 5,000",
             |b| b.put(Site::TailPage, 4, 5000_u32.to_le_bytes()),
         ),
-        refused(
+        beside(
             "tail-of-another-archive",
             DAMAGED,
             &["TAL-1"],
             "the tail page carries another archive_id",
             |b| b.flip(Site::TailPage, 8),
         ),
-        refused(
+        beside(
             "tail-block-count-wrong",
             DAMAGED,
             &["TAL-1"],
             "block_count of the tail page is 2 for one block",
             |b| b.put(Site::TailPage, 24, [2]),
         ),
-        refused(
+        beside(
             "tail-stripe-count-wrong",
             DAMAGED,
             &["TAL-1"],
             "stripe_count of the tail page is 2 for one stripe",
             |b| b.put(Site::TailPage, 32, [2]),
         ),
-        refused(
+        beside(
             "tail-archive-len-wrong",
             DAMAGED,
             &["TAL-1"],
             "archive_len is one byte more than it is",
             |b| b.put(Site::TailPage, 40, 32_769_u64.to_le_bytes()),
         ),
-        refused(
+        beside(
             "tail-of-another-head",
             DAMAGED,
             &["TAL-1"],
             "the tail page carries the digest of another head",
             |b| b.flip(Site::TailPage, 48),
         ),
-        refused(
+        beside(
             "tail-reserved-set",
             DAMAGED,
             &["TAL-1"],
             "a reserved byte of the tail page is set",
             |b| b.put(Site::TailPage, 116, [1]),
         ),
-        refused(
+        beside(
             "tail-unused-not-zero",
             DAMAGED,
             &["TAL-1"],
             "the last byte before the locator is not zero",
             |b| b.flip_back(Site::TailPage, 1),
         ),
-        refused(
+        beside(
             "locator-flipped",
             DAMAGED,
             &["TAL-2"],
             "one bit of the locator's CRC is changed, so that it is none",
             |b| b.flip_back(Site::File, 1),
         ),
-        refused(
+        beside(
             "locator-version-2",
             UNSUPPORTED,
             &["TAL-2"],
             "a whole locator of version 2",
             |b| b.put(Site::Locator, 8, [2]),
         ),
-        refused(
+        beside(
             "locator-tail-offset-wrong",
             DAMAGED,
             &["TAL-1"],
             "the locator's tail_offset is a sector too far",
             |b| b.put(Site::Locator, 32, 24_576_u64.to_le_bytes()),
         ),
-        refused(
+        beside(
             "locator-digest-wrong",
             DAMAGED,
             &["TAL-1"],
             "the locator has another digest of the tail page",
             |b| b.flip(Site::Locator, 80),
         ),
-        refused(
+        beside(
             "locator-root-wrong",
             DAMAGED,
             &["TAL-1"],
             "the locator has another root than the tail page",
             |b| b.flip(Site::Locator, 48),
         ),
-        refused(
+        beside(
             "locator-reserved-set",
             DAMAGED,
             &["TAL-1"],
@@ -226,14 +237,14 @@ fn signatures() -> Vec<Vector> {
                 }];
             },
         ),
-        refused(
+        beside(
             "signatures-over-page",
             DAMAGED,
             &["TAL-4"],
             "signatures_len is more than the tail page holds",
             |b| b.put(Site::TailPage, 112, 3713_u32.to_le_bytes()),
         ),
-        refused(
+        beside(
             "signatures-not-filled",
             DAMAGED,
             &["TAL-4"],
@@ -243,7 +254,7 @@ fn signatures() -> Vec<Vector> {
                 b.edit(Site::TailPage, |page| page[112] += 4);
             },
         ),
-        refused(
+        beside(
             "signature-len-7",
             DAMAGED,
             &["TAL-4"],
@@ -253,7 +264,7 @@ fn signatures() -> Vec<Vector> {
                 b.put(Site::TailPage, 128 + 72 + 2, [7]);
             },
         ),
-        refused(
+        beside(
             "signature-reserved-set",
             DAMAGED,
             &["TAL-4"],
@@ -263,7 +274,7 @@ fn signatures() -> Vec<Vector> {
                 b.put(Site::TailPage, 128 + 4, [1]);
             },
         ),
-        refused(
+        beside(
             "tail-pages-differ",
             DAMAGED,
             &["TAL-1"],
