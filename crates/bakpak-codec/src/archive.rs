@@ -172,7 +172,7 @@ impl Archive {
     /// have none.
     ///
     /// Everything written has authenticated; whether it is all, shows at the end, when its hash is
-    /// compared.
+    /// compared. A hole may ask for any number of zeros: to stop, let the output fail (spec: RDR-6).
     ///
     /// # Errors
     ///

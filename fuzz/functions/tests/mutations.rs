@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 /// Of each function.
-const MUTATIONS: usize = 60_000;
+const MUTATIONS: usize = 2000;
 
 fn seeds() -> &'static Seeds {
     static SEEDS: OnceLock<Seeds> = OnceLock::new();
