@@ -2,7 +2,7 @@
 
 use crate::chunks::{new_decompressor, raw_bytes};
 use crate::compress::Decompressor;
-use crate::error::{Finding, ReadError};
+use crate::error::ReadError;
 use crate::fetch::{BlockStore, ChunkCache, Fetch, page_rows};
 use crate::index::Index;
 use crate::input::{self, Feed, Input};
@@ -17,7 +17,7 @@ use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::Instruction;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
-use bakpak_format::error::{Class, FormatError, Structure};
+use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
 use bakpak_format::limits::{COPY_COST_FACTOR, COPY_COST_FREE, MAX_SCRIPT_BYTES};
 use bakpak_format::record::{Facts, RecordType};
@@ -71,11 +71,9 @@ impl Archive {
         let locator = input::locator(file);
         let block_count = match &locator {
             Some(locator) => locator.block_count,
-            None => count_blocks(file, &opening.head).ok_or_else(|| {
-                let what = "the end of the archive, which tells where all else is, cannot be found";
+            None => count_blocks(file, &opening.head).map_err(|error| {
                 let len = file.metadata().map_or(0, |metadata| metadata.len());
-                let offset = len.saturating_sub(LOCATOR_LEN as u64);
-                Finding::new(Class::Damaged, Structure::Tail, what).at(offset)
+                ReadError::from(error).at(len.saturating_sub(LOCATOR_LEN as u64))
             })?,
         };
         let mut fetch = Fetch::new(

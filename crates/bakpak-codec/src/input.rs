@@ -39,7 +39,7 @@ pub(crate) fn locator(file: &File) -> Option<Locator> {
 }
 
 /// Whether an archive's end is there.
-fn is_locator(bytes: &[u8; LOCATOR_LEN]) -> bool {
+pub(crate) fn is_locator(bytes: &[u8; LOCATOR_LEN]) -> bool {
     matches!(Locator::decode(bytes), Ok(Some(_)))
 }
 

@@ -5,7 +5,7 @@ use crate::input::{Feed, read_exact_at};
 use bakpak_format::block;
 use bakpak_format::check_page::{self, CheckPage};
 use bakpak_format::digest::SECTOR_LEN;
-use bakpak_format::error::Structure;
+use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, Geometry, StripeIndex, StripeLayout};
 use bakpak_format::header::Head;
 use std::fs::File;
@@ -187,14 +187,20 @@ impl<'a> Scan<'a> {
 }
 
 /// Finds the number of blocks without a locator: by the magics at computed places (spec: TAL-2).
-pub(crate) fn count_blocks(file: &File, head: &Head) -> Option<u64> {
+///
+/// # Errors
+///
+/// The file ends before its last stripe does, or something else stands where a block or a check
+/// page must.
+pub(crate) fn count_blocks(file: &File, head: &Head) -> Result<u64, FormatError> {
     let geometry = head.geometry();
     let full = geometry.data_blocks_per_stripe();
     let sector_at = |offset: u64| {
         let mut sector = vec![0; SECTOR_LEN];
-        read_exact_at(file, &mut sector, offset)
-            .ok()
-            .map(|()| sector)
+        let read = read_exact_at(file, &mut sector, offset);
+        read.map(|()| sector).map_err(|_| FormatError::Truncated {
+            structure: Structure::Tail,
+        })
     };
     let mut stripe = StripeIndex(0);
     loop {
@@ -205,21 +211,25 @@ pub(crate) fn count_blocks(file: &File, head: &Head) -> Option<u64> {
                 head_digest,
                 ..
             } = head;
-            CheckPage::peek(&sector, &geometry, &header.archive_id, head_digest, stripe).ok()
+            CheckPage::peek(&sector, &geometry, &header.archive_id, head_digest, stripe)
         });
         match page {
-            Some(page) if page.last => return Some(whole.first_block.0 + full as u64),
-            Some(_) => stripe = StripeIndex(stripe.0 + 1),
+            Ok(page) if page.last => return Ok(whole.first_block.0 + full as u64),
+            Ok(_) => stripe = StripeIndex(stripe.0 + 1),
             // The last stripe, then, and shorter: its page follows its last block.
-            None => {
-                let begins_with = |number: usize, magic: &[u8]| {
+            Err(_) => {
+                for number in 0..=full {
                     let index = whole.first_block.plus(number as u64);
-                    let sector = sector_at(geometry.block_offset(index).0);
-                    sector.is_some_and(|sector| sector.starts_with(magic))
-                };
-                let count = (0..full).find(|&number| !begins_with(number, block::MAGIC))?;
-                let is_end = count > 0 && begins_with(count, check_page::MAGIC);
-                return is_end.then_some(whole.first_block.0 + count as u64);
+                    let sector = sector_at(geometry.block_offset(index).0)?;
+                    if number > 0 && sector.starts_with(check_page::MAGIC) {
+                        return Ok(index.0);
+                    }
+                    if !sector.starts_with(block::MAGIC) {
+                        break;
+                    }
+                }
+                let what = "its end, which tells where all else is, cannot be found";
+                return Err(FormatError::damaged(Structure::Tail, what));
             }
         }
     }

@@ -79,6 +79,29 @@ fn an_envelope_takes_as_much_as_its_limit_allows() {
     assert!(unpacked(as_stream(&archive)).is_ok());
 }
 
+// spec: KEY-1
+#[test]
+fn both_keys_are_drawn_anew_for_each_archive() {
+    let commitments = || {
+        let envelope = EnvelopeSettings {
+            key: envelope_key(),
+            items: items(),
+        };
+        let settings = PackSettings {
+            random: bakpak_codec::random::Random::system(),
+            envelope: Some(envelope),
+            ..settings()
+        };
+        let (archive, _) = try_pack(Vec::new(), settings).unwrap();
+        // Chapter 2: the commitments of archive key and envelope key.
+        [2048 + 104, 2048 + 136].map(|at| archive[at..at + 32].to_vec())
+    };
+    let [one, other] = [commitments(), commitments()];
+    let all: std::collections::BTreeSet<_> = one.iter().chain(&other).collect();
+    assert_eq!(all.len(), 4);
+}
+
+// spec: ENV-3
 #[test]
 fn the_data_key_does_not_open_the_envelope_nor_the_reverse() {
     let archive = pack_with(items());

@@ -25,6 +25,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use support::commands::{Truth, TruthSink};
 use support::*;
 
 /// Lengths around everything that has one: tar blocks, payloads, segments, chunks.
@@ -302,12 +303,15 @@ proptest! {
     }
 
     #[test]
-    fn any_changed_byte_of_any_archive_is_noticed_without_a_key(
+    fn any_changed_byte_of_any_archive_is_noticed_and_never_believed(
         tree in trees(),
         changes in vec((any::<Index>(), 1..=255_u8), 1..4),
         seed in any::<u64>(),
     ) {
         let (packed, _) = try_pack(sources(&tree), settings_of(None, true, seed)).unwrap();
+        let (whole, _) = unpacked(as_file(&packed)).unwrap();
+        let entries = whole.entries.into_values().map(|(entry, content)| (entry.unwrap(), content));
+        let truth = Truth::new(&packed, entries);
         let mut changed = packed.clone();
         for (index, by) in changes {
             let at = index.index(packed.len());
@@ -317,6 +321,13 @@ proptest! {
         for input in [as_file(&changed), as_stream(&changed)] {
             let report = verify_keyless(input, 2, &Unobserved).unwrap();
             prop_assert_ne!(report.findings, vec![]);
+        }
+        // And with a key nothing comes out but the truth.
+        for input in [as_file(&changed), as_stream(&changed)] {
+            let mut sink = TruthSink::new(&truth);
+            let unpacked = unpack(input, &mut vec![key()], &mut sink, 2, &Unobserved);
+            prop_assert_eq!(sink.lie, None);
+            prop_assert!(unpacked.is_err() || sink.ended == truth.entries.len());
         }
     }
 

@@ -1,5 +1,9 @@
 //! What goes in comes out, from files and from pipes.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on shall fail"
+)]
 
 #[path = "support/support.rs"]
 mod support;

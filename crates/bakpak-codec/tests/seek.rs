@@ -49,7 +49,7 @@ fn sources() -> Vec<MemorySource> {
     let mut linked = file("home/b/first", noise("linked", 70_000));
     linked.entry.linked = true;
     let target = linked.entry.path.clone();
-    let extents = [(40_960, 512), (102_400, 80_000)];
+    let extents = [(40_960, 512), (102_400, 80_384)];
     let mut holes = vec![0; 200_000];
     for (offset, len) in extents {
         holes[offset..offset + len].copy_from_slice(&noise("data", len));

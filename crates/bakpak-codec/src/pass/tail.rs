@@ -3,7 +3,7 @@
 use super::Pass;
 use crate::decoder::StreamTaker;
 use crate::error::{Finding, ReadError};
-use crate::input::Feed;
+use crate::input::{self, Feed};
 use bakpak_format::digest::Digest;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::limits::MIN_TAIL_PAGE_LEN;
@@ -138,7 +138,17 @@ impl TailFeed<'_> {
         let offset = self.position();
         let mut bytes = self.take(MIN_TAIL_PAGE_LEN)?;
         let len = TailPage::peek_len(&bytes).map_err(|e| ReadError::from(e).at(offset))?;
-        let more = self.take(len - bytes.len())?;
+        let more = self.take(len - bytes.len()).map_err(|error| {
+            // The end of the archive stands in what was read, so its length is what is wrong.
+            let ends_here = bytes.last_chunk().is_some_and(input::is_locator);
+            match error {
+                ReadError::Fault(_) if ends_here => {
+                    let what = "its length is not that of its locator";
+                    ReadError::from(FormatError::damaged(Structure::Tail, what)).at(offset)
+                }
+                error => error,
+            }
+        })?;
         bytes.extend_from_slice(&more);
         Ok(bytes)
     }
