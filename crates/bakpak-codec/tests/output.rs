@@ -149,7 +149,7 @@ struct Endless {
 }
 
 impl Endless {
-    fn new(size: u64, extents: Option<Vec<Extent>>) -> (Box<dyn Source>, Rc<Cell<u64>>) {
+    fn boxed(size: u64, extents: Option<Vec<Extent>>) -> (Box<dyn Source>, Rc<Cell<u64>>) {
         let read = Rc::new(Cell::new(0));
         let source = Self {
             entry: entry("sql/endless", EntryKind::File { size, extents }),
@@ -191,7 +191,7 @@ impl Source for Endless {
 
 #[test]
 fn a_full_output_is_noticed_long_before_the_sources_end() {
-    let (source, read) = Endless::new(1 << 40, None);
+    let (source, read) = Endless::boxed(1 << 40, None);
     let kind = io::ErrorKind::StorageFull;
     let output = Failing { room: 100, kind };
     let result = pack([source].into_iter(), settings(), output, &Unobserved);
@@ -311,7 +311,7 @@ fn packing_a_hole_can_be_stopped() {
         offset: 0,
         len: 4096,
     }];
-    let (source, _) = Endless::new(HOLE, Some(extents));
+    let (source, _) = Endless::boxed(HOLE, Some(extents));
     let stops = StopsAt::new(10);
     let result = pack([source].into_iter(), settings(), io::sink(), &stops);
     assert!(matches!(result, Err(PackError::Interrupted)), "{result:?}");
@@ -323,7 +323,7 @@ fn reading_a_hole_can_be_stopped() {
         offset: 0,
         len: 4096,
     }];
-    let (source, _) = Endless::new(HOLE, Some(extents));
+    let (source, _) = Endless::boxed(HOLE, Some(extents));
     let mut archive = Vec::new();
     pack([source].into_iter(), settings(), &mut archive, &Unobserved).unwrap();
     assert!(archive.len() < 65_536);
