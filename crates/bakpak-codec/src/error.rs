@@ -3,7 +3,6 @@
 use crate::keyring::SlotKind;
 use crate::pipeline::WorkerLost;
 use crate::sink::SinkError;
-use crate::zeros::Cancelled;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::slots::Domain;
@@ -254,18 +253,6 @@ impl From<FormatError> for ReadError {
 impl From<Finding> for ReadError {
     fn from(finding: Finding) -> Self {
         Self::Fault(Box::new(finding))
-    }
-}
-
-impl From<Cancelled> for ReadError {
-    fn from(_: Cancelled) -> Self {
-        Self::Interrupted
-    }
-}
-
-impl From<Cancelled> for PackError {
-    fn from(_: Cancelled) -> Self {
-        Self::Interrupted
     }
 }
 

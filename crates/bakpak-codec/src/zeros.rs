@@ -1,10 +1,23 @@
 //! Runs of zeros, given out piece by piece.
 
+use crate::error::{PackError, ReadError};
 use crate::observer::Observer;
 
 /// Whoever watches has asked to stop.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cancelled;
+
+impl From<Cancelled> for ReadError {
+    fn from(_: Cancelled) -> Self {
+        Self::Interrupted
+    }
+}
+
+impl From<Cancelled> for PackError {
+    fn from(_: Cancelled) -> Self {
+        Self::Interrupted
+    }
+}
 
 /// Gives out so many zeros.
 pub(crate) fn zeros<E>(
