@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Timestamp};
 use bakpak_format::limits::MAX_XATTR_LEN;
@@ -19,6 +19,11 @@ const MAX_XATTRS_LEN: usize = 900 * 1024;
 
 /// A file with more holes than this keeps the first ones; the content is the same.
 const MAX_EXTENTS: usize = 65_536;
+
+/// A file that changed less than this ago is looked at again after as long: systems note the time
+/// of a change in ticks (of 10 ms where they are longest), and a second change within one tick would
+/// not show. What the file system itself counts in seconds (FAT) stays unnoticed within one.
+const TICK: Duration = Duration::from_millis(20);
 
 /// From this length on it pays to announce that all of a file will be read.
 const LARGE_FILE_LEN: u64 = 1 << 20;
@@ -195,7 +200,7 @@ impl FileSource {
             Place::Stdin => Err(io::ErrorKind::InvalidInput.into()),
         };
         let handle = handle.map_err(|error| explain(error, walked))?;
-        let status = handle.status()?;
+        let status = settled_status(&handle)?;
         if status.kind != walked {
             return Err(changed_kind(walked, status.kind.name()));
         }
@@ -317,6 +322,26 @@ impl FileSource {
             size: SourceSize::Unknown,
             identity: None,
         }
+    }
+}
+
+/// The status of what is open, taken when its last change lies behind the current tick: any later
+/// change then has another time.
+fn settled_status(handle: &Handle) -> io::Result<Status> {
+    let status = handle.status()?;
+    if status.kind != Kind::File || !is_recent(status.ctime) {
+        return Ok(status);
+    }
+    std::thread::sleep(TICK);
+    handle.status()
+}
+
+/// Whether something happened within the last tick, by this machine's clock.
+fn is_recent(time: Timestamp) -> bool {
+    let since_epoch = |t: Timestamp| Some(Duration::new(t.seconds.try_into().ok()?, t.nanos));
+    match (since_epoch(time), since_epoch(now())) {
+        (Some(then), Some(now)) => now.saturating_sub(then) < TICK && then < now + TICK,
+        _ => false,
     }
 }
 
