@@ -6,7 +6,7 @@ use bakpak_codec::archive::Archive;
 use bakpak_codec::error::ReadError;
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Unobserved;
-use bakpak_codec::pack::PackSettings;
+use bakpak_codec::pack::{Matching, PackSettings};
 use bakpak_codec::unpack::{tar, unpack};
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
 use bakpak_format::catalogue::Row;
@@ -73,7 +73,7 @@ fn packed(set: &MemorySet) -> File {
 fn matching(criterion: &mut Criterion, name: &str, set: &MemorySet) {
     let mut group = group(criterion, "matching");
     group.throughput(Throughput::Bytes(set.content_len()));
-    for (word, matching) in [("on", true), ("off", false)] {
+    for (word, matching) in [("on", Some(Matching::default())), ("off", None)] {
         let settings = || PackSettings {
             matching,
             ..settings(1)

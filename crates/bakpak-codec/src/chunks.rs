@@ -2,6 +2,7 @@
 
 use crate::compress::{Compressor, Decompressor, FrameError};
 use crate::error::{PackError, ReadError};
+use crate::history::{DataPlace, DataRun};
 use bakpak_format::chunk::script::{Instruction, Script};
 use bakpak_format::chunk::{Chunk, ChunkHead, Compression};
 use bakpak_format::error::{FormatError, Structure};
@@ -12,25 +13,37 @@ use bakpak_format::limits::{
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Collects the stream into chunks.
 pub(crate) struct ChunkWriter {
     chunk_size: usize,
+    copy_reach: u64,
     open: OpenChunk,
-    map: DataMap,
+    /// How many chunks with data of their own were closed: the number of the open one.
+    number: u64,
     cost: CopyCost,
 }
 
+/// A chunk that is being filled.
+struct OpenChunk {
+    stream_offset: StreamOffset,
+    data_offset: DataOffset,
+    stream_len: u64,
+    script: Vec<Instruction>,
+    raw: Vec<u8>,
+    zero_len: u64,
+    sources: BTreeSet<u64>,
+}
+
 /// A chunk that is complete, still raw.
-pub(crate) struct OpenChunk {
+pub(crate) struct ClosedChunk {
+    pub(crate) number: u64,
     pub(crate) stream_offset: StreamOffset,
     pub(crate) data_offset: DataOffset,
     pub(crate) stream_len: u64,
-    pub(crate) first_entry: Option<StreamOffset>,
     pub(crate) script: Vec<Instruction>,
-    pub(crate) raw: Vec<u8>,
-    zero_len: u64,
-    sources: BTreeSet<usize>,
+    pub(crate) raw: Arc<Vec<u8>>,
 }
 
 /// Where each chunk's raw bytes begin in the data space, and where the chunk stands.
@@ -48,13 +61,24 @@ pub(crate) struct CopyCost {
     stream_bytes: u64,
 }
 
+/// What became of a COPY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copied {
+    Yes,
+    /// The open chunk must be closed first: its script covers as much as it may.
+    ChunkFull,
+    /// Not allowed: beyond the reach, not committed yet, or too dear.
+    Refused,
+}
+
 impl ChunkWriter {
     /// `buffer` is the raw buffer of the first chunk.
-    pub(crate) fn new(chunk_size: usize, buffer: Vec<u8>) -> Self {
+    pub(crate) fn new(chunk_size: usize, copy_reach: u64, buffer: Vec<u8>) -> Self {
         Self {
             chunk_size,
+            copy_reach,
             open: OpenChunk::new(StreamOffset(0), DataOffset(0), buffer),
-            map: DataMap::default(),
+            number: 0,
             cost: CopyCost::new(chunk_size as u64),
         }
     }
@@ -65,19 +89,12 @@ impl ChunkWriter {
     }
 
     /// Where the next new byte will stand in the data space.
-    pub(crate) fn data_offset(&self) -> DataOffset {
-        self.open.data_offset.plus(self.open.raw.len() as u64)
-    }
-
-    /// The data offset before which COPY may read: where the open chunk begins (spec: CHU-7).
-    pub(crate) fn committed(&self) -> DataOffset {
-        self.open.data_offset
-    }
-
-    /// An entry begins here.
-    pub(crate) fn mark_entry(&mut self) {
-        let here = self.stream_offset();
-        self.open.first_entry.get_or_insert(here);
+    pub(crate) fn data_place(&self) -> DataPlace {
+        DataPlace {
+            chunk: self.number,
+            offset: self.open.raw.len(),
+            data_offset: self.open.data_offset.plus(self.open.raw.len() as u64),
+        }
     }
 
     /// Whether the chunk must be closed before anything is added.
@@ -102,37 +119,56 @@ impl ChunkWriter {
         self.open.add(Instruction::Zero(len));
     }
 
-    /// Adds a copy, if script and copy cost allow it; otherwise nothing has happened.
-    pub(crate) fn copy(&mut self, source: DataOffset, len: u64) -> bool {
-        if self.open.covered() + len > MAX_SCRIPT_BYTES {
-            return false;
+    /// Adds a copy, if the rules allow it; otherwise nothing has happened.
+    pub(crate) fn copy(&mut self, run: &DataRun) -> Copied {
+        let begins = self.open.data_offset.0;
+        if run.end() > begins || begins - run.source.0 > self.copy_reach {
+            return Copied::Refused; // spec: CHU-7, CHU-8
         }
-        let touched = self.map.chunks(source, len);
-        let new = touched
+        if self.open.covered() + run.len > MAX_SCRIPT_BYTES {
+            return Copied::ChunkFull;
+        }
+        let chunks = run.first_chunk..=run.last_chunk;
+        let new = chunks
             .clone()
             .filter(|c| !self.open.sources.contains(c))
             .count();
         let distinct = (self.open.sources.len() + new) as u64;
-        if !self.cost.allows(distinct, self.open.covered() + len) {
-            return false;
+        if new > 0 && !self.cost.allows(distinct, self.open.covered() + run.len) {
+            return Copied::Refused;
         }
-        self.open.sources.extend(touched);
-        self.open.add(Instruction::Copy { source, len });
-        true
+        if new > 0 {
+            self.open.sources.extend(chunks);
+        }
+        self.open.add(Instruction::Copy {
+            source: run.source,
+            len: run.len,
+        });
+        Copied::Yes
     }
 
     /// Closes the open chunk and opens the next one, with `buffer` for its raw bytes. `None` if
     /// nothing is in it; the buffer is dropped then.
-    pub(crate) fn close(&mut self, buffer: Vec<u8>) -> Option<OpenChunk> {
+    pub(crate) fn close(&mut self, buffer: Vec<u8>) -> Option<ClosedChunk> {
         if self.open.stream_len == 0 {
             return None;
         }
-        let next = OpenChunk::new(self.stream_offset(), self.data_offset(), buffer);
+        let data_offset = self.data_place().data_offset;
+        let next = OpenChunk::new(self.stream_offset(), data_offset, buffer);
         let closed = std::mem::replace(&mut self.open, next);
-        // The writer never looks a place up: the map is for counting source chunks only.
-        self.map.push(closed.raw.len() as u64, Place(0));
         self.cost.add(closed.sources.len() as u64, closed.covered());
-        Some(closed)
+        let number = self.number;
+        if !closed.raw.is_empty() {
+            self.number += 1;
+        }
+        Some(ClosedChunk {
+            number,
+            stream_offset: closed.stream_offset,
+            data_offset: closed.data_offset,
+            stream_len: closed.stream_len,
+            script: closed.script,
+            raw: Arc::new(closed.raw),
+        })
     }
 }
 
@@ -143,41 +179,11 @@ impl OpenChunk {
             stream_offset,
             data_offset,
             stream_len: 0,
-            first_entry: None,
             script: Vec::new(),
             raw,
             zero_len: 0,
             sources: BTreeSet::new(),
         }
-    }
-
-    /// Encodes it as the body of a CHUNK record; gives the raw buffer back for reuse.
-    pub(crate) fn encode(
-        self,
-        compressor: &mut Compressor,
-    ) -> Result<(Vec<u8>, Vec<u8>), PackError> {
-        let frame = compressor.compress(&self.raw).map_err(zstd_failed)?;
-        let (compression, payload) = match &frame {
-            Some(frame) => (Compression::Zstd, frame.as_slice()),
-            None => (Compression::Stored, self.raw.as_slice()),
-        };
-        let plain = [Instruction::Literal(self.raw.len() as u64)];
-        let script = if self.script == plain {
-            Script::default()
-        } else {
-            Script(self.script)
-        };
-        let mut body = Vec::with_capacity(payload.len() + 64);
-        let head = ChunkHead {
-            stream_offset: self.stream_offset,
-            data_offset: self.data_offset,
-            stream_len: self.stream_len,
-            first_entry: self.first_entry,
-            raw_len: self.raw.len(),
-            compression,
-        };
-        Chunk::encode_into(&mut body, &head, &script, payload)?;
-        Ok((body, self.raw))
     }
 
     /// LITERAL and COPY bytes so far.
@@ -207,6 +213,38 @@ impl OpenChunk {
             }
             _ => self.script.push(instruction),
         }
+    }
+}
+
+impl ClosedChunk {
+    /// Encodes it as the body of a CHUNK record.
+    pub(crate) fn encode(
+        self,
+        first_entry: Option<StreamOffset>,
+        compressor: &mut Compressor,
+    ) -> Result<Vec<u8>, PackError> {
+        let frame = compressor.compress(&self.raw).map_err(zstd_failed)?;
+        let (compression, payload) = match &frame {
+            Some(frame) => (Compression::Zstd, frame.as_slice()),
+            None => (Compression::Stored, self.raw.as_slice()),
+        };
+        let plain = [Instruction::Literal(self.raw.len() as u64)];
+        let script = if self.script == plain {
+            Script::default()
+        } else {
+            Script(self.script)
+        };
+        let mut body = Vec::with_capacity(payload.len() + 64);
+        let head = ChunkHead {
+            stream_offset: self.stream_offset,
+            data_offset: self.data_offset,
+            stream_len: self.stream_len,
+            first_entry,
+            raw_len: self.raw.len(),
+            compression,
+        };
+        Chunk::encode_into(&mut body, &head, &script, payload)?;
+        Ok(body)
     }
 }
 

@@ -47,6 +47,7 @@ pub mod envelope;
 pub mod error;
 mod fetch;
 mod head_plan;
+mod history;
 mod index;
 pub mod input;
 pub mod inspect;

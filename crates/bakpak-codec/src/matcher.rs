@@ -1,107 +1,87 @@
-//! Finds whole segments that stand elsewhere in the data space: what becomes COPY and ZERO.
+//! Finds what stands in the data space already: what becomes COPY and ZERO.
 //!
-//! Content is cut into segments at anchors that the content itself chooses, so that an insertion
-//! moves the cuts with it. A segment is known by a keyed 128-bit hash: keyed with a random key of
-//! this run, so that nobody can craft two segments with one hash. The table has a fixed size and
-//! forgets the oldest. The decoder knows nothing of all this.
+//! Two tiers (format-spec/rationale.md, "Matching"). The near one compares all data, byte by byte,
+//! with the raw bytes of recent chunks; the far one knows whole segments anywhere in the archive
+//! by their hash. Both start at anchors, places that the content itself chooses, so that an
+//! insertion moves them with it. The decoder knows nothing of all this.
 
-use std::collections::{HashMap, VecDeque};
+use crate::error::PackError;
+use crate::history::{DataPlace, DataRun, History};
+use anchors::{AnchorFinder, hash_at};
+use bakpak_format::geometry::StreamOffset;
+use far::{FarTable, SegmentHash};
+use near::{FINGERPRINT_LEN, NearTable, fingerprint};
+use std::ops::Range;
 
-/// Entries below this size are not searched: their segments would cost more than they save.
+mod anchors;
+mod far;
+mod near;
+#[cfg(test)]
+mod tests;
+
+/// Entries below this size are not cut into segments: those would cost more than they save.
 pub(crate) const MIN_ENTRY_LEN: u64 = 64 * 1024;
 
-/// How many segments the table holds (format-spec/rationale.md, "Segments").
-const TABLE_LEN: usize = 1 << 19;
+/// Shorter copies are not worth their instruction and the reader's jump.
+const MIN_COPY_LEN: usize = 256;
 
-/// Average segment length for sources of up to 16 GiB; above, it doubles with the total.
-const MIN_AVERAGE: u64 = 32 * 1024;
+/// Going on with the last copy saves from this length on.
+const MIN_CONTINUED_LEN: usize = 32;
 
-/// How a stretch of content is to be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// It is new.
-    New(SegmentHash),
-    /// It is all zeros.
-    Zeros,
-    /// It stands at this place of the data space already.
-    Known(u64),
+/// From this length on, a copy says that its source is of use.
+const USEFUL_LEN: u64 = 512;
+
+/// Anchors that are searched or entered stand so far apart: bounds the work on crafted content.
+const SPACING: usize = 16;
+
+/// Where what was found goes: the chunks.
+pub(crate) trait Output {
+    /// Where the next byte will stand in the stream.
+    fn stream_offset(&self) -> StreamOffset;
+
+    /// The chunks whose raw bytes are at hand.
+    fn history(&mut self) -> &mut History;
+
+    /// Puts new bytes, as many as the open chunk takes; says how many, and where they begin.
+    fn literal(&mut self, bytes: &[u8]) -> Result<(usize, DataPlace), PackError>;
+
+    /// Puts a copy; `false` if that is not allowed, and nothing has happened.
+    fn copy(&mut self, run: &DataRun) -> Result<bool, PackError>;
+
+    /// Puts zeros.
+    fn zero(&mut self, len: u64) -> Result<(), PackError>;
 }
 
-/// Keyed hash of one segment.
-pub(crate) type SegmentHash = [u8; 16];
+/// How much memory matching may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MatcherSettings {
+    /// Raw bytes of recent chunks that the near tier compares with.
+    pub(crate) history_len: usize,
+    /// The far tier's table.
+    pub(crate) table_memory: usize,
+    /// What will be packed, if that is known.
+    pub(crate) total_len: Option<u64>,
+}
 
-/// Where the last known copy of each recent segment stands.
+/// Finds copies in the stream, buffer by buffer.
 pub(crate) struct Matcher {
-    key: [u8; 32],
-    average: u32,
-    known: HashMap<SegmentHash, u64>,
-    order: VecDeque<SegmentHash>,
-    capacity: usize,
+    finder: AnchorFinder,
+    near: NearTable,
+    far: FarTable,
+    /// Anchors in the buffer.
+    anchors: Vec<u32>,
+    /// Anchors with their fingerprints that are entered if they turn out to be literal.
+    searched: Vec<(usize, u64)>,
+    /// Where the bytes of the buffer stand, as far as they are placed.
+    placed: Vec<(usize, DataRun)>,
+    last_copy: Option<LastCopy>,
 }
 
-impl Matcher {
-    /// `key` is random for each run; `total_len` is what will be packed, if that is known.
-    pub(crate) fn new(key: [u8; 32], total_len: Option<u64>) -> Self {
-        let wanted = total_len.unwrap_or(0) / TABLE_LEN as u64;
-        let average = wanted.max(MIN_AVERAGE).next_power_of_two().min(1 << 20);
-        Self {
-            key,
-            average: u32::try_from(average).expect("at most 1 MiB"),
-            known: HashMap::new(),
-            order: VecDeque::new(),
-            capacity: TABLE_LEN,
-        }
-    }
-
-    /// Longest segment in bytes; a buffer of twice that always holds a whole one.
-    pub(crate) fn max_segment_len(&self) -> usize {
-        self.average as usize * 4
-    }
-
-    /// Length of the segment at the start of `content`: to the first anchor behind the minimum.
-    ///
-    /// `None` if no anchor is in sight and more content may come.
-    pub(crate) fn segment_len(&self, content: &[u8], more: More) -> Option<usize> {
-        let min = self.average as usize / 4;
-        let max = self.max_segment_len();
-        let window = &content[..content.len().min(max)];
-        match first_anchor(window, min, u32::MAX / self.average) {
-            Some(len) => Some(len),
-            None if window.len() == max => Some(max),
-            None if more == More::No => Some(window.len()),
-            None => None,
-        }
-    }
-
-    /// Looks a segment up. `committed` is the data offset before which COPY may read.
-    pub(crate) fn look_up(&self, segment: &[u8], committed: u64) -> Found {
-        if is_zero(segment) {
-            return Found::Zeros;
-        }
-        let mut hash = SegmentHash::default();
-        let full = blake3::keyed_hash(&self.key, segment);
-        hash.copy_from_slice(&full.as_bytes()[..16]);
-        match self.known.get(&hash) {
-            Some(&place) if place + segment.len() as u64 <= committed => Found::Known(place),
-            _ => Found::New(hash),
-        }
-    }
-
-    /// Remembers that a new segment now stands at `place` of the data space.
-    pub(crate) fn remember(&mut self, hash: SegmentHash, place: u64) {
-        if self.known.contains_key(&hash) {
-            // A repeat inside the open chunk: the first place stays, it is the nearer to being
-            // committed.
-            return;
-        }
-        if self.order.len() == self.capacity
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        self.known.insert(hash, place);
-        self.order.push_back(hash);
-    }
+/// The end of a copy, in the stream and at its source.
+struct LastCopy {
+    stream_end: StreamOffset,
+    chunk: u64,
+    offset: usize,
 }
 
 /// Whether content may follow what is at hand.
@@ -111,103 +91,291 @@ pub(crate) enum More {
     No,
 }
 
-/// First position at or behind `min` whose 8 bytes hash below `limit` (no rolling state, so that
-/// a vector version can look at any part alone).
-fn first_anchor(content: &[u8], min: usize, limit: u32) -> Option<usize> {
-    let rest = content.get(min..)?;
-    rest.windows(8)
-        .position(|w| anchor_hash(w) < limit)
-        .map(|p| p + min)
+impl Matcher {
+    /// `key` is random for each run.
+    pub(crate) fn new(key: [u8; 32], settings: MatcherSettings) -> Self {
+        Self {
+            finder: AnchorFinder::new(),
+            near: NearTable::new(settings.history_len),
+            far: FarTable::new(key, settings.table_memory, settings.total_len),
+            anchors: Vec::new(),
+            searched: Vec::new(),
+            placed: Vec::new(),
+            last_copy: None,
+        }
+    }
+
+    /// Longest segment in bytes: a buffer of at least this holds a whole one.
+    pub(crate) fn max_segment_len(&self) -> usize {
+        self.far.max_segment_len()
+    }
+
+    /// Places what is in the buffer and returns how much that was; the rest belongs in front of
+    /// what comes next. `large` are the stretches of it that belong to large entries; the last one
+    /// goes on behind the buffer if there is `more`.
+    pub(crate) fn place(
+        &mut self,
+        buffer: &[u8],
+        large: &[Range<usize>],
+        more: More,
+        output: &mut impl Output,
+    ) -> Result<usize, PackError> {
+        self.finder.find(buffer, &mut self.anchors);
+        self.placed.clear();
+        let mut new = Vec::new();
+        let mut done = 0;
+        let mut end = buffer.len();
+        for stretch in large {
+            let goes_on = more == More::Yes && stretch.end == buffer.len();
+            let mut at = stretch.start;
+            while at < stretch.end {
+                let Some(len) = self.segment_len(buffer, at..stretch.end, goes_on) else {
+                    end = at;
+                    break;
+                };
+                let segment = at..at + len;
+                match self.find(buffer, segment.clone(), done, output)? {
+                    Found::Placed => done = segment.end,
+                    Found::New(hash) => new.push((hash, segment.clone())),
+                }
+                at = segment.end;
+            }
+        }
+        self.place_near(buffer, done..end, output)?;
+        for (hash, segment) in new {
+            let runs = self.runs_of(segment);
+            self.far.remember(hash, &runs);
+        }
+        Ok(end)
+    }
+
+    /// Length of the segment at the start of the stretch: to the first cut behind the shortest
+    /// length. `None` if none is in sight and more content will come.
+    fn segment_len(&self, buffer: &[u8], stretch: Range<usize>, goes_on: bool) -> Option<usize> {
+        let first = stretch.start + self.far.min_segment_len();
+        let longest = stretch.start + self.far.max_segment_len();
+        let from = self
+            .anchors
+            .partition_point(|&anchor| (anchor as usize) < first);
+        let limit = self.far.cut_limit();
+        let cut = self.anchors[from..]
+            .iter()
+            .map(|&anchor| anchor as usize)
+            .take_while(|&anchor| anchor < stretch.end.min(longest))
+            .find(|&anchor| hash_at(buffer, anchor) < limit);
+        match cut {
+            Some(cut) => Some(cut - stretch.start),
+            None if longest <= stretch.end => Some(self.far.max_segment_len()),
+            None if goes_on => None,
+            None => Some(stretch.len()),
+        }
+    }
+
+    /// Places a segment that is known, or all zeros, and before it what is not placed yet.
+    fn find(
+        &mut self,
+        buffer: &[u8],
+        segment: Range<usize>,
+        done: usize,
+        output: &mut impl Output,
+    ) -> Result<Found, PackError> {
+        let content = &buffer[segment.clone()];
+        if is_zero(content) {
+            self.place_near(buffer, done..segment.start, output)?;
+            output.zero(content.len() as u64)?;
+            return Ok(Found::Placed);
+        }
+        let hash = self.far.hash(content);
+        let runs: Option<Vec<DataRun>> = self.far.look_up(&hash).map(Iterator::collect);
+        let Some(runs) = runs else {
+            return Ok(Found::New(hash));
+        };
+        self.place_near(buffer, done..segment.start, output)?;
+        let mut at = segment.start;
+        for run in runs {
+            let end = at + run.len as usize;
+            if output.copy(&run)? {
+                self.placed.push((at, run));
+            } else {
+                self.place_near(buffer, at..end, output)?;
+            }
+            at = end;
+        }
+        Ok(Found::Placed)
+    }
+
+    /// Places a stretch of the buffer: copies from recent chunks, literals between them.
+    fn place_near(
+        &mut self,
+        buffer: &[u8],
+        stretch: Range<usize>,
+        output: &mut impl Output,
+    ) -> Result<(), PackError> {
+        let end = stretch.end;
+        let mut literal = stretch.start;
+        self.searched.clear();
+        if let Some(len) = self.go_on(&buffer[stretch.clone()], literal, output)? {
+            literal += len;
+        }
+        let mut search_from = literal;
+        let mut index = self
+            .anchors
+            .partition_point(|&anchor| (anchor as usize) < literal);
+        while let Some(&anchor) = self.anchors.get(index) {
+            index += 1;
+            let anchor = anchor as usize;
+            if anchor < search_from {
+                continue;
+            }
+            let Some(window) = buffer[..end].get(anchor..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            search_from = anchor + SPACING;
+            let fingerprint = fingerprint(window);
+            let history = output.history();
+            let Some((back, run)) =
+                self.compare(fingerprint, buffer, anchor, literal..end, history)
+            else {
+                self.searched.push((anchor, fingerprint));
+                continue;
+            };
+            let start = anchor - back;
+            self.literal(buffer, literal..start, output)?;
+            literal = start;
+            if self.copy(start, run, output)? {
+                literal = start + run.len as usize;
+                search_from = literal;
+            }
+        }
+        self.literal(buffer, literal..end, output)
+    }
+
+    /// Goes on with the last copy if it ended here and the same bytes follow at its source.
+    fn go_on(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        output: &mut impl Output,
+    ) -> Result<Option<usize>, PackError> {
+        let Some(last) = self.last_copy.take() else {
+            return Ok(None);
+        };
+        if last.stream_end != output.stream_offset() {
+            return Ok(None);
+        }
+        let history = output.history();
+        let len = history.equal_forward(last.chunk, last.offset, bytes);
+        match history.run(last.chunk, last.offset, 0, len) {
+            Some(run) if len >= MIN_CONTINUED_LEN && self.copy(start, run, output)? => {
+                Ok(Some(len))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Compares around an anchor with where its fingerprint was seen last; bytes before the anchor
+    /// that are equal, and the run, if it is long enough. Raw bytes decide: a hash is never
+    /// believed.
+    fn compare(
+        &self,
+        fingerprint: u64,
+        buffer: &[u8],
+        anchor: usize,
+        stretch: Range<usize>,
+        history: &History,
+    ) -> Option<(usize, DataRun)> {
+        let (chunk, offset) = self.near.candidate(fingerprint, history)?;
+        let forward = history.equal_forward(chunk, offset, &buffer[anchor..stretch.end]);
+        if forward < FINGERPRINT_LEN {
+            return None;
+        }
+        let back = history.equal_backward(chunk, offset, &buffer[stretch.start..anchor]);
+        if back + forward < MIN_COPY_LEN {
+            return None;
+        }
+        Some((back, history.run(chunk, offset, back, forward)?))
+    }
+
+    fn copy(
+        &mut self,
+        start: usize,
+        run: DataRun,
+        output: &mut impl Output,
+    ) -> Result<bool, PackError> {
+        if !output.copy(&run)? {
+            return Ok(false);
+        }
+        self.placed.push((start, run));
+        let stream_end = output.stream_offset();
+        let history = output.history();
+        if run.len >= USEFUL_LEN {
+            history.used(&run);
+        }
+        self.last_copy = history.place_behind(&run).map(|(chunk, offset)| LastCopy {
+            stream_end,
+            chunk,
+            offset,
+        });
+        Ok(true)
+    }
+
+    /// Puts new bytes, and enters the anchors in them.
+    fn literal(
+        &mut self,
+        buffer: &[u8],
+        stretch: Range<usize>,
+        output: &mut impl Output,
+    ) -> Result<(), PackError> {
+        let mut at = stretch.start;
+        let mut searched = self.searched.iter().peekable();
+        while at < stretch.end {
+            let (len, place) = output.literal(&buffer[at..stretch.end])?;
+            while let Some(&(anchor, fingerprint)) = searched.next_if(|(a, _)| *a < at + len) {
+                self.near.enter(fingerprint, place.plus(anchor - at));
+            }
+            self.placed.push((at, place.run(len)));
+            at += len;
+        }
+        self.searched.clear();
+        Ok(())
+    }
+
+    /// Where a stretch of the buffer stands now; nothing if parts of it are zeros.
+    fn runs_of(&self, stretch: Range<usize>) -> Vec<DataRun> {
+        let end_of = |(at, run): &(usize, DataRun)| at + run.len as usize;
+        let first = self
+            .placed
+            .partition_point(|placed| end_of(placed) <= stretch.start);
+        let runs: Vec<DataRun> = self.placed[first..]
+            .iter()
+            .take_while(|(at, _)| *at < stretch.end)
+            .map(|placed| {
+                let (at, run) = placed;
+                let skipped = stretch.start.saturating_sub(*at);
+                let len = end_of(placed).min(stretch.end) - at - skipped;
+                DataRun {
+                    source: run.source.plus(skipped as u64),
+                    len: len as u64,
+                    ..*run
+                }
+            })
+            .collect();
+        if runs.iter().map(|run| run.len).sum::<u64>() == stretch.len() as u64 {
+            runs
+        } else {
+            Vec::new()
+        }
+    }
 }
 
-/// The additive constant keeps zeros from being anchors.
-fn anchor_hash(window: &[u8]) -> u32 {
-    let low = u32::from_le_bytes([window[0], window[1], window[2], window[3]]);
-    let high = u32::from_le_bytes([window[4], window[5], window[6], window[7]]);
-    low.wrapping_mul(0x9E37_79B1)
-        .wrapping_add(high.wrapping_mul(0x85EB_CA77))
-        .wrapping_add(0x6C62_272E)
+/// What became of a segment.
+enum Found {
+    Placed,
+    /// It is not known; it is still to be placed.
+    New(SegmentHash),
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
     // The first bytes decide almost always; the rest is compared with itself shifted.
     bytes.first() == Some(&0) && bytes[1..] == bytes[..bytes.len() - 1]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Random;
-
-    fn noise(seed: &str, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        Random::seeded(seed.as_bytes()).fill(&mut bytes).unwrap();
-        bytes
-    }
-
-    fn segments<'a>(matcher: &Matcher, mut content: &'a [u8]) -> Vec<&'a [u8]> {
-        let mut all = Vec::new();
-        while !content.is_empty() {
-            let len = matcher.segment_len(content, More::No).unwrap();
-            let (segment, rest) = content.split_at(len);
-            all.push(segment);
-            content = rest;
-        }
-        all
-    }
-
-    #[test]
-    fn segments_have_the_average_length_and_move_with_insertions() {
-        let matcher = Matcher::new([0; 32], None);
-        let content = noise("content", 8 << 20);
-        let before = segments(&matcher, &content);
-        assert!((150..400).contains(&before.len()), "{}", before.len());
-        let inserted = [b"inserted".as_slice(), &content].concat();
-        let after = segments(&matcher, &inserted);
-        let shared = after.iter().filter(|s| before.contains(s)).count();
-        assert!(shared + 3 >= before.len(), "{shared} of {}", before.len());
-    }
-
-    #[test]
-    fn a_segment_is_found_only_when_it_is_committed() {
-        let mut matcher = Matcher::new([1; 32], None);
-        let segment = noise("segment", 40_000);
-        let Found::New(hash) = matcher.look_up(&segment, 0) else {
-            panic!("never seen")
-        };
-        matcher.remember(hash, 1000);
-        assert_eq!(matcher.look_up(&segment, 40_999), Found::New(hash));
-        assert_eq!(matcher.look_up(&segment, 41_000), Found::Known(1000));
-        assert_eq!(matcher.look_up(&[0; 9000], 0), Found::Zeros);
-        assert!(matches!(matcher.look_up(&[1; 9000], 0), Found::New(_)));
-    }
-
-    #[test]
-    fn the_table_forgets_the_oldest() {
-        let mut matcher = Matcher::new([1; 32], None);
-        matcher.capacity = 2;
-        for place in 0..3_u8 {
-            matcher.remember([place; 16], u64::from(place));
-        }
-        assert_eq!(matcher.known.len(), 2);
-        assert!(!matcher.known.contains_key(&[0; 16]));
-    }
-
-    #[test]
-    fn cuts_do_not_depend_on_how_content_arrives() {
-        let matcher = Matcher::new([0; 32], None);
-        let content = noise("arrival", 600_000);
-        let whole = matcher.segment_len(&content, More::Yes).unwrap();
-        for seen in 0..whole + 7 {
-            let part = matcher.segment_len(&content[..seen], More::Yes);
-            assert!(part.is_none() || part == Some(whole), "{seen}");
-        }
-    }
-
-    #[test]
-    fn the_average_grows_with_the_total() {
-        assert_eq!(Matcher::new([0; 32], Some(1 << 30)).average, 32 << 10);
-        assert_eq!(Matcher::new([0; 32], Some(1 << 36)).average, 128 << 10);
-        assert_eq!(Matcher::new([0; 32], Some(u64::MAX)).average, 1 << 20);
-    }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Missing, PackError};
 use crate::head_plan::{DomainPlan, EnvelopePlan, HeadPlan, draw_nonce, seal_envelope};
 use crate::keys::{DomainKey, KeyDomain};
-use crate::matcher::Matcher;
+use crate::matcher::{Matcher, MatcherSettings};
 use crate::observer::{Observer, Warning};
 use crate::pipeline::{Buffers, Workers, beside, default_threads};
 use crate::random::Random;
@@ -47,8 +47,8 @@ pub struct PackSettings {
     pub argon2: Argon2Params,
     /// Total size of the sources, if known: sets the segment length.
     pub expected_len: Option<u64>,
-    /// Whether to look for segments that stand in the archive already.
-    pub matching: bool,
+    /// What to look for that stands in the archive already; `None`: nothing.
+    pub matching: Option<Matching>,
     /// Sources that were found unreadable before.
     pub missing: Vec<Missing>,
     /// Leave out what cannot be read, and mark the archive, instead of failing.
@@ -59,6 +59,18 @@ pub struct PackSettings {
     pub clock: fn() -> Timestamp,
     /// The generator.
     pub random: Random,
+}
+
+/// How far to look for what stands in the archive already (format-spec/rationale.md, "Matching").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matching {
+    /// Bytes of recent data that are compared byte by byte; they are kept in memory. At most
+    /// [`Self::MAX_HISTORY_LEN`].
+    pub history_len: usize,
+    /// Bytes of memory for the table of segments that stood there before.
+    pub table_memory: usize,
+    /// The promise to readers: no copy reaches further back in the data space (spec: CHU-8).
+    pub copy_reach: u64,
 }
 
 /// The envelope's own key, and what goes in (spec: ENV-3).
@@ -96,6 +108,21 @@ pub struct PackReport {
     pub missing: Vec<Missing>,
 }
 
+impl Matching {
+    /// More history than this the matcher's table cannot address.
+    pub const MAX_HISTORY_LEN: usize = 1 << 30;
+}
+
+impl Default for Matching {
+    fn default() -> Self {
+        Self {
+            history_len: 48 << 20,
+            table_memory: 40 << 20,
+            copy_reach: u64::MAX,
+        }
+    }
+}
+
 impl PackSettings {
     /// The defaults, with one key.
     pub fn new(key: Credential) -> Self {
@@ -108,7 +135,7 @@ impl PackSettings {
             envelope: None,
             argon2: DEFAULT_ARGON2,
             expected_len: None,
-            matching: true,
+            matching: Some(Matching::default()),
             missing: Vec::new(),
             allow_incomplete: false,
             started: Timestamp::default(),
@@ -138,11 +165,16 @@ pub fn pack(
     let archive_id = plan.archive_id;
     let subkeys = Arc::clone(&plan.data.subkeys);
     let matcher = match settings.matching {
-        true => {
+        Some(matching) => {
             let key = random.array().map_err(random_failed)?;
-            Some(Matcher::new(key, settings.expected_len))
+            let matcher_settings = MatcherSettings {
+                history_len: matching.history_len,
+                table_memory: matching.table_memory,
+                total_len: settings.expected_len,
+            };
+            Some(Matcher::new(key, matcher_settings))
         }
-        false => None,
+        None => None,
     };
     let workers = Workers::new(settings.threads).map_err(|source| PackError::Io {
         what: "starting threads",
@@ -162,6 +194,7 @@ pub fn pack(
         let writer_settings = WriterSettings {
             level: settings.level,
             block_size: settings.block_size,
+            history_len: settings.matching.map_or(0, |m| m.history_len),
         };
         let tools = Tools {
             subkeys: &subkeys,
@@ -298,7 +331,7 @@ fn plan_head(
         archive_id,
         salt,
         chunk_size,
-        copy_reach: if settings.matching { u64::MAX } else { 0 },
+        copy_reach: settings.matching.map_or(0, |m| m.copy_reach),
         data,
         envelope,
     };

@@ -13,7 +13,7 @@ mod support;
 use bakpak_codec::archive::Archive;
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Unobserved;
-use bakpak_codec::pack::PackSettings;
+use bakpak_codec::pack::{Matching, PackSettings};
 use bakpak_codec::random::Random;
 use bakpak_codec::unpack::unpack;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
@@ -196,7 +196,7 @@ fn sparse_file(seed: &str, len: usize, data: &[(Index, usize)]) -> MemorySource 
 fn settings_of(block_size: Option<u8>, matching: bool, seed: u64) -> PackSettings {
     PackSettings {
         block_size: block_size.and_then(BlockSize::from_log2),
-        matching,
+        matching: matching.then(Matching::default),
         random: Random::seeded(&seed.to_le_bytes()),
         ..settings()
     }

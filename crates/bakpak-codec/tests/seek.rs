@@ -8,7 +8,7 @@ use bakpak_codec::archive::Archive;
 use bakpak_codec::error::{ErrorClass, ReadError};
 use bakpak_codec::inspect::inspect;
 use bakpak_codec::observer::{Observer, Unobserved, Warning};
-use bakpak_codec::pack::PackSettings;
+use bakpak_codec::pack::{Matching, PackSettings};
 use bakpak_codec::unpack::unpack;
 use bakpak_codec::verify::{VerifyLevel, verify};
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
@@ -177,7 +177,7 @@ fn an_archive_without_copies_needs_no_spool() {
         (false, 0, vec![]),
     ] {
         let settings = PackSettings {
-            matching,
+            matching: matching.then(Matching::default),
             ..settings()
         };
         let sources = vec![

@@ -700,7 +700,7 @@ fn copies_zeros_and_parts_are_really_produced() {
     assert_eq!(flags, [plain, plain, plain, RowFlags::PARTED, plain]);
     // And not where nobody wants them.
     let settings = PackSettings {
-        matching: false,
+        matching: None,
         ..settings()
     };
     let sources = vec![file("sql/a", large.clone()), file("sql/b", large)];

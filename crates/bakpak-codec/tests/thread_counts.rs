@@ -97,6 +97,26 @@ fn with_one_seed_all_bytes_are_the_same_on_any_number_of_threads() {
 }
 
 #[test]
+fn with_one_seed_all_bytes_are_the_same_however_reads_fall() {
+    let pack_in_reads_of = |max_read: usize| {
+        let mut sources = sources();
+        let larger = [noise("larger", 9_000_000), log(3, 5_000_000)].concat();
+        sources.insert(4, file("sql/e", larger));
+        sources.iter_mut().for_each(|s| s.max_read = max_read);
+        let random = Random::seeded(b"reads");
+        let settings = PackSettings {
+            random,
+            ..settings()
+        };
+        try_pack(sources, settings).unwrap().0
+    };
+    let long = pack_in_reads_of(usize::MAX);
+    for max_read in [4097, 65_536, 999_999] {
+        assert!(pack_in_reads_of(max_read) == long, "{max_read}");
+    }
+}
+
+#[test]
 fn without_a_seed_chunks_stream_and_catalogue_are_the_same() {
     let random = |threads| pack_on(threads, Random::system(), None);
     let (one, report) = random(1);

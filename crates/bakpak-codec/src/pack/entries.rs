@@ -3,12 +3,12 @@
 use super::{PackReport, missing_facts, warn_unreadable};
 use crate::entries::file_size;
 use crate::error::{Missing, PackError};
-use crate::matcher::{MIN_ENTRY_LEN, More};
+use crate::matcher::MIN_ENTRY_LEN;
 use crate::observer::{Observer, Warning};
 use crate::order::{Order, Stored};
 use crate::records::Closing;
 use crate::source::{Opened, Source, SourceSize};
-use crate::writer::ArchiveWriter;
+use crate::writer::{ArchiveWriter, EntrySize};
 use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags};
 use bakpak_format::digest::Digest;
@@ -29,9 +29,6 @@ const WHOLE: u64 = PART_LEN;
 
 /// How often a file is read before it is taken as it is, or given up.
 const TRIES: usize = 3;
-
-/// How much is read at a time.
-const PIECE: usize = 1 << 20;
 
 /// Writes entries and keeps account of them.
 pub(super) struct EntryWriter<'a> {
@@ -123,7 +120,7 @@ impl<'a> EntryWriter<'a> {
         for missing in &self.missing {
             self.archive.archive_facts(missing_facts(missing));
         }
-        self.archive.literal(&END_OF_STREAM)?;
+        self.archive.put(&END_OF_STREAM, EntrySize::Small)?;
         let stream_len = self.archive.stream_offset().0;
         let closing = closing(self.content_len, !self.missing.is_empty());
         let (counts, root) = self.archive.finish(&closing)?;
@@ -208,11 +205,7 @@ impl<'a> EntryWriter<'a> {
         self.put_map(entry)?;
         for extent in extents(entry) {
             let stretch = &content[extent.offset as usize..(extent.offset + extent.len) as usize];
-            if extent.len < MIN_ENTRY_LEN {
-                self.archive.literal(stretch)?;
-            } else {
-                self.archive.content(stretch, More::No)?;
-            }
+            self.archive.put(stretch, entry_size(extent.len))?;
         }
         self.archive.pad()?;
         self.count_read(content.len() as u64);
@@ -298,32 +291,24 @@ impl<'a> EntryWriter<'a> {
             hash_zeros(&mut hasher, extent.offset - hashed, self.observer)?;
             hashed = extent.offset + extent.len;
             let mut done = 0;
-            let mut rest = 0;
-            let mut buffer = std::mem::take(&mut self.buffer);
-            buffer.resize(PIECE + self.archive.max_rest(), 0);
             while done < extent.len && failed.is_none() {
-                let want = (extent.len - done).min(PIECE as u64) as usize;
-                let at = extent.offset + done;
-                let read = match source.read_at(at, &mut buffer[rest..rest + want]) {
+                let read = self
+                    .archive
+                    .put_from(extent.len - done, EntrySize::Large, |room| {
+                        let len = read_some(source, extent.offset + done, room)?;
+                        hasher.update(&room[..len]);
+                        Ok(len)
+                    })?;
+                match read {
                     Ok(0) => break,
-                    Ok(read) => read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
+                    Ok(len) => {
+                        done += len as u64;
+                        self.count_read(len as u64);
                     }
-                };
-                hasher.update(&buffer[rest..rest + read]);
-                done += read as u64;
-                self.count_read(read as u64);
+                    Err(error) => failed = Some(error),
+                }
                 self.check_cancelled()?;
-                let filled = rest + read;
-                let taken = self.archive.content(&buffer[..filled], More::Yes)?;
-                buffer.copy_within(taken..filled, 0);
-                rest = filled - taken;
             }
-            self.archive.content(&buffer[..rest], More::No)?;
-            self.buffer = buffer;
             if done < extent.len {
                 self.archive.zero(extent.len - done)?;
                 hash_zeros(&mut hasher, extent.len - done, self.observer)?;
@@ -354,7 +339,7 @@ impl<'a> EntryWriter<'a> {
 
     fn put_map(&mut self, entry: &Entry) -> Result<(), PackError> {
         match entry.sparse_map() {
-            Some(map) => self.archive.literal(&map),
+            Some(map) => self.archive.put(&map, EntrySize::Small),
             None => Ok(()),
         }
     }
@@ -447,6 +432,24 @@ fn extents(entry: &Entry) -> Vec<Extent> {
     }
 }
 
+fn entry_size(len: u64) -> EntrySize {
+    if len < MIN_ENTRY_LEN {
+        EntrySize::Small
+    } else {
+        EntrySize::Large
+    }
+}
+
+/// Reads what comes at once; 0 at the end.
+fn read_some(source: &mut dyn Source, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read_at(offset, buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Reads a small file whole, holes as zeros; what it lacks is zeros, what it gained is not read.
 fn read_all(source: &mut dyn Source, entry: &Entry) -> io::Result<Vec<u8>> {
     let mut content = vec![0; file_size(entry) as usize];
@@ -457,11 +460,9 @@ fn read_all(source: &mut dyn Source, entry: &Entry) -> io::Result<Vec<u8>> {
         );
         let mut at = start;
         while at < end {
-            match source.read_at(at as u64, &mut content[at..end]) {
-                Ok(0) => break,
-                Ok(read) => at += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match read_some(source, at as u64, &mut content[at..end])? {
+                0 => break,
+                read => at += read,
             }
         }
     }

@@ -118,6 +118,8 @@ pub struct MemorySource {
     pub entry: Entry,
     pub content: Vec<u8>,
     pub behaviour: Behaviour,
+    /// How much it gives at a time: short reads, to see that nobody counts on long ones.
+    pub max_read: usize,
     opened: usize,
     looked_at: usize,
 }
@@ -165,6 +167,7 @@ pub fn with_behaviour(at: &str, content: impl Into<Vec<u8>>, behaviour: Behaviou
         entry: entry(at, kind),
         content,
         behaviour,
+        max_read: 700_001,
         opened: 0,
         looked_at: 0,
     }
@@ -175,6 +178,7 @@ pub fn bare(at: &str, kind: EntryKind) -> MemorySource {
         entry: entry(at, kind),
         content: Vec::new(),
         behaviour: Behaviour::Sound,
+        max_read: 700_001,
         opened: 0,
         looked_at: 0,
     }
@@ -189,6 +193,7 @@ pub fn sparse(at: &str, content: Vec<u8>, extents: Vec<Extent>) -> MemorySource 
         entry: entry(at, kind),
         content,
         behaviour: Behaviour::Sound,
+        max_read: 700_001,
         opened: 0,
         looked_at: 0,
     }
@@ -239,10 +244,9 @@ impl Source for MemorySource {
             Behaviour::Shrinks { to } => end = end.min(to),
             _ => {}
         }
-        // Short reads, to see that nobody counts on long ones.
         let len = (end.saturating_sub(offset) as usize)
             .min(buffer.len())
-            .min(700_001);
+            .min(self.max_read);
         buffer[..len].copy_from_slice(&self.content[offset as usize..][..len]);
         Ok(len)
     }

@@ -1,8 +1,7 @@
 //! Content of unknown size: a plain file, or parts (spec: ENT-8).
 
-use super::{EntryWriter, WHOLE, sized};
+use super::{EntryWriter, WHOLE, entry_size, read_some, sized};
 use crate::error::PackError;
-use crate::matcher::More;
 use crate::order::Stored;
 use crate::source::Source;
 use bakpak_format::catalogue::{Row, RowFlags};
@@ -58,7 +57,8 @@ impl EntryWriter<'_> {
             let header_offset = self.put_header(&header)?;
             start.get_or_insert((header_offset, self.archive.stream_offset()));
             hasher.update(&content[..part_len]);
-            self.archive.content(&content[..part_len], More::No)?;
+            self.archive
+                .put(&content[..part_len], entry_size(part_len as u64))?;
             self.archive.pad()?;
             self.count_read(part_len as u64);
             len += part_len as u64;
@@ -103,10 +103,10 @@ fn read_ahead(
     buffer.resize(WHOLE as usize + 1, 0);
     let mut done = held;
     while done < buffer.len() {
-        match source.read_at(offset + (done - held) as u64, &mut buffer[done..]) {
+        let at = offset + (done - held) as u64;
+        match read_some(source, at, &mut buffer[done..]) {
             Ok(0) => break,
             Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err((done, error)),
         }
     }

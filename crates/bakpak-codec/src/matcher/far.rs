@@ -1,0 +1,239 @@
+//! The far tier's table: where whole segments stand, however long ago.
+//!
+//! A segment is known by a keyed 128-bit hash: keyed with a random key of this run, so that nobody
+//! can craft two segments with one hash. The table has a fixed size and forgets the oldest.
+
+use crate::history::DataRun;
+use bakpak_format::geometry::DataOffset;
+use std::ops::Range;
+
+/// Average segment length where the table suffices for all; above, it doubles with the total.
+const MIN_AVERAGE: u64 = 32 * 1024;
+
+/// Segments are never longer on average: the longest must fit into the writer's buffer.
+const MAX_AVERAGE: u64 = 1 << 20;
+
+/// Entries with one hash index.
+const WAYS: usize = 4;
+
+/// Memory for each entry: itself and two runs.
+const ENTRY_MEMORY: usize = size_of::<Entry>() + RUNS_PER_ENTRY * size_of::<Run>();
+
+const RUNS_PER_ENTRY: usize = 2;
+
+/// A segment that lies in more places is not remembered: copying it would save little.
+const MAX_RUNS: usize = 64;
+
+/// Keyed hash of one segment.
+pub(super) type SegmentHash = [u8; 16];
+
+/// Knows segments by their hash.
+pub(super) struct FarTable {
+    key: [u8; 32],
+    average: u32,
+    sets: Vec<[Entry; WAYS]>,
+    /// Runs of all segments, end to end, in a ring: overwriting them forgets the oldest.
+    runs: Vec<Run>,
+    capacity: u64,
+    /// How many runs were ever put.
+    put: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    hash: SegmentHash,
+    /// Number of its first run among all that were ever put, from 1; 0: the entry is empty.
+    first_run: u64,
+    run_count: u32,
+}
+
+/// A [`DataRun`], packed.
+#[derive(Clone, Copy)]
+struct Run {
+    source: u64,
+    len: u32,
+    first_chunk: u32,
+    chunk_span: u32,
+}
+
+impl FarTable {
+    /// `memory` is what the table may take, `total_len` what will be packed, if that is known.
+    pub(super) fn new(key: [u8; 32], memory: usize, total_len: Option<u64>) -> Self {
+        let most = 1 << (memory / ENTRY_MEMORY).max(WAYS).ilog2();
+        let average = (total_len.unwrap_or(0) / most as u64).clamp(MIN_AVERAGE, MAX_AVERAGE);
+        let average = average.next_power_of_two();
+        let wanted = total_len.map_or(most as u64, |len| 2 * len / average);
+        let len = (wanted as usize).next_power_of_two().clamp(WAYS, most);
+        Self {
+            key,
+            average: average as u32,
+            sets: vec![Default::default(); len / WAYS],
+            runs: Vec::new(),
+            capacity: (len * RUNS_PER_ENTRY) as u64,
+            put: 0,
+        }
+    }
+
+    /// Longest segment in bytes.
+    pub(super) fn max_segment_len(&self) -> usize {
+        self.average as usize * 4
+    }
+
+    /// Shortest segment in bytes, but for the last one of an entry.
+    pub(super) fn min_segment_len(&self) -> usize {
+        self.average as usize / 4
+    }
+
+    /// Anchors with a hash below this end segments.
+    pub(super) fn cut_limit(&self) -> u32 {
+        u32::MAX / self.average
+    }
+
+    pub(super) fn hash(&self, segment: &[u8]) -> SegmentHash {
+        let mut hash = SegmentHash::default();
+        let full = blake3::keyed_hash(&self.key, segment);
+        hash.copy_from_slice(&full.as_bytes()[..16]);
+        hash
+    }
+
+    /// Where a segment stands, run by run.
+    pub(super) fn look_up(&self, hash: &SegmentHash) -> Option<impl Iterator<Item = DataRun>> {
+        let set = &self.sets[self.index(hash)];
+        let entry = set
+            .iter()
+            .find(|entry| entry.hash == *hash && self.is_known(entry))?;
+        Some(
+            self.numbers(entry)
+                .map(|number| self.runs[(number % self.capacity) as usize].unpack()),
+        )
+    }
+
+    /// Remembers where a new segment stands.
+    pub(super) fn remember(&mut self, hash: SegmentHash, runs: &[DataRun]) {
+        let index = self.index(&hash);
+        let known = self.sets[index]
+            .iter()
+            .any(|e| e.hash == hash && self.is_known(e));
+        let packed: Option<Vec<Run>> = runs.iter().map(Run::pack).collect();
+        let Some(packed) = packed.filter(|p| !p.is_empty() && p.len() <= MAX_RUNS && !known) else {
+            // Of a repeat inside the open chunk the first place stays: it is committed sooner.
+            return;
+        };
+        let first_run = self.put + 1;
+        for run in packed {
+            self.put += 1;
+            if (self.runs.len() as u64) < self.capacity {
+                self.runs.push(run);
+            } else {
+                self.runs[((self.put - 1) % self.capacity) as usize] = run;
+            }
+        }
+        let oldest = self.sets[index]
+            .iter_mut()
+            .min_by_key(|entry| entry.first_run);
+        if let Some(entry) = oldest {
+            *entry = Entry {
+                hash,
+                first_run,
+                run_count: runs.len() as u32,
+            };
+        }
+    }
+
+    /// Whether an entry's runs are still there.
+    fn is_known(&self, entry: &Entry) -> bool {
+        entry.first_run > 0 && self.put - (entry.first_run - 1) <= self.capacity
+    }
+
+    fn numbers(&self, entry: &Entry) -> Range<u64> {
+        let first = entry.first_run - 1;
+        first..first + u64::from(entry.run_count)
+    }
+
+    fn index(&self, hash: &SegmentHash) -> usize {
+        let [a, b, c, d, ..] = *hash;
+        u32::from_le_bytes([a, b, c, d]) as usize & (self.sets.len() - 1)
+    }
+}
+
+impl Run {
+    fn pack(run: &DataRun) -> Option<Self> {
+        Some(Self {
+            source: run.source.0,
+            len: u32::try_from(run.len).ok()?,
+            first_chunk: u32::try_from(run.first_chunk).ok()?,
+            chunk_span: u32::try_from(run.last_chunk - run.first_chunk).ok()?,
+        })
+    }
+
+    fn unpack(self) -> DataRun {
+        DataRun {
+            source: DataOffset(self.source),
+            len: self.len.into(),
+            first_chunk: self.first_chunk.into(),
+            last_chunk: (self.first_chunk + self.chunk_span).into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(number: u64) -> DataRun {
+        DataRun {
+            source: DataOffset(number * 1000),
+            len: 10 + number,
+            first_chunk: number,
+            last_chunk: number + number % 2,
+        }
+    }
+
+    fn found(table: &FarTable, hash: &SegmentHash) -> Vec<DataRun> {
+        table.look_up(hash).into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn a_segment_is_found_with_all_its_runs() {
+        let mut table = FarTable::new([1; 32], 1 << 20, None);
+        let (one, other) = (table.hash(b"one"), table.hash(b"other"));
+        assert_ne!(one, other);
+        table.remember(one, &[run(1), run(2)]);
+        assert_eq!(found(&table, &one), [run(1), run(2)]);
+        assert!(table.look_up(&other).is_none());
+        // The first place stays.
+        table.remember(one, &[run(3)]);
+        assert_eq!(found(&table, &one), [run(1), run(2)]);
+        table.remember(other, &vec![run(1); MAX_RUNS + 1]);
+        assert!(table.look_up(&other).is_none());
+    }
+
+    #[test]
+    fn the_table_forgets_the_oldest() {
+        let mut table = FarTable::new([1; 32], 0, None);
+        let capacity = table.capacity;
+        assert_eq!((table.sets.len(), capacity), (1, 8));
+        let hashes: Vec<_> = (0..20_u8).map(|n| [n; 16]).collect();
+        for (number, hash) in hashes.iter().enumerate() {
+            table.remember(*hash, &[run(number as u64)]);
+            let known = hashes.iter().filter(|h| table.look_up(h).is_some()).count();
+            assert_eq!(known, (number + 1).min(WAYS));
+            assert_eq!(found(&table, hash), [run(number as u64)]);
+        }
+        // One segment of many runs pushes out all others.
+        let many = [200; 16];
+        table.remember(many, &[run(1); 8]);
+        assert!(hashes.iter().all(|h| table.look_up(h).is_none()));
+        assert_eq!(found(&table, &many), [run(1); 8]);
+    }
+
+    #[test]
+    fn the_average_grows_with_the_total_and_the_memory_does_not() {
+        let table = |total| FarTable::new([0; 32], 40 << 20, Some(total));
+        assert_eq!(table(1 << 30).average, 32 << 10);
+        assert_eq!(table(1 << 36).average, 128 << 10);
+        assert_eq!(table(u64::MAX / 2).average, 1 << 20);
+        assert_eq!(table(u64::MAX / 2).sets.len() * WAYS, 1 << 19);
+        assert!(table(1 << 30).sets.len() * WAYS <= 1 << 16);
+    }
+}

@@ -1,0 +1,291 @@
+//! Chunks: filled in order, compressed on all cores, put into records in order.
+
+use super::along::{Along, Following, OfChunk};
+use super::{Counts, WriterSettings};
+use crate::chunks::{ChunkWriter, ClosedChunk, Copied, zstd_failed};
+use crate::compress::Compressor;
+use crate::error::PackError;
+use crate::head_plan::HeadPlan;
+use crate::history::{DataPlace, DataRun, History};
+use crate::matcher::Output;
+use crate::pipeline::{Buffers, InOrder, Spares, Workers};
+use crate::records::{ChunkSpan, Closing, RecordWriter};
+use crate::stripes::{StripeWriter, Tools, output_stopped};
+use crate::tail::put_tail;
+use bakpak_format::digest::Digest;
+use bakpak_format::geometry::{BlockSize, StreamOffset};
+use bakpak_format::record::Cursor;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Records held back until the block size is decided (spec: chapter 5, end).
+const HELD_BACK: usize = 16 << 20;
+
+/// Up to so many bytes of records, blocks of 4 KiB waste least.
+const SMALL: usize = 256 << 10;
+
+/// Takes literals, copies and zeros, and writes the archive.
+pub(super) struct ChunkOutput<'a> {
+    plan: HeadPlan,
+    settings: WriterSettings,
+    workers: &'a Workers,
+    chunks: ChunkWriter,
+    history: History,
+    raw_buffers: Buffers,
+    compressors: Spares<Compressor>,
+    compressing: InOrder<Result<Vec<u8>, PackError>>,
+    waiting: VecDeque<Waiting>,
+    pub(super) along: Along,
+    stage: Stage<'a>,
+    counts: Counts,
+}
+
+/// A chunk that is being compressed, with what comes behind it.
+struct Waiting {
+    span: ChunkSpan,
+    raw: Arc<Vec<u8>>,
+    cursor: Option<Cursor>,
+    following: Vec<Following>,
+}
+
+enum Stage<'a> {
+    /// The block size is not known yet.
+    Held {
+        chunks: Vec<(Vec<u8>, Waiting)>,
+        len: usize,
+        tools: Tools<'a>,
+    },
+    Open(Box<RecordWriter<'a>>),
+    /// Only while the one becomes the other.
+    Changing,
+}
+
+impl<'a> ChunkOutput<'a> {
+    pub(super) fn new(
+        plan: HeadPlan,
+        settings: WriterSettings,
+        history: History,
+        tools: Tools<'a>,
+    ) -> Result<Self, PackError> {
+        let workers = tools.workers;
+        let spares = 2 * workers.threads() + 4;
+        let buffer = Vec::with_capacity(plan.chunk_size);
+        let mut output = Self {
+            chunks: ChunkWriter::new(plan.chunk_size, plan.copy_reach, buffer),
+            plan,
+            settings,
+            workers,
+            history,
+            raw_buffers: Buffers::new(spares),
+            compressors: Spares::new(spares),
+            compressing: InOrder::new(),
+            waiting: VecDeque::new(),
+            along: Along::default(),
+            stage: Stage::Held {
+                chunks: Vec::new(),
+                len: 0,
+                tools,
+            },
+            counts: Counts::default(),
+        };
+        if let Some(block_size) = output.settings.block_size {
+            output.open(block_size)?;
+        }
+        Ok(output)
+    }
+
+    /// Ends the archive; the stream must be complete.
+    pub(super) fn finish(mut self, closing: &Closing) -> Result<(Counts, Digest), PackError> {
+        self.close_chunk()?;
+        while !self.waiting.is_empty() {
+            self.next_compressed()?;
+        }
+        if let Stage::Held { len, .. } = &self.stage {
+            let block_size = if *len <= SMALL {
+                BlockSize::FOUR_KIB
+            } else {
+                BlockSize::SIXTY_FOUR_KIB
+            };
+            self.open(block_size)?;
+        }
+        let Stage::Open(records) = self.stage else {
+            return Err(output_stopped());
+        };
+        let written = records.finish(closing)?;
+        let root = put_tail(&written)?;
+        Ok((self.counts, root))
+    }
+
+    /// Closes the open chunk if nothing more may be added.
+    fn close_if_full(&mut self) -> Result<(), PackError> {
+        if self.chunks.is_full() {
+            self.close_chunk()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn close_chunk(&mut self) -> Result<(), PackError> {
+        let buffer = self
+            .raw_buffers
+            .take()
+            .unwrap_or_else(|| Vec::with_capacity(self.plan.chunk_size));
+        let Some(chunk) = self.chunks.close(buffer) else {
+            return Ok(());
+        };
+        self.counts.chunks += 1;
+        let span = ChunkSpan {
+            stream_offset: chunk.stream_offset,
+            data_offset: chunk.data_offset,
+            stream_len: chunk.stream_len,
+            raw_len: chunk.raw.len() as u64,
+        };
+        let raw = Arc::clone(&chunk.raw);
+        if !raw.is_empty() {
+            let added = self
+                .history
+                .add(chunk.number, chunk.data_offset, Arc::clone(&raw));
+            added.into_iter().for_each(|dropped| self.reuse(dropped));
+        }
+        let end = chunk.stream_offset.plus(chunk.stream_len);
+        let OfChunk {
+            first_entry,
+            cursor,
+            following,
+        } = self.along.chunk_ends(end);
+        self.waiting.push_back(Waiting {
+            span,
+            raw,
+            cursor,
+            following,
+        });
+        self.compress(chunk, first_entry);
+        while self.compressing.len() > 2 * self.workers.threads() {
+            self.next_compressed()?;
+        }
+        Ok(())
+    }
+
+    fn compress(&mut self, chunk: ClosedChunk, first_entry: Option<StreamOffset>) {
+        let compressors = self.compressors.clone();
+        let level = self.settings.level;
+        self.workers.submit(&mut self.compressing, move || {
+            let mut compressor = match compressors.take() {
+                Some(compressor) => compressor,
+                None => Compressor::new(level).map_err(zstd_failed)?,
+            };
+            let encoded = chunk.encode(first_entry, &mut compressor);
+            compressors.give(compressor);
+            encoded
+        });
+    }
+
+    /// Takes the oldest compressed chunk on to the records.
+    fn next_compressed(&mut self) -> Result<(), PackError> {
+        let Some(mut waiting) = self.waiting.pop_front() else {
+            return Ok(());
+        };
+        let Some(result) = self.compressing.next() else {
+            return Ok(());
+        };
+        let body = result??;
+        self.reuse(std::mem::take(&mut waiting.raw));
+        match &mut self.stage {
+            Stage::Held { chunks, len, .. } => {
+                *len += body.len() + waiting.following.iter().map(Following::len).sum::<usize>();
+                chunks.push((body, waiting));
+                if *len > HELD_BACK {
+                    self.open(BlockSize::ONE_MIB)
+                } else {
+                    Ok(())
+                }
+            }
+            Stage::Open(records) => put_chunk(records, &body, waiting),
+            Stage::Changing => Err(output_stopped()),
+        }
+    }
+
+    /// Keeps a raw buffer for the next chunk, once neither history nor compressor needs it.
+    fn reuse(&self, raw: Arc<Vec<u8>>) {
+        if let Ok(raw) = Arc::try_unwrap(raw) {
+            self.raw_buffers.give(raw);
+        }
+    }
+
+    /// Writes the head, now that the block size is known, and what was held back.
+    fn open(&mut self, block_size: BlockSize) -> Result<(), PackError> {
+        let Stage::Held { chunks, tools, .. } = std::mem::replace(&mut self.stage, Stage::Changing)
+        else {
+            return Err(output_stopped());
+        };
+        let (geometry, parts) = self.plan.encode(block_size)?;
+        for bytes in parts.in_file_order() {
+            let put = tools.output.put(bytes.to_vec());
+            put.map_err(|_| output_stopped())?;
+        }
+        let stripes = StripeWriter::new(geometry, parts, tools)?;
+        let mut records = Box::new(RecordWriter::new(stripes, self.settings.level)?);
+        for (body, waiting) in chunks {
+            put_chunk(&mut records, &body, waiting)?;
+        }
+        self.stage = Stage::Open(records);
+        Ok(())
+    }
+}
+
+impl Output for ChunkOutput<'_> {
+    fn stream_offset(&self) -> StreamOffset {
+        self.chunks.stream_offset()
+    }
+
+    fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    fn literal(&mut self, bytes: &[u8]) -> Result<(usize, DataPlace), PackError> {
+        self.close_if_full()?;
+        let place = self.chunks.data_place();
+        Ok((self.chunks.literal(bytes), place))
+    }
+
+    fn copy(&mut self, run: &DataRun) -> Result<bool, PackError> {
+        self.close_if_full()?;
+        let mut copied = self.chunks.copy(run);
+        if copied == Copied::ChunkFull {
+            self.close_chunk()?;
+            copied = self.chunks.copy(run);
+        }
+        if copied != Copied::Yes {
+            return Ok(false);
+        }
+        self.counts.copied_bytes += run.len;
+        Ok(true)
+    }
+
+    fn zero(&mut self, len: u64) -> Result<(), PackError> {
+        self.close_if_full()?;
+        self.chunks.zero(len);
+        self.counts.zero_bytes += len;
+        Ok(())
+    }
+}
+
+fn put_chunk(
+    records: &mut RecordWriter<'_>,
+    body: &[u8],
+    waiting: Waiting,
+) -> Result<(), PackError> {
+    records.chunk(body, waiting.span, waiting.cursor)?;
+    let mut row_bytes = Vec::new();
+    for following in waiting.following {
+        match following {
+            Following::Row(row) => {
+                row_bytes.clear();
+                row.encode_into(&mut row_bytes);
+                records.row(&row_bytes, row.path.as_bytes())?;
+            }
+            Following::Facts(facts) => records.facts(&facts)?,
+        }
+    }
+    Ok(())
+}
