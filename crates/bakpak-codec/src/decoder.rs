@@ -18,6 +18,9 @@ use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
 use std::collections::VecDeque;
 
+/// Shorter pieces are joined: hashing is several times faster on long ones.
+const JOINED_LEN: usize = 128 << 10;
+
 /// Takes the stream, piece by piece and in order, and the other records between.
 pub(crate) trait StreamTaker {
     /// The next bytes of the stream.
@@ -72,6 +75,8 @@ pub(crate) struct Decoder<'a, T> {
     cost: CopyCost,
     cache: ChunkCache,
     fetch: Fetch,
+    /// Short pieces of the stream, joined.
+    joined: Vec<u8>,
     /// Whether the block taken last holds any record.
     block_used: bool,
     next_stream: StreamOffset,
@@ -140,6 +145,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             cost: CopyCost::new(header.chunk_size as u64),
             cache: ChunkCache::default(),
             fetch,
+            joined: Vec::with_capacity(2 * JOINED_LEN),
             block_used: false,
             next_stream: StreamOffset(0),
             next_data: DataOffset(0),
@@ -331,13 +337,16 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                 Instruction::Literal(len) => {
                     let (now, later) = literal.split_at(len as usize); // sums are checked (CHU-2)
                     literal = later;
-                    self.taker.stream(now)?;
+                    join(&mut self.joined, &mut self.taker, now)?;
                 }
-                Instruction::Zero(len) => self.zero(len)?,
+                Instruction::Zero(len) => {
+                    give_joined(&mut self.joined, &mut self.taker)?;
+                    self.zero(len)?;
+                }
                 Instruction::Copy { source, len } => self.copy(source, len)?,
             }
         }
-        Ok(())
+        give_joined(&mut self.joined, &mut self.taker)
     }
 
     fn zero(&mut self, len: u64) -> Result<(), ReadError> {
@@ -363,10 +372,33 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             let raw = self.cache.get(start).unwrap_or_default();
             let from = source.0.saturating_sub(start.0) as usize;
             let to = ((end.0 - start.0) as usize).min(raw.len());
-            self.taker.stream(raw.get(from..to).unwrap_or_default())?;
+            let piece = raw.get(from..to).unwrap_or_default();
+            join(&mut self.joined, &mut self.taker, piece)?;
         }
         Ok(())
     }
+}
+
+/// Joins a piece of the stream to those before it, and gives them to the taker when they are enough.
+fn join(joined: &mut Vec<u8>, taker: &mut impl StreamTaker, piece: &[u8]) -> Result<(), ReadError> {
+    if piece.len() >= JOINED_LEN {
+        give_joined(joined, taker)?;
+        return taker.stream(piece);
+    }
+    joined.extend_from_slice(piece);
+    match joined.len() >= JOINED_LEN {
+        true => give_joined(joined, taker),
+        false => Ok(()),
+    }
+}
+
+fn give_joined(joined: &mut Vec<u8>, taker: &mut impl StreamTaker) -> Result<(), ReadError> {
+    let given = match joined.is_empty() {
+        true => Ok(()),
+        false => taker.stream(joined),
+    };
+    joined.clear();
+    given
 }
 
 /// Moves bytes from `from` to `to` until that has `len`.

@@ -9,7 +9,7 @@ use crate::observer::Observer;
 use crate::opening::Opening;
 use crate::pass::Purpose;
 use crate::reading::{Reading, VerifyLevel, warn_of_signers};
-use crate::sink::Sink;
+use crate::sink::{Sink, belt};
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{FormatError, Structure};
 use std::io::Write;
@@ -31,7 +31,7 @@ pub struct UnpackReport {
 ///
 /// Every block authenticates before anything of it reaches the sink. Only when this returns is the
 /// archive proved whole: FINAL and root have been checked (spec: RDR-3). So the sink's work is to
-/// be published after it, and dropped on any error.
+/// be published after it, and dropped on any error. It works on a thread of its own.
 ///
 /// # Errors
 ///
@@ -39,11 +39,13 @@ pub struct UnpackReport {
 pub fn unpack(
     input: Input,
     keyring: &mut dyn Keyring,
-    sink: &mut dyn Sink,
+    sink: &mut (dyn Sink + Send),
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<UnpackReport, ReadError> {
-    read_all(input, keyring, Output::Entries(sink), threads, observer)
+    belt::on_its_own_thread(sink, |sink| {
+        read_all(input, keyring, Output::Entries(sink), threads, observer)
+    })
 }
 
 /// Writes the stream, a pax archive that any tar program can read.
