@@ -34,6 +34,8 @@ impl Exit {
     pub(crate) const WOULD_OVERWRITE: Self = Self(31);
     pub(crate) const POLICY: Self = Self(40);
     pub(crate) const MISUSE: Self = Self(70);
+    #[cfg(unix)]
+    pub(crate) const HUNG_UP: Self = Self(129);
     pub(crate) const INTERRUPTED: Self = Self(130);
     #[cfg(unix)]
     pub(crate) const TERMINATED: Self = Self(143);

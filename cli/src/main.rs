@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::args::{Arguments, KeyVerb, MasterKeyVerb, Verb};
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, talk};
 
 mod absent;
 mod archive;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
-            eprint!("bakpak: {}", error.render());
+            talk(&format!("bakpak: {}", error.render()));
             return ExitCode::from(Exit::USAGE.0);
         }
         // Help and version are asked for; nobody reading them to the end is no error.

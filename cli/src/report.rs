@@ -17,6 +17,11 @@ pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
     let (exit, hints) = match interrupt::came() {
         // Whatever it broke off tells about it in its own way.
         true => (interrupt::exit(), Vec::new()),
+    // Ctrl-C at a prompt is a key, of which rpassword makes a signal. That is noted by a thread of
+    // its own: without waiting for it, this would be told as a fault of reading.
+    if error.chain().any(is_interruption) {
+        interrupt::wait_until_noted();
+    }
         false => judge(error),
     };
     // An anyhow chain is told from the outside in: "cannot read 'a': permission denied". Our
@@ -104,6 +109,11 @@ fn judge_cause(cause: &(dyn std::error::Error + 'static), hints: &mut Vec<String
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
+fn is_interruption(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let error = cause.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::Interrupted)
+}
+
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
 }

@@ -17,7 +17,7 @@ Exit codes:
   10 no such archive               30 target not ready
   11 locked by another run         31 would overwrite
   12 wrong passphrase or key       70 error of the program
-  13 no key offered                130, 143 interrupted, terminated";
+  13 no key offered                129, 130, 143 hung up, Ctrl-C, terminated";
 
 /// Where secrets come from, the same for every verb that takes keys.
 macro_rules! secrets {
