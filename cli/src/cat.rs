@@ -101,11 +101,7 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
             }
         }
         absent::tell_missing(&report.missing, output);
-        if report.changed > 0 {
-            let files = count(report.changed, "file", "files");
-            let text = format!("{files} changed while packed: `bakpak list --json` flags them");
-            output.warn(Some("BP112"), None, &text);
-        }
+        absent::tell_changed(report.changed, output);
     }
     if unreadable.is_empty() {
         return Ok(());
