@@ -124,7 +124,7 @@ pub(crate) struct PackArguments {
     /// Replace OUT if it is already there, once the new archive is complete
     #[arg(long)]
     pub(crate) force: bool,
-    /// Show no progress
+    /// Show no progress and no summary; warnings and errors are told
     #[arg(long)]
     pub(crate) quiet: bool,
     #[command(flatten)]
@@ -162,7 +162,7 @@ pub(crate) struct UnpackArguments {
     /// Unpack only what matches; a pattern that names a directory takes all below it
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,
-    /// If DIR is not empty: move what is in the way aside first
+    /// If DIR is not empty: move what is in the way into DIR/.bakpak-replaced-... first
     #[arg(long, conflicts_with = "merge")]
     pub(crate) replace: bool,
     /// If DIR is not empty: add only what is missing

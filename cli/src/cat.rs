@@ -20,7 +20,7 @@ use crate::archive;
 use crate::args::CatArguments;
 use crate::exit::{Exit, Failure};
 use crate::list;
-use crate::output::{Output, count, escaped, quoted};
+use crate::output::{Output, count, escaped, escaped_bytes, quoted};
 use crate::progress::Talk;
 use crate::prompt::{Keys, Surroundings};
 
@@ -65,7 +65,12 @@ fn one(
         .ok_or_else(no_entry)?;
     if !matches!(row.kind, RowKind::File | RowKind::HardLink) {
         let kind = list::word(row.kind);
-        return Err(Failure::usage(format!("'{shown}' is no file but of kind {kind}")).into());
+        let text = format!("'{shown}' is no file but of kind {kind}");
+        let hint = match row.kind {
+            RowKind::Symlink => format!("it points to '{}'", escaped_bytes(&row.link)),
+            _ => "`bakpak unpack ARCHIVE --to DIR --only ENTRY` takes it out".to_owned(),
+        };
+        return Err(Failure::usage(text).hint(hint).into());
     }
     let mut out = BufWriter::new(io::stdout());
     archive.read_entry(&row, &mut out).with_context(context)?;
@@ -101,11 +106,7 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
             }
         }
         absent::tell_missing(&report.missing, output);
-        if report.changed > 0 {
-            let files = count(report.changed, "file", "files");
-            let text = format!("{files} changed while packed: `bakpak list --json` flags them");
-            output.warn(Some("BP112"), None, &text);
-        }
+        absent::tell_changed(report.changed, output);
     }
     if unreadable.is_empty() {
         return Ok(());

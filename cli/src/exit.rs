@@ -34,6 +34,8 @@ impl Exit {
     pub(crate) const WOULD_OVERWRITE: Self = Self(31);
     pub(crate) const POLICY: Self = Self(40);
     pub(crate) const MISUSE: Self = Self(70);
+    #[cfg(unix)]
+    pub(crate) const HUNG_UP: Self = Self(129);
     pub(crate) const INTERRUPTED: Self = Self(130);
     #[cfg(unix)]
     pub(crate) const TERMINATED: Self = Self(143);
@@ -60,17 +62,17 @@ impl Exit {
     /// What to do about an archive that cannot be read for this reason.
     pub(crate) fn remedies(self) -> &'static [&'static str] {
         match self {
-            Self::NO_KEY_FITS | Self::NO_KEY_OFFERED => &[
-                "`bakpak inspect ARCHIVE` shows what kinds of keys open it",
-                "the data and the master-key envelope have keys of their own",
-            ],
+            Self::NO_KEY_FITS | Self::NO_KEY_OFFERED => {
+                &["the data and the master-key envelope have keys of their own"]
+            }
             Self::DAMAGED => &["another copy of the file may be whole"],
             Self::TRUNCATED => {
                 &["the end of the file is missing: copy it again, or use another copy"]
             }
-            Self::UNSUPPORTED => {
-                &["the first lines of an archive (`head -c 2000`) say what opens it"]
-            }
+            Self::UNSUPPORTED => &[
+                "an archive begins with text that says what opens it: `head -c 2000 ARCHIVE`",
+                "if that is not there, this is another file",
+            ],
             Self::NOT_READY => &["make room, or set TMPDIR to a directory that has some"],
             _ => &[],
         }

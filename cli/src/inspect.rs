@@ -102,7 +102,7 @@ fn tell_head(path: &Path, head: &HeadInfo, output: &Output) {
         "copies",
         match head.copy_reach {
             0 => "none; reads from a pipe without a temporary file".to_owned(),
-            u64::MAX => "from anywhere".to_owned(),
+            u64::MAX => "from anywhere; reads from a pipe keep it in a temporary file".to_owned(),
             reach => format!("at most {} back", size(reach)),
         },
     );
@@ -113,7 +113,7 @@ fn tell_head(path: &Path, head: &HeadInfo, output: &Output) {
             "unknown: the end of the file is damaged or missing".to_owned(),
         ),
     }
-    line("cover text", String::new());
+    output.line("  cover text");
     for text in head.cover_text.lines() {
         output.line(format!("  | {}", output::escaped(text)));
     }

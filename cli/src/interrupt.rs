@@ -1,12 +1,14 @@
-//! Ctrl-C and SIGTERM: what they do depends on what the run is doing.
+//! Ctrl-C, SIGTERM and a lost terminal: what they do depends on what the run is doing.
 //!
 //! State of the process, hence a static. All of it is behind one lock, so that a signal comes
 //! either before or after a change of phase, never between.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::exit::{Exit, Failure};
+use crate::output::talk;
+use crate::prompt::terminal;
 
 static STATE: Mutex<State> = Mutex::new(State::NEW);
 
@@ -134,6 +136,14 @@ pub(crate) fn came() -> bool {
     state().requested.is_some()
 }
 
+/// Waits for a signal that is known to have been sent, as long as that may take to be noted.
+pub(crate) fn wait_until_noted() {
+    let started = Instant::now();
+    while !came() && started.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Whether a signal came that was too late to stop anything.
 pub(crate) fn is_ignored() -> bool {
     state().is_ignored
@@ -175,21 +185,37 @@ pub(crate) fn at_sudden_end(last: impl FnMut() -> Removal + Send + 'static) {
 /// The system refuses.
 #[cfg(unix)]
 pub(crate) fn listen() -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    if !is_hangup_ignored() {
+        signals.add_signal(SIGHUP)?;
+    }
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             for signal in signals.forever() {
-                let is_terminate = signal == SIGTERM;
-                receive(if is_terminate {
-                    Exit::TERMINATED
-                } else {
-                    Exit::INTERRUPTED
+                receive(match signal {
+                    SIGTERM => Exit::TERMINATED,
+                    SIGHUP => Exit::HUNG_UP,
+                    _ => Exit::INTERRUPTED,
                 });
             }
         })?;
     Ok(())
+}
+
+/// Whether `nohup` or the like started this. Where that cannot be told it counts as so: then a
+/// hangup does what it did to begin with.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").map_or(true, |status| ignores_hangup(&status))
+}
+
+#[cfg(unix)]
+fn ignores_hangup(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask & 1 << (signal_hook::consts::SIGHUP - 1) != 0)
 }
 
 /// Listens from now on.
@@ -208,11 +234,14 @@ fn receive(exit: Exit) {
     match state.receive(exit) {
         Effect::End => end(&mut state),
         Effect::Wait => {
-            crate::prompt::terminal::if_asking(|| end(&mut state));
+            // Who is asked something waits for a key, and would not notice.
+            if terminal::stop_asking() {
+                end(&mut state);
+            }
             std::thread::spawn(end_if_not_noticed);
         }
         Effect::Ignored if !was_ignored => {
-            eprintln!("bakpak: too late to interrupt: the result is being put in its place");
+            talk("bakpak: too late to interrupt: the result is being put in its place\n");
         }
         Effect::Ignored => {}
     }
@@ -229,7 +258,9 @@ fn end_if_not_noticed() {
 /// Ends the program, under the lock: nothing gets a name meanwhile without being noticed.
 fn end(state: &mut State) {
     if let Some(exit) = state.end() {
-        eprintln!("bakpak: error: interrupted");
+        // In any phase: `list` asks for a passphrase too.
+        terminal::stop_asking();
+        talk("bakpak: error: interrupted\n");
         std::process::exit(i32::from(exit.0));
     }
 }
@@ -279,6 +310,16 @@ mod tests {
         assert!(state.is_ignored && !state.is_requested());
         state.complete();
         assert_eq!(state.receive(Exit(143)), Effect::Ignored);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_under_nohup_is_known() {
+        assert!(!ignores_hangup(
+            "Name:\tbakpak\nSigIgn:\t0000000000001000\n"
+        ));
+        assert!(ignores_hangup("Name:\tbakpak\nSigIgn:\t0000000000001001\n"));
+        assert!(ignores_hangup(""));
     }
 
     #[test]

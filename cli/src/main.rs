@@ -4,10 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args::{Arguments, KeyVerb, MasterKeyVerb, Verb};
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, talk};
 
 mod absent;
 mod archive;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
-            eprint!("bakpak: {}", error.render());
+            talk(&format!("bakpak: {}", with_better_tip(error).render()));
             return ExitCode::from(Exit::USAGE.0);
         }
         // Help and version are asked for; nobody reading them to the end is no error.
@@ -93,6 +94,29 @@ fn output_for(verb: &Verb) -> Output {
         Verb::Cat(_) | Verb::MasterKey(_) | Verb::Key(_) | Verb::Demo(_) => (false, false),
     };
     Output::new(json, quiet)
+}
+
+/// Without the tip to put `--` before an unknown option, which is never what is meant here; and
+/// with one for whoever offers the data's key to `master-key`.
+fn with_better_tip(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    error.remove(ContextKind::Suggested);
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => option.replacen("--", "--envelope-", 1),
+        _ => return error,
+    };
+    let options = [
+        "--envelope-key-file",
+        "--envelope-passphrase-file",
+        "--envelope-passphrase-fd",
+    ];
+    let words: Vec<_> = std::env::args_os().take(2).collect();
+    if words.last().is_some_and(|verb| verb == "master-key") && options.contains(&option.as_str()) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(option));
+    }
+    error
 }
 
 /// A core dump would hold keys. Only the soft limit, so that a command run by `master-key exec`

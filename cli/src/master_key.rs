@@ -74,7 +74,20 @@ fn take(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<En
         true => Domain::Data,
         false => Domain::Envelope,
     };
-    let mut keys = Keys::gather(&options, domain, &Surroundings::of_process(), output)?;
+    let surroundings = Surroundings::of_process();
+    if domain == Domain::Data && !prompt::can_offer(&options, domain, &surroundings) {
+        // The hints for the other verbs name options that this one does not have.
+        return Err(
+            Failure::new(Exit::NO_KEY_OFFERED, "no key is given for the archive")
+                .hint(
+                    "its key is the envelope's too: give it with --envelope-key-file F or \
+                   --envelope-passphrase-file F, without --envelope-same-passphrase",
+                )
+                .hint("or set BAKPAK_KEY_FILE or BAKPAK_PASSPHRASE_FILE")
+                .into(),
+        );
+    }
+    let mut keys = Keys::gather(&options, domain, &surroundings, output)?;
     let file = archive::open_file(&arguments.archive)?;
     let items = open_envelope(&file, &mut keys)
         .with_context(|| format!("cannot open the envelope of {}", quoted(&arguments.archive)))?;

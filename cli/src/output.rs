@@ -158,7 +158,7 @@ impl Output {
 }
 
 /// Writes to standard error; nobody there to read it is no error.
-fn talk(text: &str) {
+pub(crate) fn talk(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 

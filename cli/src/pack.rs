@@ -69,6 +69,8 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     check_excludes(&arguments.exclude, &walked, walk)?;
     check_not_empty(arguments, &plan.sources, &walked)?;
     let mut settings = plan.settings;
+    let envelope = settings.envelope.as_ref();
+    let sealed_count = envelope.map_or(0, |envelope| envelope.items.len());
     settings.missing = objections(&plan.sources, &walked, output);
     settings.expected_len = arguments.stdin_entry.is_none().then(|| walked.total_len());
     interrupt::check()?;
@@ -92,7 +94,7 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     for found in search.found() {
         output.warn(Some("BP106"), Some(&found.path), &found.text());
     }
-    summarise(&report, arguments, output);
+    summarise(&report, sealed_count, arguments, output);
     Ok(output.exit(arguments.outcome.fail_on))
 }
 
@@ -272,7 +274,12 @@ fn check_not_empty(
         .take(2)
         .any(|source| is_backup(source.path()));
     if !arguments.sql.is_empty() && !has_backup {
-        return Err(Failure::usage("there is no backup in what --sql names"));
+        let named: Vec<_> = arguments.sql.iter().map(|path| quoted(path)).collect();
+        let text = format!(
+            "there is no backup in what --sql names: {}",
+            named.join(", ")
+        );
+        return Err(Failure::usage(text).hint("is it the directory to which SQL Server backs up?"));
     }
     Ok(())
 }
@@ -312,15 +319,22 @@ fn told(report: Result<PackReport, PackError>, output: &Output) -> anyhow::Resul
     report.context("cannot pack")
 }
 
-fn summarise(report: &PackReport, arguments: &PackArguments, output: &Output) {
+fn summarise(report: &PackReport, sealed_count: usize, arguments: &PackArguments, output: &Output) {
     let to = match arguments.output.as_os_str() == "-" {
         true => "standard output".to_owned(),
         false => quoted(&arguments.output),
     };
     output.say(format!(
-        "packed {}, {}, into {to}: {}{}",
+        "packed {}, {}{}, into {to}: {}{}",
         count(report.entries, "entry", "entries"),
         size(report.content_len),
+        match sealed_count {
+            0 => String::new(),
+            items => format!(
+                " and {}",
+                count(items as u64, "sealed secret", "sealed secrets")
+            ),
+        },
         size(report.archive_len),
         match report.missing.len() {
             0 => String::new(),

@@ -9,7 +9,7 @@ use bakpak_format::error::Structure;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::interrupt;
-use crate::output::{Output, size};
+use crate::output::{Output, size, talk};
 
 /// How often a line is written where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ impl Observer for Progress<'_> {
         } else if self.last_line.get().elapsed() >= LINE_INTERVAL {
             self.last_line.set(Instant::now());
             let line = progress_line(self.done_word, done, self.total, self.started.elapsed());
-            eprintln!("bakpak: {line}");
+            talk(&format!("bakpak: {line}\n"));
         }
     }
 
@@ -113,8 +113,8 @@ fn tell(output: &Output, warning: &Warning) {
         Warning::Unreadable { .. } => {}
         // Nothing is wrong: it only explains why the temporary folder fills.
         Warning::Spooling => output.say(
-            "the archive may copy from anywhere in itself: reading from a pipe keeps its sealed \
-             blocks in a temporary file",
+            "from a pipe, the archive is kept (still sealed) in a temporary file meanwhile, since \
+             it copies from anywhere in itself; TMPDIR says where",
         ),
         Warning::Damage(finding) => {
             let use_of_it = match finding.structure {

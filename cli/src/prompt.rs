@@ -320,6 +320,13 @@ fn nobody_to_ask(domain: Domain) -> Failure {
 
 fn passphrase_from(path: &Path) -> anyhow::Result<Credential> {
     let mut content = read_secret(path, MAX_SECRET_LEN)?;
+    // Taken as a passphrase it would pack without a word, and then not open as a key file.
+    if KeyFile::parse(&content).is_ok() {
+        let text = format!("{} is a key file, not a passphrase", quoted(path));
+        return Err(Failure::usage(text)
+            .hint("the options and variables for key files have `key-file` in their name")
+            .into());
+    }
     let passphrase = Passphrase::from_file_content(std::mem::take(&mut *content));
     if passphrase.is_empty() {
         return Err(Failure::usage(format!("the passphrase in {} is empty", quoted(path))).into());

@@ -12,8 +12,16 @@ use crate::interrupt;
 use crate::output::event::Event;
 use crate::output::{Output, escaped};
 
+/// What to do if the archive does not fit.
+const NO_ROOM: &str = "make room, or write to another file system";
+
 /// Tells an error on standard error, and as JSON if asked for; returns how to end.
 pub(crate) fn report(error: &anyhow::Error, output: &Output) -> Exit {
+    // Ctrl-C at a prompt is a key, of which rpassword makes a signal. That is noted by a thread of
+    // its own: without waiting for it, this would be told as a fault of reading.
+    if error.chain().any(is_interruption) {
+        interrupt::wait_until_noted();
+    }
     let (exit, hints) = match interrupt::came() {
         // Whatever it broke off tells about it in its own way.
         true => (interrupt::exit(), Vec::new()),
@@ -101,6 +109,11 @@ fn judge_cause(cause: &(dyn std::error::Error + 'static), hints: &mut Vec<String
         .map(|_| Exit::NOT_READY)
 }
 
+fn is_interruption(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let error = cause.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::Interrupted)
+}
+
 fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -122,6 +135,10 @@ fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
                 "give --envelope-passphrase-file F or --envelope-passphrase-fd N"
             }
         }),
+        ReadError::NoKeyFits { kinds, .. } => {
+            hints.push(format!("it opens with {}", kinds_words(kinds)));
+            None
+        }
         _ if exit == Exit::DAMAGED => Some("`bakpak verify --keyless ARCHIVE` lists all damage"),
         _ => None,
     };
@@ -132,6 +149,23 @@ fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
     exit
 }
 
+/// `a passphrase or a key file`.
+fn kinds_words(kinds: &[SlotKind]) -> String {
+    let words = [
+        (
+            SlotKind::Passphrase,
+            "a passphrase (case, spaces and keyboard layout count)",
+        ),
+        (SlotKind::KeyFile, "a key file"),
+    ];
+    let known = words.iter().filter(|(kind, _)| kinds.contains(kind));
+    let known: Vec<_> = known.map(|(_, word)| *word).collect();
+    match known.is_empty() {
+        true => "keys that this version does not know".to_owned(),
+        false => known.join(", or "),
+    }
+}
+
 fn pack_error(error: &PackError, hints: &mut Vec<String>) -> Exit {
     match error {
         PackError::Unreadable(_) => {
@@ -140,7 +174,10 @@ fn pack_error(error: &PackError, hints: &mut Vec<String>) -> Exit {
         }
         PackError::Interrupted => interrupt::exit(),
         PackError::Settings(_) => Exit::USAGE,
-        PackError::Io { source, .. } if is_full(source) => Exit::NOT_READY,
+        PackError::Io { source, .. } if is_full(source) => {
+            hints.push(NO_ROOM.to_owned());
+            Exit::NOT_READY
+        }
         PackError::Defect(_) => Exit::MISUSE,
         _ => Exit::FAILED,
     }
@@ -162,8 +199,26 @@ fn stage_error(error: &StageError, hints: &mut Vec<String>) -> Exit {
         StageError::Locked { .. } => Exit::LOCKED,
         StageError::NoLinkTarget { .. } => Exit::DAMAGED,
         StageError::Misuse(_) => Exit::MISUSE,
+        StageError::Io { source, .. } => {
+            hints.extend(place_hint(source));
+            Exit::FAILED
+        }
         _ => Exit::FAILED,
     }
+}
+
+/// What to do if nothing can be made at the place that was named.
+fn place_hint(error: &io::Error) -> Option<String> {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "the directory in which it is to lie must exist",
+        io::ErrorKind::NotADirectory => "a file stands where a directory is needed",
+        io::ErrorKind::PermissionDenied => {
+            "this needs the right to write in the directory in which it is to lie"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "this file system can only be read",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn output_error(error: &OutputError, hints: &mut Vec<String>) -> Exit {
@@ -173,7 +228,14 @@ fn output_error(error: &OutputError, hints: &mut Vec<String>) -> Exit {
             Exit::WOULD_OVERWRITE
         }
         OutputError::Locked { .. } => Exit::LOCKED,
-        OutputError::Io { source, .. } if is_full(source) => Exit::NOT_READY,
+        OutputError::Io { source, .. } if is_full(source) => {
+            hints.push(NO_ROOM.to_owned());
+            Exit::NOT_READY
+        }
+        OutputError::Io { source, .. } => {
+            hints.extend(place_hint(source));
+            Exit::FAILED
+        }
         _ => Exit::FAILED,
     }
 }

@@ -1,5 +1,6 @@
 //! `bakpak unpack`.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
@@ -7,14 +8,14 @@ use bakpak_codec::default_threads;
 use bakpak_codec::input::Input;
 use bakpak_codec::unpack::{UnpackReport, unpack};
 use bakpak_format::slots::Domain;
-use bakpak_tree::{Report, Stage, StageOptions, TargetMode};
+use bakpak_tree::{LossKind, Report, Stage, StageOptions, TargetMode};
 
 use self::preview::Preview;
 use self::sink::StageSink;
 use crate::absent;
 use crate::archive;
 use crate::args::UnpackArguments;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::interrupt::{self, Phase, Removal};
 use crate::output::event::{Event, Unpacked};
 use crate::output::{Output, count, quoted, size};
@@ -32,6 +33,7 @@ mod sink;
 /// Anything; the target is as it was then.
 pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Result<Exit> {
     interrupt::enter(Phase::Asked)?;
+    check_target(&arguments.to)?;
     let mut selection = Selection::new(&arguments.only)?;
     let mut keys = Keys::gather(
         &arguments.keys,
@@ -74,6 +76,18 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     Ok(output.exit(arguments.outcome.fail_on))
 }
 
+/// Refuses a target that can never be one, before anybody is asked for a passphrase.
+fn check_target(target: &Path) -> Result<(), Failure> {
+    match target.metadata() {
+        Ok(there) if !there.is_dir() => Err(Failure::new(
+            Exit::WOULD_OVERWRITE,
+            format!("{} is already there and is not a directory", quoted(target)),
+        )
+        .hint("--to names the directory to make")),
+        _ => Ok(()),
+    }
+}
+
 fn make_stage(arguments: &UnpackArguments, preview: Option<&Preview>) -> anyhow::Result<Stage> {
     let mode = match (arguments.replace, arguments.merge) {
         (true, _) => TargetMode::Replace,
@@ -101,6 +115,7 @@ fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report,
         let entries = count(loss.count, "entry", "entries");
         let text = format!("{}: {entries}, the first is '{example}'{why}", loss.kind);
         output.warn(None, Some(example), &text);
+        output.hint(&hint(loss.kind));
     }
     for leftover in &restored.leftovers {
         let leftover = quoted(leftover);
@@ -145,6 +160,16 @@ fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report,
         missing: unpacked.missing.len(),
         warnings: output.warning_count(),
     }));
+}
+
+/// What would have restored it.
+fn hint(kind: LossKind) -> Vec<String> {
+    let hint = match kind {
+        LossKind::Special | LossKind::Privilege => "--allow-special restores these",
+        LossKind::Owner => "only root can give files to others",
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
 }
 
 /// The stage, which a second Ctrl-C must be able to remove.

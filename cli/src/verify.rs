@@ -9,6 +9,7 @@ use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
 use bakpak_format::entry::EntryPath;
 use bakpak_format::slots::Domain;
 
+use crate::absent;
 use crate::archive;
 use crate::args::{Depth, VerifyArguments};
 use crate::exit::Exit;
@@ -68,6 +69,7 @@ fn tell(
     report: &VerifyReport,
     output: &Output,
 ) -> Exit {
+    absent::tell_changed(report.changed, output);
     let mut exit = output.exit(arguments.outcome.fail_on);
     for finding in &report.findings {
         output.error(&finding.to_string());
@@ -148,6 +150,11 @@ fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
         ("whole", "blocks") => {
             format!("whole and authentic ({blocks}, {len}); the entries were not looked at")
         }
+        // A backup that grew while it was read is whole in the archive, and perhaps no backup.
+        ("whole", _) if report.changed > 0 => format!(
+            "whole ({blocks}, {len}, {entries}), but {} changed while packed",
+            count(report.changed, "file", "files")
+        ),
         ("whole", _) => format!("whole and restorable ({blocks}, {len}, {entries})"),
         ("truncated", _) => format!("CUT SHORT after {len} ({findings})"),
         ("incomplete", _) => {

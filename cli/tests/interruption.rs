@@ -244,3 +244,64 @@ fn a_killed_pack_does_not_stop_the_next_one() {
         next.err
     );
 }
+
+/// Ctrl-C at a prompt on a terminal: what is shown then, with the terminal's settings after it.
+#[cfg(target_os = "linux")]
+fn interrupted_prompt(sandbox: &Sandbox, line: &str) -> String {
+    let typed = format!(
+        "'{}' {line}; echo code=$?; stty -a",
+        env!("CARGO_BIN_EXE_bakpak")
+    );
+    let mut child = Command::new("script")
+        .args(["-q", "-f", "-c", &typed, "shown"])
+        .current_dir(sandbox.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let shown = || String::from_utf8_lossy(&sandbox.read("shown")).into_owned();
+    let has = |words| move || sandbox.path("shown").exists() && shown().contains(words);
+    wait_until("the question", has("assphrase "));
+    // Until it reads, which nothing outside shows.
+    std::thread::sleep(Duration::from_millis(300));
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"\x03").unwrap();
+    wait_until("the settings", has("echoke"));
+    drop(stdin);
+    child.wait().unwrap();
+    shown()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupted_prompt_gives_the_terminal_back() {
+    if !has_program("script") {
+        eprintln!("there is no terminal to be had here: passed over");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    sandbox.write("passphrase", "swordfish");
+    sandbox
+        .typed("pack -o p.bakpak --home home --passphrase-file passphrase")
+        .succeeds();
+    for line in [
+        "list p.bakpak",
+        "unpack p.bakpak --to out",
+        "pack -o q.bakpak --home home",
+    ] {
+        let shown = interrupted_prompt(&sandbox, line);
+        for words in ["interrupted", "code=130", " echo "] {
+            assert!(shown.contains(words), "{line}: no '{words}' in {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_hung_up_pack_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let child = waiting_pack(&sandbox);
+    signal(&child, "-HUP");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(129));
+    nothing_is_left(&sandbox, &["data.key", "safe.key"]);
+}

@@ -255,3 +255,22 @@ fn an_archive_is_not_written_to_a_json_reader() {
     let run = Run::of(command.stdout(Stdio::piped())).exits(2);
     assert!(run.err.contains("no room"));
 }
+
+#[test]
+fn a_key_file_is_not_taken_for_a_passphrase() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    sandbox
+        .typed("pack -o b.bakpak --home home --passphrase-file data.key")
+        .exits(2)
+        .says("is a key file, not a passphrase");
+}
+
+#[test]
+fn the_data_key_offered_to_master_key_is_answered_with_the_right_option() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .typed("master-key show a.bakpak --key-file data.key")
+        .exits(2)
+        .says("'--envelope-key-file'");
+}

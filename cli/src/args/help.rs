@@ -11,13 +11,13 @@ Examples:
 
 Exit codes:
    0 done                          20 damaged
-   1 failed                        23 whole but incomplete
+   1 failed                        23 incomplete: sources were unreadable
    2 wrong usage                   24 cut short
    3 warnings (--fail-on warning)  25 not supported by this version
-  10 no such archive               30 target not ready
+  10 archive cannot be opened      30 target not ready
   11 locked by another run         31 would overwrite
   12 wrong passphrase or key       70 error of the program
-  13 no key offered                130, 143 interrupted, terminated";
+  13 no key offered                129, 130, 143 hung up, Ctrl-C, terminated";
 
 /// Where secrets come from, the same for every verb that takes keys.
 macro_rules! secrets {
@@ -72,8 +72,8 @@ Examples:
   ssh backup cat server.bakpak | bakpak verify - --key-file server.key
   bakpak verify server.bakpak --json | jq 'select(.type == \"finding\")'
 
-All damage is told, not only the first. Several keys may be offered; one that
-fits is enough.
+All damage is told, not only the first; but nothing is read behind a head that
+is damaged. Several keys may be offered; one that fits is enough.
 
 ",
     secrets!()
@@ -88,7 +88,11 @@ Examples:
 
 DIR appears, or is changed, only after the whole archive was proved. GLOBs
 match paths in the archive; one that matches nothing is an error. A hard link
-whose file is not selected is restored as a file.
+whose file is not selected is restored as a file. What could not be read when
+it was packed is told as a warning: --fail-on warning makes that an error.
+
+From a pipe the archive is kept, still sealed, in a temporary file meanwhile:
+set TMPDIR to a directory with room for all of it.
 
 ",
     secrets!()

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use bakpak_codec::secret::Passphrase;
 
 use crate::exit::Failure;
+use crate::output::talk;
 
 /// Asks until both answers agree, at most three times.
 ///
@@ -16,13 +17,13 @@ pub(super) fn ask_twice(thing: &str) -> anyhow::Result<Passphrase> {
     for _ in 0..3 {
         let first = ask(&format!("New passphrase for the {thing}: "))?;
         if first.is_empty() {
-            eprintln!("bakpak: it must not be empty");
+            talk("bakpak: it must not be empty\n");
             continue;
         }
         if first == ask("The same again: ")? {
             return Ok(first);
         }
-        eprintln!("bakpak: the two differ");
+        talk("bakpak: the two differ; try again\n");
     }
     Err(Failure::usage(format!("no passphrase for the {thing} was typed twice")).into())
 }
@@ -46,16 +47,22 @@ pub(super) fn ask(question: &str) -> io::Result<Passphrase> {
     if let Ok(mut asking) = ASKING.lock() {
         *asking = None;
     }
-    Ok(Passphrase::new(typed?.into_bytes()))
+    match typed {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            talk("\n");
+            Err(io::Error::new(error.kind(), "nothing was typed"))
+        }
+        typed => Ok(Passphrase::new(typed?.into_bytes())),
+    }
 }
 
-/// If somebody is being asked: makes the terminal show again what is typed, then does `end`.
-pub(crate) fn if_asking(end: impl FnOnce()) {
+/// If somebody is being asked: makes the terminal show again what is typed. Whether one was.
+pub(crate) fn stop_asking() -> bool {
     let settings = ASKING.lock().ok().and_then(|mut asking| asking.take());
-    if let Some(settings) = settings {
-        restore_terminal(&settings);
-        end();
+    if let Some(settings) = &settings {
+        restore_terminal(settings);
     }
+    settings.is_some()
 }
 
 #[cfg(unix)]
@@ -74,7 +81,7 @@ fn restore_terminal(settings: &rustix::termios::Termios) {
     use rustix::termios::{OptionalActions, tcsetattr};
     if let Ok(terminal) = std::fs::File::open("/dev/tty") {
         let _ = tcsetattr(terminal, OptionalActions::Now, settings);
-        eprintln!();
+        talk("\n");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use anyhow::Context;
 use bakpak_codec::archive::Archive;
 use bakpak_format::catalogue::{RowFlags, RowKind};
 use bakpak_format::entry::EntryPath;
@@ -62,7 +63,8 @@ impl Preview {
     ///
     /// It has not (30).
     pub(super) fn check_room(&self, target: &Path) -> anyhow::Result<()> {
-        let room = bakpak_tree::room(target)?;
+        let room = bakpak_tree::room(target)
+            .with_context(|| format!("cannot look at {}", quoted(target)))?;
         let full = |needs: String, has: String| {
             let message = format!("no room at {}: {needs} needed, {has} free", quoted(target));
             Failure::new(Exit::NOT_READY, message).hint("--only unpacks a part of it")
