@@ -156,6 +156,42 @@ fn a_key_that_does_not_fit_hides_no_damage() {
 }
 
 #[test]
+fn the_master_key_comes_out_of_the_tail_where_the_front_is_damaged() {
+    let sandbox = Sandbox::new();
+    sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    sandbox.write("home/notes.txt", "remember\n");
+    sandbox
+        .typed(
+            "pack -o a.bakpak --home home --master-key-file master-key.txt --key-file data.key \
+             --envelope-key-file safe.key",
+        )
+        .succeeds();
+    let show = "master-key show d.bakpak --envelope-key-file";
+    let mut bytes = sandbox.read("a.bakpak");
+    let end = first_block(&sandbox);
+    for sector in 0..end / 4096 {
+        flipped(&sandbox, sector * 4096 + 77);
+        let shown = sandbox.typed(&format!("{show} safe.key")).succeeds();
+        assert_eq!(shown.text(), "MDEyMzQ1Njc4OWFiY2RlZg==\n");
+    }
+    bytes[..end].fill(0);
+    sandbox.write("d.bakpak", &bytes);
+    let shown = sandbox.typed(&format!("{show} safe.key")).succeeds();
+    assert_eq!(shown.text(), "MDEyMzQ1Njc4OWFiY2RlZg==\n");
+    shown
+        .says("warning: ")
+        .says("the copy at the archive's end is whole and is used");
+    sandbox.typed(&format!("{show} data.key")).exits(12);
+    let exec = "master-key exec d.bakpak --envelope-key-file safe.key -- true";
+    sandbox.typed(exec).succeeds().says("warning: ");
+    let len = bytes.len();
+    bytes[len - 100] ^= 1;
+    sandbox.write("d.bakpak", &bytes);
+    let lost = sandbox.typed(&format!("{show} safe.key"));
+    assert!(lost.out.is_empty() && lost.code != 0, "{}", lost.err);
+}
+
+#[test]
 fn one_bad_archive_does_not_hide_the_others() {
     let sandbox = Sandbox::new();
     sandbox.packed();

@@ -76,6 +76,14 @@ impl Feed {
         Self { input, position: 0 }
     }
 
+    /// A file, read from this place on.
+    pub(crate) fn at(file: File, position: u64) -> Self {
+        Self {
+            input: Input::File(file),
+            position,
+        }
+    }
+
     /// Bytes read so far.
     pub(crate) fn position(&self) -> u64 {
         self.position

@@ -125,7 +125,9 @@ fn it_opens_no_other_archive_and_no_other_domain() {
     let mut keyring = having_opened(&one);
     let error = unpacked_with(as_file(&other), &mut keyring).err().unwrap();
     assert_eq!(error.class(), ErrorClass::NoKeyOffered);
-    let error = open_envelope(&file_of(&one), &mut keyring).err().unwrap();
+    let error = open_envelope(&file_of(&one), &mut keyring, &Unobserved)
+        .err()
+        .unwrap();
     assert_eq!(error.class(), ErrorClass::NoKeyOffered);
 }
 
