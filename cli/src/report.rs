@@ -5,7 +5,7 @@ use std::io;
 use bakpak_codec::error::{ErrorClass, PackError, ReadError};
 use bakpak_codec::keyring::SlotKind;
 use bakpak_format::slots::Domain;
-use bakpak_tree::{OutputError, StageError, WalkError};
+use bakpak_tree::{OutputError, StageError, WalkError, is_full};
 
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
@@ -99,13 +99,6 @@ fn judge_cause(cause: &(dyn std::error::Error + 'static), hints: &mut Vec<String
         .downcast_ref::<io::Error>()
         .filter(|error| is_full(error))
         .map(|_| Exit::NOT_READY)
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {

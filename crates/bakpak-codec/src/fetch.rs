@@ -139,9 +139,9 @@ impl Fetch {
             return Ok(());
         };
         file.write_all(block).map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                ReadError::NoRoom { source }
-            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => ReadError::NoRoom { source },
             _ => ReadError::Io {
                 what: "spooling the archive",
                 source,

@@ -69,7 +69,13 @@ fn an_excluded_directory_is_not_entered() {
 #[test]
 fn patterns_that_match_nothing_are_known_after_one_walk() {
     // The second and third match only what the first one leaves out.
-    let patterns = ["home/logs", "home/logs/deep/x", "**/d*", "home/none", "sql/*"];
+    let patterns = [
+        "home/logs",
+        "home/logs/deep/x",
+        "**/d*",
+        "home/none",
+        "sql/*",
+    ];
     let walked = excluding(&[&patterns[..], &["**/*.tmp"]].concat());
     assert_eq!(walked.idle_excludes(), [3, 4]);
     assert_eq!(names(&walked), ["home", "home/kept"]);
