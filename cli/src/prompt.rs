@@ -94,6 +94,15 @@ impl Surroundings<'static> {
 }
 
 impl Keys {
+    /// What this process is offered for the data of an archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keys::gather`].
+    pub(crate) fn of_data(options: &KeyOptions, output: &Output) -> anyhow::Result<Self> {
+        Self::gather(options, Domain::Data, &Surroundings::of_process(), output)
+    }
+
     /// Gathers what the options, the environment or systemd offer for opening; if that is
     /// nothing, the terminal is asked once the archive's head is read.
     ///

@@ -6,7 +6,6 @@ use bakpak_codec::default_threads;
 use bakpak_codec::error::{Finding, ReadError};
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
 use bakpak_format::entry::EntryPath;
-use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::{Depth, VerifyArguments};
@@ -15,7 +14,7 @@ use crate::interrupt::{self, Phase};
 use crate::output::event::{self, Event, Verified};
 use crate::output::{self, Output, count, hex, size};
 use crate::progress::Progress;
-use crate::prompt::{Keys, Surroundings};
+use crate::prompt::Keys;
 use crate::report::exit_of;
 
 /// Verifies.
@@ -28,15 +27,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
     let name = archive::name(&arguments.archive);
     let keys = match arguments.keyless {
         true => None,
-        false => {
-            let surroundings = Surroundings::of_process();
-            Some(Keys::gather(
-                &arguments.keys,
-                Domain::Data,
-                &surroundings,
-                output,
-            )?)
-        }
+        false => Some(Keys::of_data(&arguments.keys, output)?),
     };
     let (input, len) = archive::open_input(&arguments.archive, &arguments.keys)?;
     let progress = Progress::new(output, "verified", len);

@@ -28,7 +28,7 @@ pub fn open_envelope(
     keyring: &mut dyn Keyring,
     observer: &dyn Observer,
 ) -> Result<Vec<EnvelopeItem>, ReadError> {
-    let mut feed = feed_of(file)?;
+    let mut feed = Feed::at(file, 0)?;
     let opened = Opening::read(&mut feed).and_then(|opening| {
         let items = open(&opening, keyring)?;
         Ok((items, opening.findings))
@@ -85,14 +85,6 @@ fn open(opening: &Opening, keyring: &mut dyn Keyring) -> Result<Vec<EnvelopeItem
 
 /// The digest of the head at the archive's start, if that is whole.
 fn front_digest(file: &File) -> Option<Digest> {
-    let (head, _) = read_head(&mut feed_of(file).ok()?).ok()?;
+    let (head, _) = read_head(&mut Feed::at(file, 0).ok()?).ok()?;
     Some(head.head_digest)
-}
-
-fn feed_of(file: &File) -> Result<Feed, ReadError> {
-    let file = file.try_clone().map_err(|source| ReadError::Io {
-        what: "reading the archive",
-        source,
-    })?;
-    Ok(Feed::at(file, 0))
 }

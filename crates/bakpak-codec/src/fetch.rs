@@ -254,10 +254,7 @@ impl Fetch {
             })
             .at(offset)
             .into(),
-            _ => ReadError::Io {
-                what: "reading the archive",
-                source,
-            },
+            _ => ReadError::reading(source),
         })?;
         let header = check_clear(&sealed, index, &self.header.archive_id)
             .map_err(|e| ReadError::from(e).at(offset))?;

@@ -212,16 +212,12 @@ struct CopyFeed {
 
 /// Finds the copy of the head by the tail page that ends the file.
 fn feed_of_copy(file: &File) -> Result<CopyFeed, ReadError> {
-    let io = |source| ReadError::Io {
-        what: "reading the archive",
-        source,
-    };
     let none = || FormatError::damaged(Structure::Tail, "it cannot be found");
-    let len = file.metadata().map_err(io)?.len();
+    let len = file.metadata().map_err(ReadError::reading)?.len();
     let page_len = locator(file).ok_or_else(none)?.tail_page_len;
     let page_offset = len.checked_sub(page_len as u64).ok_or_else(none)?;
     let mut page = vec![0; page_len];
-    read_exact_at(file, &mut page, page_offset).map_err(io)?;
+    read_exact_at(file, &mut page, page_offset).map_err(ReadError::reading)?;
     let page = TailPage::decode(&page)?;
     // Counted from the end: so it is found also where the middle is not as long as it was.
     let tail_len = page.archive_len.checked_sub(page.tail_offset.0);
@@ -229,11 +225,11 @@ fn feed_of_copy(file: &File) -> Result<CopyFeed, ReadError> {
         .and_then(|tail_len| len.checked_sub(tail_len))
         .ok_or_else(none)?;
     let mut magic = [0; tail::MAGIC.len()];
-    read_exact_at(file, &mut magic, start).map_err(io)?;
+    read_exact_at(file, &mut magic, start).map_err(ReadError::reading)?;
     if magic == *tail::MAGIC {
         start += page_len as u64; // the page of a signed archive stands before the copies too
     }
-    let feed = Feed::at(file.try_clone().map_err(io)?, start);
+    let feed = Feed::at(file, start)?;
     Ok(CopyFeed { page, feed })
 }
 

@@ -49,21 +49,7 @@ pub fn verify_keyless(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
-    let mut feed = Feed::new(input);
-    let opening = match Opening::read(&mut feed) {
-        Ok(opening) => opening,
-        Err(error) => return VerifyReport::of_head(error, &feed),
-    };
-    warn_of_signers(&opening, observer);
-    let reading = Reading {
-        feed,
-        opening: &opening,
-        purpose: Purpose::Verify,
-        threads,
-        observer,
-    };
-    let result = reading.run(None, VerifyLevel::Blocks, Output::None)?;
-    VerifyReport::new(&opening, result)
+    read(input, None, VerifyLevel::Blocks, threads, observer)
 }
 
 /// Verifies with a key: every tag, and with [`VerifyLevel::Full`] every chunk, entry and row
@@ -83,6 +69,17 @@ pub fn verify(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
+    read(input, Some(keyring), level, threads, observer)
+}
+
+/// Reads all of an archive, as far as the keys allow.
+fn read(
+    input: Input,
+    keyring: Option<&mut dyn Keyring>,
+    level: VerifyLevel,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, ReadError> {
     let mut feed = Feed::new(input);
     let opening = match Opening::read(&mut feed) {
         Ok(opening) => opening,
@@ -90,8 +87,8 @@ pub fn verify(
     };
     warn_of_signers(&opening, observer);
     // A MAC that fails is a fault of the archive; what shows without a key is still looked for.
-    let (subkeys, locked) = match opening.unlock(keyring) {
-        Ok(subkeys) => (Some(subkeys), None),
+    let (subkeys, locked) = match keyring.map(|keyring| opening.unlock(keyring)).transpose() {
+        Ok(subkeys) => (subkeys, None),
         Err(error @ ReadError::Fault(_)) => (None, Some(error)),
         Err(error @ ReadError::NoKeyFits { .. }) => {
             // Told at once, since reading on may take long.

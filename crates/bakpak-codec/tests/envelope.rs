@@ -305,11 +305,10 @@ fn front(archive: &[u8]) -> Vec<(&'static str, Range<usize>)> {
 }
 
 /// The archive with a changed byte in every sector of these places.
-fn damaged(archive: &[u8], places: impl IntoIterator<Item = Range<usize>>) -> Vec<u8> {
+fn damaged(archive: &[u8], places: &[Range<usize>]) -> Vec<u8> {
     let mut archive = archive.to_vec();
-    for place in places {
-        place.step_by(4096).for_each(|at| archive[at + 80] ^= 1);
-    }
+    let sectors = places.iter().flat_map(|place| place.clone().step_by(4096));
+    sectors.for_each(|sector| archive[sector + 80] ^= 1);
     archive
 }
 
@@ -321,7 +320,7 @@ fn where_the_front_is_damaged_the_tails_copy_opens() {
     let all = ("all of it", 0..end);
     for (what, place) in front.iter().cloned().chain([all]) {
         let listener = Listener::default();
-        let bytes = damaged(&archive, [place]);
+        let bytes = damaged(&archive, &[place]);
         let found = open_envelope(&file_of(&bytes), &mut vec![envelope_key()], &listener);
         assert!(found.unwrap() == items(), "{what}");
         let warnings = listener.0.into_inner();
@@ -333,7 +332,7 @@ fn where_the_front_is_damaged_the_tails_copy_opens() {
         assert_eq!(error.class(), ErrorClass::NoKeyFits, "{what}: {error}");
     }
     // Also where the archive is not as long as it was: the tail is found from its end.
-    let mut cut = damaged(&archive, [0..end]);
+    let mut cut = damaged(&archive, std::slice::from_ref(&(0..end)));
     cut.drain(end..end + 4096);
     assert!(opened(&cut, envelope_key()).unwrap() == items());
 }
@@ -343,7 +342,10 @@ fn one_whole_table_of_the_front_is_enough_and_the_other_is_told() {
     let archive = pack_with(items());
     let slots = front(&archive)[2].1.clone();
     let listener = Listener::default();
-    let bytes = damaged(&archive, [slots.start..slots.start + 1]);
+    let bytes = damaged(
+        &archive,
+        std::slice::from_ref(&(slots.start..slots.start + 1)),
+    );
     let opened = open_envelope(&file_of(&bytes), &mut vec![envelope_key()], &listener);
     assert!(opened.unwrap() == items());
     let warnings = listener.0.into_inner();
@@ -358,13 +360,13 @@ fn damage_of_front_and_tail_is_told_by_its_place_at_the_front() {
     let archive = pack_with(items());
     let (_, envelope) = front(&archive)[3].clone();
     for at_tail in [archive.len() - 4096, archive.len() - 4096 - envelope.len()] {
-        let bytes = damaged(&archive, [envelope.clone(), at_tail..at_tail + 1]);
+        let bytes = damaged(&archive, &[envelope.clone(), at_tail..at_tail + 1]);
         let Err(ReadError::Fault(finding)) = opened(&bytes, envelope_key()) else {
             panic!("it opens");
         };
         assert_eq!(finding.offset, Some(envelope.start as u64), "{finding}");
     }
-    let cut = &damaged(&archive, [envelope.clone()])[..archive.len() - 1];
+    let cut = &damaged(&archive, &[envelope])[..archive.len() - 1];
     assert!(opened(cut, envelope_key()).is_err());
 }
 
@@ -379,7 +381,7 @@ fn the_tail_of_another_archive_is_no_copy() {
     let (another, _) = try_pack(vec![file("sql/a", "content")], settings).unwrap();
     assert_eq!(one.len(), another.len());
     let (_, place) = front(&one)[3].clone();
-    let mut spliced = damaged(&one, [place.clone()]);
+    let mut spliced = damaged(&one, std::slice::from_ref(&place));
     spliced.truncate(place.end);
     spliced.extend_from_slice(&another[place.end..]);
     let error = opened(&spliced, envelope_key()).err().unwrap();

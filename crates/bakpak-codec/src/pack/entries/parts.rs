@@ -2,6 +2,7 @@
 
 use super::{EntryWriter, WHOLE, sized};
 use crate::error::PackError;
+use crate::input::read_full;
 use crate::matcher::More;
 use crate::order::Stored;
 use crate::source::Source;
@@ -101,14 +102,11 @@ fn read_ahead(
     held: usize,
 ) -> Result<usize, (usize, io::Error)> {
     buffer.resize(WHOLE as usize + 1, 0);
-    let mut done = held;
-    while done < buffer.len() {
-        match source.read_at(offset + (done - held) as u64, &mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((done, error)),
-        }
+    let (len, read) = read_full(&mut buffer[held..], |rest, done| {
+        source.read_at(offset + done, rest)
+    });
+    match read {
+        Ok(()) => Ok(held + len),
+        Err(error) => Err((held + len, error)),
     }
-    Ok(done)
 }
