@@ -13,7 +13,6 @@ use bakpak_codec::input::Input;
 use bakpak_codec::unpack::tar;
 use bakpak_format::catalogue::{RowFlags, RowKind};
 use bakpak_format::entry::EntryPath;
-use bakpak_format::slots::Domain;
 
 use crate::absent;
 use crate::archive;
@@ -22,7 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::list;
 use crate::output::{Output, count, escaped, escaped_bytes, quoted};
 use crate::progress::Talk;
-use crate::prompt::{Keys, Surroundings};
+use crate::prompt::Keys;
 
 /// Writes one entry, or all of them as a tar.
 ///
@@ -30,12 +29,7 @@ use crate::prompt::{Keys, Surroundings};
 ///
 /// There is no such file, or anything of reading and writing; but not that nobody reads on.
 pub(crate) fn run(arguments: &CatArguments, output: &Output) -> anyhow::Result<Exit> {
-    let mut keys = Keys::gather(
-        &arguments.keys,
-        Domain::Data,
-        &Surroundings::of_process(),
-        output,
-    )?;
+    let mut keys = Keys::of_data(&arguments.keys, output)?;
     match &arguments.entry {
         Some(entry) => unless_broken_pipe(one(arguments, entry, &mut keys, output))?,
         None => all(arguments, &mut keys, output)?,

@@ -3,14 +3,13 @@
 use anyhow::Context;
 use bakpak_codec::archive::Archive;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
-use bakpak_format::slots::Domain;
 
 use crate::archive;
 use crate::args::ListArguments;
 use crate::exit::Exit;
 use crate::output::event::{Event, JsonLink, ListedEntry};
 use crate::output::{Output, escaped_bytes, hex, quoted, time};
-use crate::prompt::{Keys, Surroundings};
+use crate::prompt::Keys;
 use crate::select::Selection;
 
 /// Lists.
@@ -20,12 +19,7 @@ use crate::select::Selection;
 /// The archive cannot be read, or a pattern matches nothing.
 pub(crate) fn run(arguments: &ListArguments, output: &Output) -> anyhow::Result<Exit> {
     let mut selection = Selection::new(&arguments.patterns)?;
-    let mut keys = Keys::gather(
-        &arguments.keys,
-        Domain::Data,
-        &Surroundings::of_process(),
-        output,
-    )?;
+    let mut keys = Keys::of_data(&arguments.keys, output)?;
     let file = archive::open_file(&arguments.archive)?;
     let context = || format!("cannot list {}", quoted(&arguments.archive));
     let mut archive = Archive::open(&file, &mut keys).with_context(context)?;

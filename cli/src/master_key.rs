@@ -11,6 +11,7 @@ use crate::archive;
 use crate::args::{EnvelopeItemArguments, KeyOptions, MasterKeyExecArguments};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, escaped, quoted};
+use crate::progress::Talk;
 use crate::prompt::{self, Keys, Surroundings};
 
 /// The variable in which a command finds the key.
@@ -89,7 +90,7 @@ fn take(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<En
     }
     let mut keys = Keys::gather(&options, domain, &surroundings, output)?;
     let file = archive::open_file(&arguments.archive)?;
-    let items = open_envelope(&file, &mut keys)
+    let items = open_envelope(&file, &mut keys, &Talk(output))
         .with_context(|| format!("cannot open the envelope of {}", quoted(&arguments.archive)))?;
     let is_wanted = |item: &EnvelopeItem| match &arguments.item {
         Some(name) => item.name == *name,

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use bakpak_format::entry::{EntryPath, Timestamp};
 
@@ -225,15 +226,7 @@ pub(crate) fn time(time: Timestamp) -> String {
 
 /// Now.
 pub(crate) fn now() -> Timestamp {
-    let now = jiff::Timestamp::now();
-    let nanos = now.subsec_nanosecond();
-    // jiff's nanoseconds have the sign of the whole; ours count forward.
-    let back = i64::from(nanos < 0);
-    let seconds = now.as_second() - back;
-    Timestamp {
-        seconds,
-        nanos: (i64::from(nanos) + back * 1_000_000_000) as u32,
-    }
+    SystemTime::now().into()
 }
 
 #[cfg(test)]

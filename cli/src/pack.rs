@@ -64,9 +64,9 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
             (Some(SharedFile::new(pending, output)), never)
         }
     };
-    let walk = || Walk::new(plan.sources.roots());
-    let walked = walk().exclude(plan.exclude).never(never).run()?;
-    check_excludes(&arguments.exclude, &walked, walk)?;
+    let walk = Walk::new(plan.sources.roots());
+    let walked = walk.exclude(plan.exclude).never(never).run()?;
+    check_excludes(&arguments.exclude, &walked)?;
     check_not_empty(arguments, &plan.sources, &walked)?;
     let mut settings = plan.settings;
     let envelope = settings.envelope.as_ref();
@@ -229,26 +229,9 @@ fn what_it_holds(arguments: &PackArguments) -> Vec<&'static str> {
 }
 
 /// Refuses patterns that excluded nothing: what they were meant for would be packed unnoticed.
-fn check_excludes(
-    typed: &[String],
-    walked: &Walked,
-    walk: impl Fn() -> Walk,
-) -> anyhow::Result<()> {
-    if typed.is_empty() {
-        return Ok(());
-    }
-    if walked.excluded_count() == 0 {
-        return Ok(select::matched_nothing(typed.iter().map(String::as_str))?);
-    }
-    if typed.len() == 1 {
-        return Ok(());
-    }
-    // Which of several matched shows only where none of them hides anything from another.
-    let mut selection = select::Selection::new(typed)?;
-    for source in walk().run()?.sources() {
-        selection.selects(source.path());
-    }
-    Ok(selection.all_matched()?)
+fn check_excludes(typed: &[String], walked: &Walked) -> Result<(), Failure> {
+    let idle = walked.idle_excludes().iter();
+    select::matched_nothing(idle.filter_map(|&pattern| typed.get(pattern).map(String::as_str)))
 }
 
 /// Nothing is silently empty: no sources, or no backup where backups were named.

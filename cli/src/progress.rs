@@ -123,6 +123,14 @@ fn tell(output: &Output, warning: &Warning) {
             };
             output.warn(None, None, &format!("{finding}; {use_of_it}"))
         }
+        Warning::TailCopyUsed(finding) => {
+            let text = format!("{finding}; the copy at the archive's end is whole and is used");
+            output.warn(None, None, &text);
+        }
+        // The error at the end says it once more, with what was found.
+        Warning::VerifiesWithoutKey => {
+            output.say("no offered secret opens this archive: verifying what shows without a key")
+        }
         Warning::SignersNotChecked { count } => output.warn(
             None,
             None,

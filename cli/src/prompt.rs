@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use bakpak_codec::keyring::{Keyring, SlotKind};
+use bakpak_codec::keyring::{Keyring, OpenedKey, SlotKind};
 use bakpak_codec::secret::{Credential, KeyFile, Passphrase};
 use bakpak_format::slots::Domain;
 use zeroize::Zeroizing;
@@ -33,6 +33,8 @@ pub(crate) struct Keys {
     domain: Domain,
     credentials: Vec<Credential>,
     asks: bool,
+    /// What has opened the archive at hand: verbs that open it twice derive it once.
+    opened: Option<OpenedKey>,
 }
 
 /// The names that belong to a domain.
@@ -92,6 +94,15 @@ impl Surroundings<'static> {
 }
 
 impl Keys {
+    /// What this process is offered for the data of an archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keys::gather`].
+    pub(crate) fn of_data(options: &KeyOptions, output: &Output) -> anyhow::Result<Self> {
+        Self::gather(options, Domain::Data, &Surroundings::of_process(), output)
+    }
+
     /// Gathers what the options, the environment or systemd offer for opening; if that is
     /// nothing, the terminal is asked once the archive's head is read.
     ///
@@ -112,6 +123,7 @@ impl Keys {
             domain,
             asks: credentials.is_empty(),
             credentials,
+            opened: None,
         })
     }
 
@@ -131,6 +143,7 @@ impl Keys {
             domain,
             credentials,
             asks: false,
+            opened: None,
         };
         Ok((!keys.credentials.is_empty()).then_some(keys))
     }
@@ -146,6 +159,14 @@ impl Keyring for Keys {
             self.asks = false;
         }
         Ok(self.credentials.clone())
+    }
+
+    fn keep(&mut self, key: OpenedKey) {
+        self.opened = Some(key);
+    }
+
+    fn kept(&self) -> Option<OpenedKey> {
+        self.opened.clone()
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use bakpak_codec::error::{ErrorClass, PackError, ReadError};
 use bakpak_codec::keyring::SlotKind;
 use bakpak_format::slots::Domain;
-use bakpak_tree::{OutputError, StageError, WalkError};
+use bakpak_tree::{OutputError, StageError, WalkError, is_full};
 
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
@@ -112,13 +112,6 @@ fn judge_cause(cause: &(dyn std::error::Error + 'static), hints: &mut Vec<String
 fn is_interruption(cause: &(dyn std::error::Error + 'static)) -> bool {
     let error = cause.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::Interrupted)
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {

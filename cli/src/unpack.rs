@@ -7,7 +7,6 @@ use anyhow::Context;
 use bakpak_codec::default_threads;
 use bakpak_codec::input::Input;
 use bakpak_codec::unpack::{UnpackReport, unpack};
-use bakpak_format::slots::Domain;
 use bakpak_tree::{LossKind, Report, Stage, StageOptions, TargetMode};
 
 use self::preview::Preview;
@@ -20,7 +19,7 @@ use crate::interrupt::{self, Phase, Removal};
 use crate::output::event::{Event, Unpacked};
 use crate::output::{Output, count, quoted, size};
 use crate::progress::Progress;
-use crate::prompt::{Keys, Surroundings};
+use crate::prompt::Keys;
 use crate::select::Selection;
 
 mod preview;
@@ -35,12 +34,7 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     interrupt::enter(Phase::Asked)?;
     check_target(&arguments.to)?;
     let mut selection = Selection::new(&arguments.only)?;
-    let mut keys = Keys::gather(
-        &arguments.keys,
-        Domain::Data,
-        &Surroundings::of_process(),
-        output,
-    )?;
+    let mut keys = Keys::of_data(&arguments.keys, output)?;
     let (input, len) = archive::open_input(&arguments.archive, &arguments.keys)?;
     let context = || format!("cannot unpack {}", archive::name(&arguments.archive));
     // Where the catalogue can be read first, all that can be objected to is, before anything is

@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 
-use anyhow::Context;
 use bakpak_codec::default_threads;
-use bakpak_codec::error::Finding;
+use bakpak_codec::error::{Finding, ReadError};
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
 use bakpak_format::entry::EntryPath;
-use bakpak_format::slots::Domain;
 
 use crate::absent;
 use crate::archive;
@@ -17,7 +15,7 @@ use crate::interrupt::{self, Phase};
 use crate::output::event::{self, Event, Verified};
 use crate::output::{self, Output, count, hex, size};
 use crate::progress::Progress;
-use crate::prompt::{Keys, Surroundings};
+use crate::prompt::Keys;
 use crate::report::exit_of;
 
 /// Verifies.
@@ -30,15 +28,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
     let name = archive::name(&arguments.archive);
     let keys = match arguments.keyless {
         true => None,
-        false => {
-            let surroundings = Surroundings::of_process();
-            Some(Keys::gather(
-                &arguments.keys,
-                Domain::Data,
-                &surroundings,
-                output,
-            )?)
-        }
+        false => Some(Keys::of_data(&arguments.keys, output)?),
     };
     let (input, len) = archive::open_input(&arguments.archive, &arguments.keys)?;
     let progress = Progress::new(output, "verified", len);
@@ -58,8 +48,18 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
             )
         }
     };
-    let report = report.with_context(|| format!("cannot verify {name}"))?;
+    let report = report.map_err(|error| {
+        let seen = match error {
+            ReadError::NoKeyFits { .. } => ", in which no damage shows without a key",
+            _ => "",
+        };
+        anyhow::Error::from(error).context(format!("cannot verify {name}{seen}"))
+    })?;
     drop(progress);
+    let level = match report.without_key {
+        Some(_) => "keyless",
+        None => level,
+    };
     Ok(tell(arguments, level, &report, output))
 }
 
@@ -75,6 +75,17 @@ fn tell(
         output.error(&finding.to_string());
         output.event(&Event::Finding(listed(finding)));
         exit = exit.worst(exit_of(finding.class()));
+    }
+    if let Some(error) = &report.without_key {
+        let code = exit_of(error.class());
+        let message = format!("{error}, so only what shows without a key was verified");
+        output.error(&message);
+        output.event(&Event::Error {
+            code: code.0,
+            message,
+            hints: Vec::new(),
+        });
+        exit = exit.worst(code);
     }
     for missing in &report.missing {
         let (path, reason) = (&missing.path, &missing.reason);

@@ -120,6 +120,78 @@ fn a_cut_archive_is_told_from_a_damaged_one() {
 }
 
 #[test]
+fn a_key_that_does_not_fit_hides_no_damage() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let verify = |more: &str| sandbox.typed(&format!("verify {more} --key-file safe.key"));
+    let whole = verify("a.bakpak").exits(12);
+    whole
+        .says("no offered secret opens this archive")
+        .says("no damage shows without a key");
+    flipped(&sandbox, first_block(&sandbox) + 1000);
+    let damaged = verify("d.bakpak --json").exits(20);
+    assert_eq!(damaged.events("error")[0]["code"], 12);
+    assert_eq!(damaged.events("finding")[0]["block"], 0);
+    let verified = &damaged.events("verified")[0];
+    assert_eq!(
+        (&verified["level"], &verified["exit"]),
+        (&"keyless".into(), &20.into())
+    );
+    damaged
+        .says("block 0 is damaged")
+        .says("no offered secret opens this archive, so only what shows without a key");
+
+    let bytes = sandbox.read("d.bakpak");
+    let line = "verify - --key-file safe.key";
+    let piped = sandbox.typed_with_input(line, &bytes).exits(20);
+    piped
+        .says("block 0 is damaged")
+        .says("no offered secret opens");
+    let cut = sandbox.read("a.bakpak");
+    sandbox
+        .typed_with_input(line, &cut[..cut.len() / 2])
+        .exits(24)
+        .says("no offered secret opens");
+    sandbox.typed_with_input(line, &cut).exits(12);
+}
+
+#[test]
+fn the_master_key_comes_out_of_the_tail_where_the_front_is_damaged() {
+    let sandbox = Sandbox::new();
+    sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    sandbox.write("home/notes.txt", "remember\n");
+    sandbox
+        .typed(
+            "pack -o a.bakpak --home home --master-key-file master-key.txt --key-file data.key \
+             --envelope-key-file safe.key",
+        )
+        .succeeds();
+    let show = "master-key show d.bakpak --envelope-key-file";
+    let mut bytes = sandbox.read("a.bakpak");
+    let end = first_block(&sandbox);
+    for sector in 0..end / 4096 {
+        flipped(&sandbox, sector * 4096 + 77);
+        let shown = sandbox.typed(&format!("{show} safe.key")).succeeds();
+        assert_eq!(shown.text(), "MDEyMzQ1Njc4OWFiY2RlZg==\n");
+    }
+    bytes[..end].fill(0);
+    sandbox.write("d.bakpak", &bytes);
+    let shown = sandbox.typed(&format!("{show} safe.key")).succeeds();
+    assert_eq!(shown.text(), "MDEyMzQ1Njc4OWFiY2RlZg==\n");
+    shown
+        .says("warning: ")
+        .says("the copy at the archive's end is whole and is used");
+    sandbox.typed(&format!("{show} data.key")).exits(12);
+    let exec = "master-key exec d.bakpak --envelope-key-file safe.key -- true";
+    sandbox.typed(exec).succeeds().says("warning: ");
+    let len = bytes.len();
+    bytes[len - 100] ^= 1;
+    sandbox.write("d.bakpak", &bytes);
+    let lost = sandbox.typed(&format!("{show} safe.key"));
+    assert!(lost.out.is_empty() && lost.code != 0, "{}", lost.err);
+}
+
+#[test]
 fn one_bad_archive_does_not_hide_the_others() {
     let sandbox = Sandbox::new();
     sandbox.packed();

@@ -122,6 +122,11 @@ fn a_pattern_that_matches_nothing_is_an_error() {
         .says("'home/none'");
     let two = format!("{pack} home/none --exclude home/a");
     sandbox.typed(&two).exits(2).says("'home/none'");
+    let all = format!("{two} --exclude home/b/x --exclude home/a/two.txt");
+    sandbox
+        .typed(&all)
+        .exits(2)
+        .says("nothing in the archive matches 'home/none', 'home/b/x'\n");
     sandbox
         .typed(&format!("{pack} home/["))
         .exits(2)
@@ -135,7 +140,9 @@ fn a_pattern_that_matches_nothing_is_an_error() {
 #[test]
 fn what_is_excluded_is_not_packed() {
     let sandbox = packed();
-    let pack = "pack -o b.bakpak --home home --key-file data.key --exclude home/a --exclude **/m*";
+    let pack = "pack -o b.bakpak --home home --key-file data.key --exclude home/a --exclude **/m* \
+                --exclude home/a/two.txt";
+    // The last one says what the first one says too, which is no mistake.
     sandbox.typed(pack).succeeds();
     let listed = sandbox
         .typed("list b.bakpak --key-file data.key")

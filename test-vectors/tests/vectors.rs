@@ -181,8 +181,14 @@ fn check(case: &Case) -> Vec<String> {
         wrong.push(format!("list: {error}"));
     }
     if let Some(envelope) = &case.envelope {
-        let opened = open_envelope(&file, &mut case.envelope_keyring());
-        let said = opened.map_or_else(|error| Said::of(&error), |_| Said::opened());
+        let listener = Listener::default();
+        let opened = open_envelope(&file, &mut case.envelope_keyring(), &listener);
+        // Where the tail's copy is used, what counts is what was said of the original.
+        let said = match (opened, listener.0.into_inner().pop()) {
+            (Err(error), _) => Said::of(&error),
+            (Ok(_), Some(Warning::TailCopyUsed(finding))) => Said::of(&finding.into()),
+            (Ok(_), _) => Said::opened(),
+        };
         compare(&mut wrong, "envelope", &said, envelope);
     }
     wrong

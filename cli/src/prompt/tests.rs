@@ -194,3 +194,25 @@ fn the_same_secret_is_recognised() {
     assert!(!is_same(&key(1), &key(2)));
     assert!(!is_same(&key(1), &passphrase("a")));
 }
+
+#[test]
+fn a_passphrase_is_derived_once_for_an_archive_that_is_opened_twice() {
+    use bakpak_codec::archive::Archive;
+    use bakpak_codec::observer::Unobserved;
+    use bakpak_codec::pack::{PackSettings, pack};
+
+    let key = Credential::KeyFile(KeyFile::from_bytes([1; 32]));
+    let mut file = tempfile::tempfile().unwrap();
+    let settings = PackSettings::new(key.clone());
+    pack(std::iter::empty(), settings, &mut file, &Unobserved).unwrap();
+    let mut keys = Keys {
+        domain: Domain::Data,
+        credentials: vec![key],
+        asks: false,
+        opened: None,
+    };
+    Archive::open(&file, &mut keys).unwrap();
+    // Nothing is left from which anything could be derived.
+    keys.credentials.clear();
+    Archive::open(&file, &mut keys).unwrap();
+}

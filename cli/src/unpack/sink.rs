@@ -59,7 +59,7 @@ impl StageSink {
 impl Sink for StageSink {
     fn begin(&mut self, entry: &Entry, size: Option<u64>) -> Result<(), SinkError> {
         self.above
-            .retain(|directory| is_below(&entry.path, &directory.path));
+            .retain(|directory| entry.path.is_below(&directory.path));
         let is_unreadable = self
             .preview
             .as_ref()
@@ -109,9 +109,4 @@ impl Sink for StageSink {
         }
         self.with(|stage| stage.discard(path))
     }
-}
-
-fn is_below(path: &EntryPath, directory: &EntryPath) -> bool {
-    let rest = path.as_bytes().strip_prefix(directory.as_bytes());
-    rest.is_some_and(|rest| rest.first() == Some(&b'/'))
 }

@@ -102,29 +102,29 @@ impl Sandbox {
 
     /// The same, with standard input.
     pub(crate) fn typed_with_input(&self, line: &str, input: &[u8]) -> Run {
-        let mut child = self.start(line);
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_vec();
-        let writer = std::thread::spawn(move || stdin.write_all(&input).ok());
-        let done = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        Run::new(done.status, done.stdout, &done.stderr)
+        Run::with_input(&mut self.command(line.split_whitespace()), input)
     }
 
     /// Starts it with pipes on all sides.
     pub(crate) fn start(&self, line: &str) -> Child {
-        let mut command = self.command(line.split_whitespace());
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command.spawn().unwrap()
+        start(&mut self.command(line.split_whitespace()))
     }
 }
 
 impl Run {
     pub(crate) fn of(command: &mut Command) -> Self {
         let done = command.output().unwrap();
+        Self::new(done.status, done.stdout, &done.stderr)
+    }
+
+    /// The same, with a pipe as standard input.
+    pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Self {
+        let mut child = start(command);
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || stdin.write_all(&input).ok());
+        let done = child.wait_with_output().unwrap();
+        writer.join().unwrap();
         Self::new(done.status, done.stdout, &done.stderr)
     }
 
@@ -170,6 +170,14 @@ impl Run {
             .filter(|value: &serde_json::Value| value["type"] == wanted)
             .collect()
     }
+}
+
+fn start(command: &mut Command) -> Child {
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
 }
 
 /// Whether a program is there; what needs one that is not is passed over, and says so.

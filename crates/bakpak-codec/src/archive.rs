@@ -5,7 +5,7 @@ use crate::compress::Decompressor;
 use crate::error::ReadError;
 use crate::fetch::{BlockStore, ChunkCache, Fetch, page_rows};
 use crate::index::Index;
-use crate::input::{self, Feed, Input};
+use crate::input::{self, Feed};
 use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
 use crate::opening::Opening;
@@ -61,11 +61,7 @@ impl Archive {
     /// - [`ReadError::NoKeyFits`], [`ReadError::NoKeyOffered`]: the key holder can act.
     /// - [`ReadError::Io`]: the file cannot be read.
     pub fn open(file: &File, keyring: &mut dyn Keyring) -> Result<Self, ReadError> {
-        let io = |source| ReadError::Io {
-            what: "reading the archive",
-            source,
-        };
-        let mut feed = Feed::new(Input::File(file.try_clone().map_err(io)?));
+        let mut feed = Feed::at(file, 0)?;
         let opening = Opening::read(&mut feed)?;
         let subkeys = Arc::new(opening.unlock(keyring)?);
         let locator = input::locator(file);
@@ -81,14 +77,14 @@ impl Archive {
             &opening.head.header,
             opening.head.head_digest,
             subkeys,
-            BlockStore::Archive(file.try_clone().map_err(io)?),
+            BlockStore::Archive(file.try_clone().map_err(ReadError::reading)?),
         );
         let mut decompressor = new_decompressor()?;
         let index = Index::read(&mut fetch, block_count, &mut decompressor)?;
         let mut head = HeadInfo::new(&opening);
         head.block_count = Some(block_count);
         head.root = locator.map(|locator| locator.root);
-        head.archive_len = Some(file.metadata().map_err(io)?.len());
+        head.archive_len = Some(file.metadata().map_err(ReadError::reading)?.len());
         let totals = Totals::from(index.last());
         Ok(Self {
             head,

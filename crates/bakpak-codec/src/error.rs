@@ -163,6 +163,14 @@ pub enum ErrorClass {
 }
 
 impl ReadError {
+    /// The system does not read the archive.
+    pub(crate) fn reading(source: io::Error) -> Self {
+        Self::Io {
+            what: "reading the archive",
+            source,
+        }
+    }
+
     /// The family of the error.
     pub fn class(&self) -> ErrorClass {
         match self {

@@ -139,9 +139,9 @@ impl Fetch {
             return Ok(());
         };
         file.write_all(block).map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                ReadError::NoRoom { source }
-            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => ReadError::NoRoom { source },
             _ => ReadError::Io {
                 what: "spooling the archive",
                 source,
@@ -254,10 +254,7 @@ impl Fetch {
             })
             .at(offset)
             .into(),
-            _ => ReadError::Io {
-                what: "reading the archive",
-                source,
-            },
+            _ => ReadError::reading(source),
         })?;
         let header = check_clear(&sealed, index, &self.header.archive_id)
             .map_err(|e| ReadError::from(e).at(offset))?;

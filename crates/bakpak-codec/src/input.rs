@@ -45,24 +45,29 @@ pub(crate) fn is_locator(bytes: &[u8; LOCATOR_LEN]) -> bool {
 
 /// Reads exactly `buffer` at `offset`, without moving the file's position.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    match read_full_at(file, buffer, offset)? {
-        read if read == buffer.len() => Ok(()),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    let (len, read) = read_full(buffer, |rest, done| read_at(file, rest, offset + done));
+    match read {
+        Ok(()) if len < buffer.len() => Err(io::ErrorKind::UnexpectedEof.into()),
+        read => read,
     }
 }
 
-/// Fills `buffer` as far as the reader goes; the number of bytes read is short only at its end.
-fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Calls `read` until `buffer` is full or nothing comes; it is told how much is there already.
+/// Gives the number of bytes that are there at the end, and what reading failed with.
+pub(crate) fn read_full(
+    buffer: &mut [u8],
+    mut read: impl FnMut(&mut [u8], u64) -> io::Result<usize>,
+) -> (usize, io::Result<()>) {
     let mut done = 0;
     while done < buffer.len() {
-        match reader.read(&mut buffer[done..]) {
+        match read(&mut buffer[done..], done as u64) {
             Ok(0) => break,
             Ok(read) => done += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return (done, Err(error)),
         }
     }
-    Ok(done)
+    (done, Ok(()))
 }
 
 /// An archive being read from front to back.
@@ -74,6 +79,17 @@ pub(crate) struct Feed {
 impl Feed {
     pub(crate) fn new(input: Input) -> Self {
         Self { input, position: 0 }
+    }
+
+    /// A file, read from this place on.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no further handle of it.
+    pub(crate) fn at(file: &File, position: u64) -> Result<Self, ReadError> {
+        let file = file.try_clone().map_err(ReadError::reading)?;
+        let input = Input::File(file);
+        Ok(Self { input, position })
     }
 
     /// Bytes read so far.
@@ -95,16 +111,14 @@ impl Feed {
     ///
     /// The system cannot read.
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        let read = match &mut self.input {
-            Input::File(file) => read_full_at(file, buffer, self.position),
-            Input::Stream(reader) => read_full(reader.as_mut(), buffer),
+        let start = self.position;
+        let (len, read) = match &mut self.input {
+            Input::File(file) => read_full(buffer, |rest, done| read_at(file, rest, start + done)),
+            Input::Stream(reader) => read_full(buffer, |rest, _| reader.read(rest)),
         };
-        let read = read.map_err(|source| ReadError::Io {
-            what: "reading the archive",
-            source,
-        })?;
-        self.position += read as u64;
-        Ok(read)
+        read.map_err(ReadError::reading)?;
+        self.position += len as u64;
+        Ok(len)
     }
 
     /// Reads `len` more bytes of a structure behind what `buffer` holds.
@@ -139,22 +153,10 @@ impl Feed {
     }
 }
 
-/// Fills `buffer` from `offset` on, as far as the file goes.
-fn read_full_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        let rest = &mut buffer[done..];
-        let at = offset + done as u64;
-        #[cfg(unix)]
-        let read = std::os::unix::fs::FileExt::read_at(file, rest, at);
-        #[cfg(windows)]
-        let read = std::os::windows::fs::FileExt::seek_read(file, rest, at);
-        match read {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
+/// Reads from a place of a file, as much as comes at once.
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buffer, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buffer, offset);
 }

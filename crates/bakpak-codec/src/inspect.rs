@@ -1,7 +1,7 @@
 //! `inspect`: what an archive tells without a key, and what FINAL says with one.
 
 use crate::error::ReadError;
-use crate::input::{self, Feed, Input};
+use crate::input::{self, Feed};
 use crate::keyring::SlotKind;
 use crate::opening::Opening;
 use bakpak_format::digest::Digest;
@@ -82,14 +82,10 @@ pub struct Totals {
 ///
 /// The head cannot be used, or the file cannot be read.
 pub fn inspect(file: &File) -> Result<HeadInfo, ReadError> {
-    let io = |source| ReadError::Io {
-        what: "reading the archive",
-        source,
-    };
-    let mut feed = Feed::new(Input::File(file.try_clone().map_err(io)?));
+    let mut feed = Feed::at(file, 0)?;
     let opening = Opening::read(&mut feed)?;
     let mut info = HeadInfo::new(&opening);
-    info.archive_len = Some(file.metadata().map_err(io)?.len());
+    info.archive_len = Some(file.metadata().map_err(ReadError::reading)?.len());
     if let Some(locator) = input::locator(file) {
         info.block_count = Some(locator.block_count);
         info.root = Some(locator.root);

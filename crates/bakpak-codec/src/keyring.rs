@@ -1,6 +1,8 @@
 //! How a caller offers its secrets, once it is known what an archive asks for.
 
+use crate::keys::DomainKey;
 use crate::secret::Credential;
+use bakpak_format::header::ArchiveId;
 use bakpak_format::slots::{Domain, Slot};
 use std::io;
 
@@ -25,7 +27,34 @@ impl From<&Slot> for SlotKind {
     }
 }
 
+/// The key that has opened one domain of one archive. Wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct OpenedKey {
+    domain: Domain,
+    archive_id: ArchiveId,
+    key: DomainKey,
+}
+
+impl OpenedKey {
+    pub(crate) fn new(domain: Domain, archive_id: ArchiveId, key: DomainKey) -> Self {
+        Self {
+            domain,
+            archive_id,
+            key,
+        }
+    }
+
+    /// The key, if it is that of this domain of this archive.
+    pub(crate) fn of(self, domain: Domain, archive_id: ArchiveId) -> Option<DomainKey> {
+        (self.domain == domain && self.archive_id == archive_id).then_some(self.key)
+    }
+}
+
 /// Offers secrets when the head of an archive has been read.
+///
+/// A verb may open one archive twice, and each time a passphrase costs a derivation. A keyring that
+/// keeps the key spares the second one. It spares no check: commitment and MACs of the head that is
+/// read then are compared again.
 pub trait Keyring {
     /// The secrets at hand for one domain of an archive whose slots are of `kinds`.
     /// None at all is an answer too: the archive then is not opened.
@@ -34,6 +63,16 @@ pub trait Keyring {
     ///
     /// A secret cannot be had (a prompt failed, a file vanished).
     fn credentials(&mut self, domain: Domain, kinds: &[SlotKind]) -> io::Result<Vec<Credential>>;
+
+    /// Takes the key that has opened an archive, to keep it or not.
+    fn keep(&mut self, key: OpenedKey) {
+        let _ = key;
+    }
+
+    /// The key that was kept. It is asked for before the secrets.
+    fn kept(&self) -> Option<OpenedKey> {
+        None
+    }
 }
 
 /// The same secrets for both domains.

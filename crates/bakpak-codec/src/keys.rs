@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The random key of one domain of one archive: archive key or envelope key (spec: KEY-1).
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct DomainKey([u8; 32]);
 
 /// Derives the subkeys of one domain.

@@ -32,6 +32,10 @@ pub enum Warning {
     },
     /// One of two copies at the archive's start is damaged, and the other is used.
     Damage(Finding),
+    /// What stands at the archive's start is damaged, and its copy in the tail is used.
+    TailCopyUsed(Finding),
+    /// No secret fits: what shows without a key is verified all the same.
+    VerifiesWithoutKey,
     /// A copy of a slot table is older than the table itself.
     OlderSlotTable {
         /// Generation of the copy.

@@ -1,7 +1,7 @@
 //! Reads what opens an archive: head, slot tables, envelope body; and the keys in them.
 
 use crate::error::{Finding, ReadError};
-use crate::input::{Feed, locator};
+use crate::input::{Feed, locator, read_exact_at};
 use crate::keyring::Keyring;
 use crate::keys::{self, KeyDomain, Subkeys};
 use crate::slots::{self, SlotContext};
@@ -11,6 +11,8 @@ use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::Geometry;
 use bakpak_format::header::Head;
 use bakpak_format::slots::{Domain, SlotTable};
+use bakpak_format::tail::{self, TailPage};
+use std::fs::File;
 
 /// What stands before the first stripe, decoded, believed by nobody yet.
 pub(crate) struct Opening {
@@ -54,36 +56,44 @@ impl Opening {
     ///
     /// The head, or both tables of a pair, cannot be used.
     pub(crate) fn read(feed: &mut Feed) -> Result<Self, ReadError> {
-        let mut head_bytes = Vec::new();
-        let first = feed.extend(&mut head_bytes, SECTOR_LEN, Structure::Head);
-        if first.is_err() {
-            head_bytes.truncate(feed.position() as usize); // less than a sector
-        }
-        // What is there may tell more than that it is short: another version, another kind of file.
-        let peeked = Head::peek_len(&head_bytes).map_err(|error| match (error.class(), first) {
-            (Class::Truncated, Err(cut)) => cut,
-            _ => error.into(),
-        });
-        let head_len = match peeked {
-            Ok(len) => len,
-            Err(error) => return Err(foreign_or_damaged(error, feed, &head_bytes)),
-        };
-        let rest = head_len - head_bytes.len();
-        feed.extend(&mut head_bytes, rest, Structure::Head)?;
-        let head = Head::decode(&head_bytes).map_err(|e| ReadError::from(e).at(0))?;
+        let (head, head_bytes) = read_head(feed)?;
+        Self::read_behind(feed, head, head_bytes, 2)
+    }
+
+    /// Reads the copy that the tail holds, which has one table of each domain (spec: TAL-1).
+    ///
+    /// # Errors
+    ///
+    /// There is no whole tail page that fits it, or it cannot be used.
+    pub(crate) fn read_copy(file: &File) -> Result<Self, ReadError> {
+        let mut feed = feed_of_copy(file)?;
+        let (head, head_bytes) = read_head(&mut feed.feed)?;
+        let signed = !head.header.signers().is_empty();
+        let (id, digest) = (&head.header.archive_id, &head.head_digest);
+        feed.page.check(&head.geometry(), id, digest, signed)?;
+        Self::read_behind(&mut feed.feed, head, head_bytes, 1)
+    }
+
+    /// Reads what follows a head, with so many tables of each domain.
+    fn read_behind(
+        feed: &mut Feed,
+        head: Head,
+        head_bytes: Vec<u8>,
+        tables: usize,
+    ) -> Result<Self, ReadError> {
         let geometry = head.geometry();
         let mut bytes = OpeningBytes {
             head: head_bytes,
             ..OpeningBytes::default()
         };
         let mut findings = Vec::new();
+        let mut read_tables =
+            |feed: &mut Feed, domain| read_tables(feed, domain, &head, tables, &mut findings);
         let data_table;
-        (data_table, bytes.data_slots) =
-            read_tables(feed, Domain::Data, &head, geometry, &mut findings)?;
+        (data_table, bytes.data_slots) = read_tables(feed, Domain::Data)?;
         let mut envelope_table = None;
         if geometry.has_envelope() {
-            let (table, table_bytes) =
-                read_tables(feed, Domain::Envelope, &head, geometry, &mut findings)?;
+            let (table, table_bytes) = read_tables(feed, Domain::Envelope)?;
             envelope_table = Some(table);
             bytes.envelope_slots = table_bytes;
             let offset = feed.position();
@@ -167,20 +177,77 @@ impl Opening {
     }
 }
 
-/// Reads both tables of a pair; the one in use is the newer of the good ones (spec: SLT-1, SLT-3).
+/// Reads and decodes the head page(s) at the archive's start, or where its copy stands.
+///
+/// # Errors
+///
+/// It cannot be used.
+pub(crate) fn read_head(feed: &mut Feed) -> Result<(Head, Vec<u8>), ReadError> {
+    let start = feed.position();
+    let mut bytes = Vec::new();
+    let first = feed.extend(&mut bytes, SECTOR_LEN, Structure::Head);
+    if first.is_err() {
+        bytes.truncate((feed.position() - start) as usize); // less than a sector
+    }
+    // What is there may tell more than that it is short: another version, another kind of file.
+    let peeked = Head::peek_len(&bytes).map_err(|error| match (error.class(), first) {
+        (Class::Truncated, Err(cut)) => cut,
+        _ => error.into(),
+    });
+    let head_len = match peeked {
+        Ok(len) => len,
+        Err(error) => return Err(foreign_or_damaged(error, feed, &bytes)),
+    };
+    let rest = head_len - bytes.len();
+    feed.extend(&mut bytes, rest, Structure::Head)?;
+    let head = Head::decode(&bytes).map_err(|e| ReadError::from(e).at(start))?;
+    Ok((head, bytes))
+}
+
+/// A tail page, and a feed that stands at the head's copy.
+struct CopyFeed {
+    page: TailPage,
+    feed: Feed,
+}
+
+/// Finds the copy of the head by the tail page that ends the file.
+fn feed_of_copy(file: &File) -> Result<CopyFeed, ReadError> {
+    let none = || FormatError::damaged(Structure::Tail, "it cannot be found");
+    let len = file.metadata().map_err(ReadError::reading)?.len();
+    let page_len = locator(file).ok_or_else(none)?.tail_page_len;
+    let page_offset = len.checked_sub(page_len as u64).ok_or_else(none)?;
+    let mut page = vec![0; page_len];
+    read_exact_at(file, &mut page, page_offset).map_err(ReadError::reading)?;
+    let page = TailPage::decode(&page)?;
+    // Counted from the end: so it is found also where the middle is not as long as it was.
+    let tail_len = page.archive_len.checked_sub(page.tail_offset.0);
+    let mut start = tail_len
+        .and_then(|tail_len| len.checked_sub(tail_len))
+        .ok_or_else(none)?;
+    let mut magic = [0; tail::MAGIC.len()];
+    read_exact_at(file, &mut magic, start).map_err(ReadError::reading)?;
+    if magic == *tail::MAGIC {
+        start += page_len as u64; // the page of a signed archive stands before the copies too
+    }
+    let feed = Feed::at(file, start)?;
+    Ok(CopyFeed { page, feed })
+}
+
+/// Reads both tables of a pair, or the one of a copy; the one in use is the newer of the good ones
+/// (spec: SLT-1, SLT-3).
 fn read_tables(
     feed: &mut Feed,
     domain: Domain,
     head: &Head,
-    geometry: Geometry,
+    count: usize,
     findings: &mut Vec<Finding>,
 ) -> Result<(SlotTable, Vec<u8>), ReadError> {
     let mut best: Option<(SlotTable, Vec<u8>)> = None;
     let before = findings.len();
-    for _ in 0..2 {
+    for _ in 0..count {
         let offset = feed.position();
         let mut bytes = Vec::new();
-        feed.extend(&mut bytes, geometry.slot_area, Structure::Slots)?;
+        feed.extend(&mut bytes, head.geometry().slot_area, Structure::Slots)?;
         match SlotTable::decode(&bytes, domain, &head.header.archive_id) {
             Ok(table) => match &best {
                 Some((kept, kept_bytes)) => {
@@ -202,7 +269,7 @@ fn read_tables(
         }
     }
     best.ok_or_else(|| {
-        // Both were refused, so the first of these findings is the first table's.
+        // All were refused, so the first of these findings is the first table's.
         findings.drain(before..).next().map_or_else(
             || FormatError::damaged(Structure::Slots, "no table is whole").into(),
             ReadError::from,

@@ -70,7 +70,7 @@ impl Order {
                 return Err(malformed("ENT-3", what));
             }
             // In this order what is below an entry follows it at once.
-            if !last.is_directory && is_below(path, &last.path) {
+            if !last.is_directory && path.is_below(&last.path) {
                 let what = format!("'{path}' is below '{}', which is no directory", last.path);
                 return Err(malformed("ENT-4", what));
             }
@@ -84,7 +84,7 @@ impl Order {
         if self
             .parts_names
             .iter()
-            .any(|parts| parts == path || is_below(path, parts))
+            .any(|parts| parts == path || path.is_below(parts))
         {
             let what = format!("'{path}' stands where the parts of another entry do");
             return Err(malformed("ENT-8", what));
@@ -95,12 +95,6 @@ impl Order {
 
 fn is_whole_file(entry: &Entry, stored: Stored) -> bool {
     matches!(entry.kind, EntryKind::File { .. }) && stored == Stored::Whole
-}
-
-fn is_below(path: &EntryPath, parent: &EntryPath) -> bool {
-    path.as_bytes()
-        .strip_prefix(parent.as_bytes())
-        .is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 fn malformed(rule: &'static str, what: String) -> FormatError {

@@ -1,5 +1,6 @@
 //! `pack`: sources in, archive out.
 
+use crate::compress::DEFAULT_LEVEL;
 use crate::error::{Missing, PackError};
 use crate::head_plan::{DomainPlan, EnvelopePlan, HeadPlan, draw_nonce, seal_envelope};
 use crate::keys::{DomainKey, KeyDomain};
@@ -127,7 +128,7 @@ impl PackSettings {
     /// The defaults, with one key.
     pub fn new(key: Credential) -> Self {
         Self {
-            level: 3,
+            level: DEFAULT_LEVEL,
             threads: default_threads(),
             block_size: None,
             cover_text: String::new(),

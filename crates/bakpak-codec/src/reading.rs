@@ -99,10 +99,7 @@ fn block_store(
     observer: &dyn Observer,
 ) -> Result<BlockStore, ReadError> {
     if let Some(file) = feed.file() {
-        let file = file.try_clone().map_err(|source| ReadError::Io {
-            what: "reading the archive",
-            source,
-        })?;
+        let file = file.try_clone().map_err(ReadError::reading)?;
         return Ok(BlockStore::Archive(file));
     }
     if copy_reach == 0 {

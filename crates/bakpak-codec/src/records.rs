@@ -81,7 +81,7 @@ impl<'a> RecordWriter<'a> {
             stripes,
             compressor,
             rows: PendingRows::default(),
-            checkpoint: no_checkpoint(),
+            checkpoint: Checkpoint::NONE,
             stripe_start: (StreamOffset(0), DataOffset(0)),
             chunk_count: 0,
             tree: Tree::default(),
@@ -370,20 +370,6 @@ fn split_items<T: TreeItem>(items: &[T], key: impl Fn(&T) -> &[u8]) -> Vec<RawTr
         }
     }
     pages
-}
-
-/// What stands before the first CHECKPOINT.
-fn no_checkpoint() -> Checkpoint {
-    Checkpoint {
-        previous: None,
-        stream_offset: StreamOffset(0),
-        data_offset: DataOffset(0),
-        row_count: 0,
-        cursor: None,
-        chunks: Vec::new(),
-        pages: Vec::new(),
-        facts: Vec::new(),
-    }
 }
 
 fn record_len(body: &[u8]) -> usize {

@@ -2,7 +2,7 @@
 
 use crate::aead::{Aead, DefaultAead, NONCE_LEN};
 use crate::error::ReadError;
-use crate::keyring::{Keyring, SlotKind};
+use crate::keyring::{Keyring, OpenedKey, SlotKind};
 use crate::keys::{self, DomainKey, SlotKeys};
 use crate::random::Random;
 use crate::secret::Credential;
@@ -36,11 +36,27 @@ pub(crate) fn wrap(
     }
 }
 
-/// Opens the table with whatever the keyring offers; `fits` compares the key's commitment with the
-/// header's, since GCM does not commit to its key (spec: KEY-2).
-///
-/// Key files are tried first, then passphrases, which are slow (spec: KEY-4).
+/// Opens the table with the key that the keyring has kept of this archive, or with whatever it
+/// offers; `fits` compares the key's commitment with the header's, since GCM does not commit to its
+/// key (spec: KEY-2).
 pub(crate) fn unlock(
+    context: SlotContext,
+    table: &SlotTable,
+    keyring: &mut dyn Keyring,
+    fits: impl Fn(&DomainKey) -> bool,
+) -> Result<DomainKey, ReadError> {
+    let SlotContext { domain, archive_id } = context;
+    let kept = keyring.kept().and_then(|kept| kept.of(domain, archive_id));
+    if let Some(key) = kept.filter(&fits) {
+        return Ok(key);
+    }
+    let key = try_slots(context, table, keyring, fits)?;
+    keyring.keep(OpenedKey::new(domain, archive_id, key.clone()));
+    Ok(key)
+}
+
+/// Key files are tried first, then passphrases, which are slow (spec: KEY-4).
+fn try_slots(
     context: SlotContext,
     table: &SlotTable,
     keyring: &mut dyn Keyring,

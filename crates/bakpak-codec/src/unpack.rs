@@ -9,10 +9,12 @@ use crate::observer::Observer;
 use crate::opening::Opening;
 use crate::pass::Purpose;
 use crate::reading::{Reading, VerifyLevel, warn_of_signers};
-use crate::sink::{Sink, belt};
+use crate::sink::Sink;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{FormatError, Structure};
 use std::io::Write;
+
+mod belt;
 
 /// What was unpacked.
 #[derive(Debug)]

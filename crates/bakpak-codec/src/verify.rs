@@ -5,7 +5,7 @@ use crate::error::{Finding, Missing, ReadError};
 use crate::input::{Feed, Input};
 use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
-use crate::observer::Observer;
+use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
 use crate::pass::{PassResult, Purpose};
 use crate::reading::{Reading, warn_of_signers};
@@ -35,6 +35,8 @@ pub struct VerifyReport {
     pub unreadable: Vec<EntryPath>,
     /// Files that changed while they were read (full level).
     pub changed: u64,
+    /// Why no key was used although one was asked for: then only what shows without is verified.
+    pub without_key: Option<ReadError>,
 }
 
 /// Verifies without any key: finds accidents, not attacks (spec: RDR-1).
@@ -47,33 +49,33 @@ pub fn verify_keyless(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
-    let mut feed = Feed::new(input);
-    let opening = match Opening::read(&mut feed) {
-        Ok(opening) => opening,
-        Err(error) => return VerifyReport::of_head(error, &feed),
-    };
-    warn_of_signers(&opening, observer);
-    let reading = Reading {
-        feed,
-        opening: &opening,
-        purpose: Purpose::Verify,
-        threads,
-        observer,
-    };
-    let result = reading.run(None, VerifyLevel::Blocks, Output::None)?;
-    VerifyReport::new(&opening, result)
+    read(input, None, VerifyLevel::Blocks, threads, observer)
 }
 
 /// Verifies with a key: every tag, and with [`VerifyLevel::Full`] every chunk, entry and row
 /// (spec: RDR-2).
 ///
+/// If no key fits, what shows without one is verified all the same: a damaged archive must not look
+/// like a wrong passphrase.
+///
 /// # Errors
 ///
-/// Reading fails or is interrupted, or no key is offered or fits. Faults of the archive are in the
-/// report.
+/// Reading fails or is interrupted, no key is offered, or none fits an archive that shows no damage.
+/// Faults of the archive are in the report.
 pub fn verify(
     input: Input,
     keyring: &mut dyn Keyring,
+    level: VerifyLevel,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, ReadError> {
+    read(input, Some(keyring), level, threads, observer)
+}
+
+/// Reads all of an archive, as far as the keys allow.
+fn read(
+    input: Input,
+    keyring: Option<&mut dyn Keyring>,
     level: VerifyLevel,
     threads: usize,
     observer: &dyn Observer,
@@ -85,9 +87,14 @@ pub fn verify(
     };
     warn_of_signers(&opening, observer);
     // A MAC that fails is a fault of the archive; what shows without a key is still looked for.
-    let (subkeys, mac_fault) = match opening.unlock(keyring) {
-        Ok(subkeys) => (Some(subkeys), None),
-        Err(ReadError::Fault(finding)) => (None, Some(*finding)),
+    let (subkeys, locked) = match keyring.map(|keyring| opening.unlock(keyring)).transpose() {
+        Ok(subkeys) => (subkeys, None),
+        Err(error @ ReadError::Fault(_)) => (None, Some(error)),
+        Err(error @ ReadError::NoKeyFits { .. }) => {
+            // Told at once, since reading on may take long.
+            observer.warn(Warning::VerifiesWithoutKey);
+            (None, Some(error))
+        }
         Err(error) => return Err(error),
     };
     let reading = Reading {
@@ -99,7 +106,11 @@ pub fn verify(
     };
     let result = reading.run(subkeys, level, Output::None)?;
     let mut report = VerifyReport::new(&opening, result)?;
-    report.findings.extend(mac_fault);
+    match locked {
+        Some(ReadError::Fault(finding)) => report.findings.push(*finding),
+        Some(error) if report.findings.is_empty() => return Err(error),
+        locked => report.without_key = locked,
+    }
     Ok(report)
 }
 
@@ -115,6 +126,7 @@ impl VerifyReport {
             missing: Vec::new(),
             unreadable: Vec::new(),
             changed: 0,
+            without_key: None,
         }
     }
 

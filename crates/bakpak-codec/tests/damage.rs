@@ -231,10 +231,16 @@ impl Case {
                 head || blocks,
                 resized || page || has_both(Domain::Envelope),
             ),
-            _ => (
-                has(|s| matches!(s, Site::Head)) || has_both(Domain::Envelope) || envelope,
-                has_both(Domain::Data),
-            ),
+            // Either front or tail is enough. If the head cannot be read, it may be the tail of
+            // another archive; and where something is missing, the tail may be found all the same.
+            _ => {
+                let slots = has_both(Domain::Envelope) || has_both(Domain::Data);
+                let in_head = has(|s| matches!(s, Site::Head));
+                let front = in_head || slots || envelope;
+                let tail = has(|s| matches!(s, Site::TailCopy | Site::TailPage));
+                let lost = self.archive.starts_with(bytes) || (tail && !in_head && !resized);
+                (front && lost, front)
+            }
         };
         match (needed, welcome) {
             (true, _) => Expected::Fault,
@@ -580,5 +586,31 @@ fn findings_do_not_depend_on_the_number_of_threads() {
         let one = report(1);
         assert_eq!(report(2), one, "{}", region.name);
         assert_eq!(report(5), one, "{}", region.name);
+    }
+}
+
+#[test]
+fn a_key_that_does_not_fit_hides_no_damage() {
+    let archive = packed(vec![file("sql/a", noise("a", 100_000))]);
+    let verify = |input: Input| {
+        let level = VerifyLevel::Full;
+        verify(input, &mut vec![key_file(9)], level, 2, &Unobserved)
+    };
+    for whole in [as_file(&archive), as_stream(&archive)] {
+        let error = verify(whole).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::NoKeyFits);
+    }
+    for at in (80..archive.len()).step_by(4096) {
+        let mut damaged = archive.clone();
+        damaged[at] ^= 1;
+        for input in [Input::File(file_of(&damaged)), as_stream(&damaged)] {
+            let report = verify(input).unwrap();
+            let keyless = verify_keyless(as_file(&damaged), 1, &Unobserved).unwrap();
+            assert_eq!(report.findings, keyless.findings, "byte {at}");
+            // Where the head itself is damaged, no key was tried.
+            let class = report.without_key.map(|error| error.class());
+            let expected = report.head.map(|_| ErrorClass::NoKeyFits);
+            assert_eq!(class, expected, "byte {at}");
+        }
     }
 }

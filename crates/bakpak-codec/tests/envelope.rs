@@ -8,13 +8,15 @@ use bakpak_codec::archive::Archive;
 use bakpak_codec::envelope::open_envelope;
 use bakpak_codec::error::{ErrorClass, ReadError};
 use bakpak_codec::inspect::inspect;
-use bakpak_codec::observer::Unobserved;
+use bakpak_codec::observer::{Observer, Unobserved, Warning};
 use bakpak_codec::pack::{EnvelopeSettings, PackSettings};
 use bakpak_codec::secret::{Credential, Passphrase};
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::envelope::{EnvelopeItem, item_kind};
 use bakpak_format::record::{EnvelopeItemFacts, KnownFacts};
 use bakpak_format::slots::{Argon2Params, Domain};
+use std::cell::RefCell;
+use std::ops::Range;
 use support::forge::Parts;
 use support::*;
 
@@ -49,7 +51,7 @@ fn pack_with(items: Vec<EnvelopeItem>) -> Vec<u8> {
 }
 
 fn opened(archive: &[u8], key: Credential) -> Result<Vec<EnvelopeItem>, ReadError> {
-    open_envelope(&file_of(archive), &mut vec![key])
+    open_envelope(&file_of(archive), &mut vec![key], &Unobserved)
 }
 
 #[test]
@@ -119,7 +121,8 @@ fn the_data_key_does_not_open_the_envelope_nor_the_reverse() {
         let error = verify(input, keys, level, 1, &Unobserved).unwrap_err();
         assert_eq!(error.class(), ErrorClass::NoKeyFits);
     }
-    let Err(ReadError::NoKeyOffered { .. }) = open_envelope(&file_of(&archive), &mut Vec::new())
+    let Err(ReadError::NoKeyOffered { .. }) =
+        open_envelope(&file_of(&archive), &mut Vec::new(), &Unobserved)
     else {
         panic!("no key is a key");
     };
@@ -272,4 +275,115 @@ fn facts_tell_what_is_in_the_envelope_and_prove_the_master_key() {
     };
     let (another, _) = try_pack(Vec::new(), settings).unwrap();
     assert_ne!(check_values(&another)[0].check, facts[0].check);
+}
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Listener(RefCell<Vec<Warning>>);
+
+impl Observer for Listener {
+    fn warn(&self, warning: Warning) {
+        self.0.borrow_mut().push(warning);
+    }
+}
+
+/// Where head, data slots, envelope slots and envelope body stand at the archive's start.
+fn front(archive: &[u8]) -> Vec<(&'static str, Range<usize>)> {
+    let parts = Parts::of(archive).unwrap();
+    let mut at = 0;
+    let mut next = |len: usize| {
+        at += len;
+        at - len..at
+    };
+    let area = parts.geometry.slot_area;
+    vec![
+        ("head", next(parts.head.len())),
+        ("data slots", next(2 * area)),
+        ("envelope slots", next(2 * area)),
+        ("envelope", next(parts.envelope.len())),
+    ]
+}
+
+/// The archive with a changed byte in every sector of these places.
+fn damaged(archive: &[u8], places: &[Range<usize>]) -> Vec<u8> {
+    let mut archive = archive.to_vec();
+    let sectors = places.iter().flat_map(|place| place.clone().step_by(4096));
+    sectors.for_each(|sector| archive[sector + 80] ^= 1);
+    archive
+}
+
+#[test]
+fn where_the_front_is_damaged_the_tails_copy_opens() {
+    let archive = pack_with(items());
+    let front = front(&archive);
+    let end = front.last().unwrap().1.end;
+    let all = ("all of it", 0..end);
+    for (what, place) in front.iter().cloned().chain([all]) {
+        let listener = Listener::default();
+        let bytes = damaged(&archive, &[place]);
+        let found = open_envelope(&file_of(&bytes), &mut vec![envelope_key()], &listener);
+        assert!(found.unwrap() == items(), "{what}");
+        let warnings = listener.0.into_inner();
+        assert!(
+            matches!(&warnings[..], [Warning::TailCopyUsed(_)]),
+            "{what}: {warnings:?}"
+        );
+        let error = opened(&bytes, key()).err().unwrap();
+        assert_eq!(error.class(), ErrorClass::NoKeyFits, "{what}: {error}");
+    }
+    // Also where the archive is not as long as it was: the tail is found from its end.
+    let mut cut = damaged(&archive, std::slice::from_ref(&(0..end)));
+    cut.drain(end..end + 4096);
+    assert!(opened(&cut, envelope_key()).unwrap() == items());
+}
+
+#[test]
+fn one_whole_table_of_the_front_is_enough_and_the_other_is_told() {
+    let archive = pack_with(items());
+    let slots = front(&archive)[2].1.clone();
+    let listener = Listener::default();
+    let bytes = damaged(
+        &archive,
+        std::slice::from_ref(&(slots.start..slots.start + 1)),
+    );
+    let opened = open_envelope(&file_of(&bytes), &mut vec![envelope_key()], &listener);
+    assert!(opened.unwrap() == items());
+    let warnings = listener.0.into_inner();
+    assert!(
+        matches!(&warnings[..], [Warning::Damage(_)]),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn damage_of_front_and_tail_is_told_by_its_place_at_the_front() {
+    let archive = pack_with(items());
+    let (_, envelope) = front(&archive)[3].clone();
+    for at_tail in [archive.len() - 4096, archive.len() - 4096 - envelope.len()] {
+        let bytes = damaged(&archive, &[envelope.clone(), at_tail..at_tail + 1]);
+        let Err(ReadError::Fault(finding)) = opened(&bytes, envelope_key()) else {
+            panic!("it opens");
+        };
+        assert_eq!(finding.offset, Some(envelope.start as u64), "{finding}");
+    }
+    let cut = &damaged(&archive, &[envelope])[..archive.len() - 1];
+    assert!(opened(cut, envelope_key()).is_err());
+}
+
+#[test]
+fn the_tail_of_another_archive_is_no_copy() {
+    let one = pack_with(items());
+    let settings = PackSettings {
+        envelope: envelope(items()),
+        random: bakpak_codec::random::Random::seeded(b"another archive"),
+        ..settings()
+    };
+    let (another, _) = try_pack(vec![file("sql/a", "content")], settings).unwrap();
+    assert_eq!(one.len(), another.len());
+    let (_, place) = front(&one)[3].clone();
+    let mut spliced = damaged(&one, std::slice::from_ref(&place));
+    spliced.truncate(place.end);
+    spliced.extend_from_slice(&another[place.end..]);
+    let error = opened(&spliced, envelope_key()).err().unwrap();
+    assert_eq!(error.class(), ErrorClass::Damaged, "{error}");
 }

@@ -226,7 +226,9 @@ fn wrong_secrets_fit_nothing_and_none_is_told_from_a_wrong_one() {
 #[test]
 fn an_archive_without_an_envelope_says_so() {
     let archive = file_of(&pack_with(key(), FLOOR).unwrap());
-    let error = open_envelope(&archive, &mut vec![key()]).err().unwrap();
+    let error = open_envelope(&archive, &mut vec![key()], &Unobserved)
+        .err()
+        .unwrap();
     assert!(matches!(error, ReadError::NoEnvelope), "{error}");
 }
 
@@ -265,7 +267,7 @@ fn a_keyring_is_asked_once_and_its_error_is_told() {
     };
     assert_eq!(source.kind(), io::ErrorKind::TimedOut);
     assert!(error.to_string().contains("nobody typed"), "{error}");
-    assert!(open_envelope(&archive, &mut ring).is_err());
+    assert!(open_envelope(&archive, &mut ring, &Unobserved).is_err());
     let domains = [
         (Domain::Data, vec![SlotKind::KeyFile]),
         (Domain::Envelope, vec![SlotKind::Passphrase]),
@@ -273,7 +275,7 @@ fn a_keyring_is_asked_once_and_its_error_is_told() {
     assert_eq!(ring.for_what, domains);
     ring.answer = Some(vec![passphrase("e"), key()]);
     assert!(Archive::open(&archive, &mut ring).is_ok());
-    assert!(open_envelope(&archive, &mut ring).is_ok());
+    assert!(open_envelope(&archive, &mut ring, &Unobserved).is_ok());
     assert_eq!(ring.for_what.len(), 4);
 }
 

@@ -274,7 +274,11 @@ fn a_header_with_another_commitment_or_salt_fits_no_key() {
     }
     let mut parts = parts("one");
     parts.change_head(HEADER + 136, &[1, 2, 3]);
-    let error = open_envelope(&file_of(&parts.assemble()), &mut vec![envelope_key()]);
+    let error = open_envelope(
+        &file_of(&parts.assemble()),
+        &mut vec![envelope_key()],
+        &Unobserved,
+    );
     assert_eq!(error.err().unwrap().class(), ErrorClass::NoKeyFits);
 }
 
@@ -350,7 +354,7 @@ fn a_slot_added_without_the_key_does_not_authenticate() {
     let table = with_another_slot(&tables[0], Domain::Envelope, 1);
     *tables = [table.clone(), table];
     let bytes = parts.assemble();
-    let opened = open_envelope(&file_of(&bytes), &mut vec![envelope_key()]);
+    let opened = open_envelope(&file_of(&bytes), &mut vec![envelope_key()], &Unobserved);
     let Some(ReadError::Fault(finding)) = opened.err() else {
         panic!("a fault");
     };
@@ -495,8 +499,13 @@ fn a_check_page_that_lies_about_a_block_accuses_it_and_one_that_lies_about_secto
 #[test]
 fn an_envelope_of_another_archive_does_not_open() {
     let (one, other) = (parts("one"), parts("other"));
-    let open =
-        |parts: &Parts| open_envelope(&file_of(&parts.assemble()), &mut vec![envelope_key()]);
+    let open = |parts: &Parts| {
+        open_envelope(
+            &file_of(&parts.assemble()),
+            &mut vec![envelope_key()],
+            &Unobserved,
+        )
+    };
     let mut spliced = one.clone();
     spliced.envelope = other.envelope.clone();
     assert_eq!(open(&spliced).err().unwrap().class(), ErrorClass::Damaged);

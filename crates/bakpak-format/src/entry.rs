@@ -7,6 +7,8 @@ mod pax;
 mod sparse;
 mod ustar;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::FormatError;
@@ -31,6 +33,29 @@ pub struct Timestamp {
     pub seconds: i64,
     /// 0 to 999,999,999.
     pub nanos: u32,
+}
+
+/// Before 1970 too; what a signed count of seconds cannot hold is 1970.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let (before, distance) = match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => (false, since),
+            Err(error) => (true, error.duration()),
+        };
+        let seconds = i64::try_from(distance.as_secs()).unwrap_or_default();
+        let nanos = distance.subsec_nanos();
+        match (before, nanos) {
+            (false, _) => Self { seconds, nanos },
+            (true, 0) => Self {
+                seconds: -seconds,
+                nanos,
+            },
+            (true, _) => Self {
+                seconds: -seconds - 1,
+                nanos: 1_000_000_000 - nanos,
+            },
+        }
+    }
 }
 
 /// A stretch of a sparse file that holds data; all between is a hole.
@@ -159,5 +184,24 @@ pub const fn padded(len: u64) -> u64 {
     match len.checked_next_multiple_of(BLOCK_LEN as u64) {
         Some(padded) => padded,
         None => u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn times_of_the_system_count_forward_also_before_1970() {
+        let half = Duration::from_millis(1500);
+        for (time, seconds, nanos) in [
+            (UNIX_EPOCH, 0, 0),
+            (UNIX_EPOCH + half, 1, 500_000_000),
+            (UNIX_EPOCH - half, -2, 500_000_000),
+            (UNIX_EPOCH - Duration::from_secs(3), -3, 0),
+        ] {
+            assert_eq!(Timestamp::from(time), Timestamp { seconds, nanos });
+        }
     }
 }

@@ -142,15 +142,22 @@ pub enum OutputError {
 impl StageError {
     /// An error of the system, put where it belongs.
     pub(crate) fn io(action: &'static str, path: PathBuf, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::NoRoom { path, source }
-            }
-            _ => Self::Io {
+        match is_full(&source) {
+            true => Self::NoRoom { path, source },
+            false => Self::Io {
                 action,
                 path,
                 source,
             },
         }
     }
+}
+
+/// Whether the system says that a place takes no more: it is full, a quota is used up, or a file may
+/// not be that long there.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }

@@ -65,7 +65,7 @@ mod target;
 mod tree;
 mod walk;
 
-pub use error::{OutputError, StageError, WalkError};
+pub use error::{OutputError, StageError, WalkError, is_full};
 pub use names::{Clash, ClashReason};
 pub use output::PendingFile;
 pub use platform::{FileId, Room};

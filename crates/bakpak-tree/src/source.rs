@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Timestamp};
 use bakpak_format::limits::MAX_XATTR_LEN;
@@ -313,7 +313,7 @@ impl FileSource {
             gid: gid.into(),
             user: self.tree.owners.user(uid),
             group: self.tree.owners.group(gid),
-            mtime: now(),
+            mtime: SystemTime::now().into(),
             xattrs: Vec::new(),
             linked: false,
         };
@@ -339,7 +339,7 @@ fn settled_status(handle: &Handle) -> io::Result<Status> {
 /// Whether something happened within the last tick, by this machine's clock.
 fn is_recent(time: Timestamp) -> bool {
     let since_epoch = |t: Timestamp| Some(Duration::new(t.seconds.try_into().ok()?, t.nanos));
-    match (since_epoch(time), since_epoch(now())) {
+    match (since_epoch(time), since_epoch(SystemTime::now().into())) {
         (Some(then), Some(now)) => now.saturating_sub(then) < TICK && then < now + TICK,
         _ => false,
     }
@@ -390,13 +390,4 @@ fn changed_kind(walked: Kind, now: &str) -> io::Error {
     io::Error::other(format!(
         "it was a {was} when it was walked and is now a {now}"
     ))
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since = since.unwrap_or_default();
-    Timestamp {
-        seconds: i64::try_from(since.as_secs()).unwrap_or_default(),
-        nanos: since.subsec_nanos(),
-    }
 }

@@ -121,7 +121,7 @@ impl Tree {
             let node = NodeIndex(head.range.start);
             let clash = |other: &Option<(EntryPath, NodeIndex)>, below: bool| match other {
                 Some((path, other))
-                    if *path == head.path || (below && is_below(&head.path, path)) =>
+                    if *path == head.path || (below && head.path.is_below(path)) =>
                 {
                     Err(WalkError::SameName {
                         path: path.clone(),
@@ -134,7 +134,7 @@ impl Tree {
             clash(&before, false)?;
             clash(&file, true)?;
             for (stream, parts) in &streams {
-                if head.path == *parts || is_below(&head.path, parts) {
+                if head.path == *parts || head.path.is_below(parts) {
                     return Err(WalkError::PartsName {
                         stream: stream.clone(),
                         disk: self.disk_path(node),
@@ -280,12 +280,6 @@ impl PartialOrd for Head {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
-}
-
-/// Whether `path` lies below `ancestor`.
-fn is_below(path: &EntryPath, ancestor: &EntryPath) -> bool {
-    let rest = path.as_bytes().strip_prefix(ancestor.as_bytes());
-    rest.is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 fn too_many(what: &'static str, max: u64) -> WalkError {

@@ -15,8 +15,10 @@ use crate::platform::FileId;
 use crate::source::FileSource;
 use crate::tree::Tree;
 
+mod excludes;
 mod walker;
 
+use excludes::Excludes;
 use walker::Walker;
 
 /// One thing that the user wants packed.
@@ -46,7 +48,7 @@ pub struct Walk {
 pub struct Walked {
     tree: Arc<Tree>,
     findings: Vec<Finding>,
-    excluded_count: u64,
+    idle_excludes: Vec<usize>,
     total_len: u64,
 }
 
@@ -140,7 +142,7 @@ impl Walk {
     /// - [`WalkError::PartsName`]: a source lies where the parts of a stream may come to lie.
     /// - [`WalkError::TooMany`]: more than four billion files or bytes of names.
     pub fn run(self) -> Result<Walked, WalkError> {
-        let mut walker = Walker::new(&self.exclude, &self.never);
+        let mut walker = Walker::new(Excludes::new(&self.exclude), &self.never);
         for root in self.roots {
             walker.root(root)?;
         }
@@ -150,7 +152,7 @@ impl Walk {
         Ok(Walked {
             tree: Arc::new(walker.tree),
             findings: walker.findings,
-            excluded_count: walker.excluded_count,
+            idle_excludes: walker.excludes.into_idle(),
             total_len: walker.total_len,
         })
     }
@@ -182,9 +184,9 @@ impl Walked {
         self.total_len
     }
 
-    /// Number of names left out because they matched; what is below them is not counted.
-    pub fn excluded_count(&self) -> u64 {
-        self.excluded_count
+    /// The patterns, by their places in the set of what to exclude, that match nothing.
+    pub fn idle_excludes(&self) -> &[usize] {
+        &self.idle_excludes
     }
 }
 

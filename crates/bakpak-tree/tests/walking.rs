@@ -44,20 +44,47 @@ fn a_directory_is_packed_with_or_without_itself() {
     assert_eq!(source.open().unwrap().size, SourceSize::Known(1));
 }
 
-#[test]
-fn an_excluded_directory_is_not_entered() {
+/// A home with a file to keep, and what these patterns leave out of it.
+fn excluding(patterns: &[&str]) -> Walked {
     let temp = tempfile::tempdir().unwrap();
     fs::create_dir_all(temp.path().join("logs/deep")).unwrap();
     fs::write(temp.path().join("logs/deep/x"), "x").unwrap();
     fs::write(temp.path().join("a.tmp"), "x").unwrap();
     fs::write(temp.path().join("kept"), "x").unwrap();
     let mut globs = GlobSetBuilder::new();
-    globs.add(Glob::new("home/logs").unwrap());
-    globs.add(Glob::new("**/*.tmp").unwrap());
+    for pattern in patterns {
+        globs.add(Glob::new(pattern).unwrap());
+    }
     let walk = Walk::new([Root::itself(path("home"), temp.path())]);
-    let walked = walk.exclude(globs.build().unwrap()).run().unwrap();
+    walk.exclude(globs.build().unwrap()).run().unwrap()
+}
+
+#[test]
+fn an_excluded_directory_is_not_entered() {
+    let walked = excluding(&["home/logs", "**/*.tmp"]);
     assert_eq!(names(&walked), ["home", "home/kept"]);
-    assert_eq!(walked.excluded_count(), 2);
+    assert!(walked.idle_excludes().is_empty());
+}
+
+#[test]
+fn patterns_that_match_nothing_are_known_after_one_walk() {
+    // The second and third match only what the first one leaves out.
+    let patterns = [
+        "home/logs",
+        "home/logs/deep/x",
+        "**/d*",
+        "home/none",
+        "sql/*",
+    ];
+    let walked = excluding(&[&patterns[..], &["**/*.tmp"]].concat());
+    assert_eq!(walked.idle_excludes(), [3, 4]);
+    assert_eq!(names(&walked), ["home", "home/kept"]);
+    assert_eq!(excluding(&["home/none"]).idle_excludes(), [0]);
+    // All of it is left out, the root first.
+    let all = excluding(&["home", "home/logs/*", "home/logs/none"]);
+    assert_eq!(all.idle_excludes(), [2]);
+    assert_eq!(all.source_count(), 0);
+    assert!(excluding(&[]).idle_excludes().is_empty());
 }
 
 #[test]

@@ -138,7 +138,7 @@ pub fn archive_with_key(data: &[u8]) {
     let tarred = tar(from_file(&file), keys, &mut io::sink(), 1, &patience());
     let sought = seek_all(&file, keys);
     let found = find_all(&file, keys);
-    let sealed = open_envelope(&file, keys);
+    let sealed = open_envelope(&file, keys, &patience());
     check_error(unpacked.as_ref().err());
     check_error(piped.as_ref().err());
     check_error(tarred.as_ref().err());

@@ -3,6 +3,7 @@
 use super::{PackReport, missing_facts, warn_unreadable};
 use crate::entries::file_size;
 use crate::error::{Missing, PackError};
+use crate::input::read_full;
 use crate::matcher::MIN_ENTRY_LEN;
 use crate::observer::{Observer, Warning};
 use crate::order::{Order, Stored};
@@ -170,14 +171,11 @@ impl<'a> EntryWriter<'a> {
     /// A small file: read whole, and again if it changed meanwhile.
     fn put_whole(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
         let mut tries = 1;
-        let (content, observed) = loop {
-            let read = read_all(source, &opened.entry).and_then(|content| {
-                let now = source.identity()?;
-                Ok((content, now))
-            });
-            match read {
-                Ok((content, now)) if now == opened.identity => break (content, None),
-                Ok((content, now)) if tries == TRIES => break (content, now.map(|n| n.size)),
+        let observed = loop {
+            let read = read_all(source, &opened.entry, &mut self.buffer);
+            match read.and_then(|()| source.identity()) {
+                Ok(now) if now == opened.identity => break None,
+                Ok(now) if tries == TRIES => break now.map(|n| n.size),
                 Err(error) if tries == TRIES => {
                     self.leave_out(source.path(), &error);
                     return Ok(());
@@ -203,13 +201,17 @@ impl<'a> EntryWriter<'a> {
         let content_offset = self.archive.stream_offset();
         self.archive.content_of(&entry.path, opened.identity);
         self.put_map(entry)?;
+        let buffer = std::mem::take(&mut self.buffer);
+        let content = &buffer[..file_size(entry) as usize];
         for extent in extents(entry) {
             let stretch = &content[extent.offset as usize..(extent.offset + extent.len) as usize];
             self.archive.put(stretch, entry_size(extent.len))?;
         }
         self.archive.pad()?;
         self.count_read(content.len() as u64);
-        let mut row = Row::from_entry(entry, Digest::of(&content), header_offset, content_offset);
+        let hash = Digest::of(content);
+        self.buffer = buffer;
+        let mut row = Row::from_entry(entry, hash, header_offset, content_offset);
         let mut facts = Vec::new();
         if let Some(observed) = observed {
             self.note_change(&mut row, &mut facts, observed);
@@ -450,21 +452,22 @@ fn read_some(source: &mut dyn Source, offset: u64, buffer: &mut [u8]) -> io::Res
     }
 }
 
-/// Reads a small file whole, holes as zeros; what it lacks is zeros, what it gained is not read.
-fn read_all(source: &mut dyn Source, entry: &Entry) -> io::Result<Vec<u8>> {
-    let mut content = vec![0; file_size(entry) as usize];
+/// Reads a small file whole into a buffer that goes round, holes as zeros; what it lacks is zeros,
+/// what it gained is not read.
+fn read_all(source: &mut dyn Source, entry: &Entry, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let size = file_size(entry) as usize;
+    buffer.resize(size.max(buffer.len()), 0);
+    let mut done = 0;
     for extent in extents(entry) {
-        let (start, end) = (
-            extent.offset as usize,
-            (extent.offset + extent.len) as usize,
-        );
-        let mut at = start;
-        while at < end {
-            match read_some(source, at as u64, &mut content[at..end])? {
-                0 => break,
-                read => at += read,
-            }
-        }
+        let start = extent.offset as usize;
+        let end = start + extent.len as usize;
+        buffer[done..start].fill(0);
+        let (len, read) = read_full(&mut buffer[start..end], |rest, done| {
+            source.read_at(extent.offset + done, rest)
+        });
+        read?;
+        done = start + len;
     }
-    Ok(content)
+    buffer[done..size].fill(0);
+    Ok(())
 }

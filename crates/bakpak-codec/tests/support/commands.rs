@@ -139,7 +139,7 @@ impl Command {
             }
             Verb::Envelope => {
                 let mut keys = vec![envelope_key()];
-                let result = open_envelope(file, &mut keys);
+                let result = open_envelope(file, &mut keys, nobody);
                 let lie = match &result {
                     Ok(items) if *items != truth.items => Some("other items".into()),
                     _ => None,

@@ -59,6 +59,12 @@ impl EntryPath {
         &self.0
     }
 
+    /// Whether this lies below `ancestor`, at whatever depth.
+    pub fn is_below(&self, ancestor: &Self) -> bool {
+        let rest = self.0.strip_prefix(ancestor.as_bytes());
+        rest.is_some_and(|rest| rest.first() == Some(&b'/'))
+    }
+
     /// The components, from the root down.
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|&b| b == b'/')
@@ -146,6 +152,21 @@ mod tests {
             b"sql/a\n",
         ] {
             assert_eq!(EntryPath::new(bytes).unwrap().as_bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn below_is_what_has_a_directory_in_front() {
+        let path = |path: &str| EntryPath::new(path).unwrap();
+        for (below, above, is_below) in [
+            ("home/a", "home", true),
+            ("home/a/b/c", "home/a", true),
+            ("home/a", "home/a", false),
+            ("home/ab", "home/a", false),
+            ("home", "home/a", false),
+            ("sql/a", "home", false),
+        ] {
+            assert_eq!(path(below).is_below(&path(above)), is_below, "{below}");
         }
     }
 

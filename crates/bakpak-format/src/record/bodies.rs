@@ -288,6 +288,18 @@ impl From<MissingFacts> for Facts {
 }
 
 impl Checkpoint {
+    /// What stands before the first one.
+    pub const NONE: Self = Self {
+        previous: None,
+        stream_offset: StreamOffset(0),
+        data_offset: DataOffset(0),
+        row_count: 0,
+        cursor: None,
+        chunks: Vec::new(),
+        pages: Vec::new(),
+        facts: Vec::new(),
+    };
+
     /// Encodes the body of the record.
     pub fn encode(&self) -> Vec<u8> {
         encoding::encode(self)

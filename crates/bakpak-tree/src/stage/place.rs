@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use bakpak_format::entry::{Entry, EntryKind, EntryPath, Timestamp};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 
 use crate::cursor::{Cursor, Missing};
 use crate::error::StageError;
@@ -282,8 +282,6 @@ impl Stage {
 /// The entry of a directory that the archive has none for.
 fn implied_directory(path: &[u8]) -> Option<Entry> {
     let (uid, gid) = os::effective_ids();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since = since.unwrap_or_default();
     Some(Entry {
         path: EntryPath::new(path)?,
         kind: EntryKind::Directory,
@@ -292,10 +290,7 @@ fn implied_directory(path: &[u8]) -> Option<Entry> {
         gid: gid.into(),
         user: Vec::new(),
         group: Vec::new(),
-        mtime: Timestamp {
-            seconds: i64::try_from(since.as_secs()).unwrap_or_default(),
-            nanos: since.subsec_nanos(),
-        },
+        mtime: SystemTime::now().into(),
         xattrs: Vec::new(),
         linked: false,
     })

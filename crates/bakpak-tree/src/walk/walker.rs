@@ -5,35 +5,33 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bakpak_format::entry::EntryPath;
-use globset::GlobSet;
 
 use crate::error::WalkError;
 use crate::platform::os::{self, Dir, path_from_bytes};
 use crate::platform::{FileId, Kind, Status};
 use crate::tree::{NodeIndex, Place, Tree, TreeRoot};
+use crate::walk::excludes::Excludes;
 use crate::walk::{Finding, FindingKind, Given, Root};
 
 /// What was found so far.
 pub(super) struct Walker<'a> {
-    exclude: &'a GlobSet,
+    pub(super) excludes: Excludes<'a>,
     never: &'a HashSet<FileId>,
     pub(super) tree: Tree,
     pub(super) findings: Vec<Finding>,
     /// How often each file with several names was met.
     pub(super) link_counts: HashMap<FileId, u32>,
-    pub(super) excluded_count: u64,
     pub(super) total_len: u64,
 }
 
 impl<'a> Walker<'a> {
-    pub(super) fn new(exclude: &'a GlobSet, never: &'a HashSet<FileId>) -> Self {
+    pub(super) fn new(excludes: Excludes<'a>, never: &'a HashSet<FileId>) -> Self {
         Self {
-            exclude,
+            excludes,
             never,
             tree: Tree::default(),
             findings: Vec::new(),
             link_counts: HashMap::new(),
-            excluded_count: 0,
             total_len: 0,
         }
     }
@@ -55,7 +53,7 @@ impl<'a> Walker<'a> {
             Ok(status) => status,
             Err(error) => return self.find(disk, FindingKind::Unreadable(error)),
         };
-        if with_itself && self.leaves_out(path.as_bytes(), &status) {
+        if with_itself && self.leaves_out(path.as_bytes(), &status, || disk.clone()) {
             return Ok(());
         }
         match status.kind {
@@ -140,7 +138,7 @@ impl<'a> Walker<'a> {
             Ok(status) => status,
             Err(error) => return self.find(child_disk(), unreadable(error)),
         };
-        if self.leaves_out(here, &status) {
+        if self.leaves_out(here, &status, child_disk) {
             return Ok(());
         }
         if EntryPath::new(here.as_slice()).is_none() {
@@ -170,13 +168,13 @@ impl<'a> Walker<'a> {
     }
 
     /// Whether something is excluded, or one of ours.
-    fn leaves_out(&mut self, path: &[u8], status: &Status) -> bool {
-        if self.never.contains(&status.id) && status.kind != Kind::Directory {
-            return true;
+    fn leaves_out(&mut self, path: &[u8], status: &Status, disk: impl FnOnce() -> PathBuf) -> bool {
+        let is_directory = status.kind == Kind::Directory;
+        let excluded = self.excludes.leave_out(path);
+        if excluded && is_directory {
+            self.excludes.pass_over(disk(), path);
         }
-        let excluded = !self.exclude.is_empty() && self.exclude.is_match(path_from_bytes(path));
-        self.excluded_count += u64::from(excluded);
-        excluded
+        excluded || (self.never.contains(&status.id) && !is_directory)
     }
 
     /// Counts a file's length, and its names if it has several.

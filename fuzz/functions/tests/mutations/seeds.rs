@@ -316,7 +316,7 @@ fn credential(key: [u8; 32]) -> Credential {
 fn open_envelope_of(archive: &[u8], key: [u8; 32]) -> Result<Vec<EnvelopeItem>, ()> {
     let mut file = tempfile::tempfile().unwrap();
     io::Write::write_all(&mut file, archive).unwrap();
-    open_envelope(&file, &mut vec![credential(key)]).map_err(drop)
+    open_envelope(&file, &mut vec![credential(key)], &Unobserved).map_err(drop)
 }
 
 fn decompressed(frame: &[u8], raw_len: usize) -> Option<Vec<u8>> {

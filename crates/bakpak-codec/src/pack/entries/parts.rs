@@ -1,7 +1,8 @@
 //! Content of unknown size: a plain file, or parts (spec: ENT-8).
 
-use super::{EntryWriter, WHOLE, entry_size, read_some, sized};
+use super::{EntryWriter, WHOLE, entry_size, sized};
 use crate::error::PackError;
+use crate::input::read_full;
 use crate::order::Stored;
 use crate::source::Source;
 use bakpak_format::catalogue::{Row, RowFlags};
@@ -101,14 +102,11 @@ fn read_ahead(
     held: usize,
 ) -> Result<usize, (usize, io::Error)> {
     buffer.resize(WHOLE as usize + 1, 0);
-    let mut done = held;
-    while done < buffer.len() {
-        let at = offset + (done - held) as u64;
-        match read_some(source, at, &mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) => return Err((done, error)),
-        }
+    let (len, read) = read_full(&mut buffer[held..], |rest, done| {
+        source.read_at(offset + done, rest)
+    });
+    match read {
+        Ok(()) => Ok(held + len),
+        Err(error) => Err((held + len, error)),
     }
-    Ok(done)
 }

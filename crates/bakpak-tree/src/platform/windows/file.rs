@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::windows::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bakpak_format::entry::Timestamp;
 
@@ -136,7 +136,7 @@ pub(super) fn status_from(meta: &Metadata, path: &Path) -> Status {
         Kind::Symlink => 0o777,
         _ => 0o444 | write,
     };
-    let mtime = timestamp(meta.modified());
+    let mtime = Timestamp::from(meta.modified().unwrap_or(UNIX_EPOCH));
     Status {
         kind,
         mode,
@@ -158,27 +158,5 @@ fn id_of(path: &Path) -> FileId {
     FileId {
         device: 0,
         inode: hasher.finish(),
-    }
-}
-
-fn timestamp(time: io::Result<SystemTime>) -> Timestamp {
-    let time = time.unwrap_or(UNIX_EPOCH);
-    let (before, distance) = match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => (false, since),
-        Err(error) => (true, error.duration()),
-    };
-    let seconds = i64::try_from(distance.as_secs()).unwrap_or_default();
-    let nanos = distance.subsec_nanos();
-    match (before, nanos) {
-        (false, _) => Timestamp { seconds, nanos },
-        (true, 0) => Timestamp {
-            seconds: -seconds,
-            nanos,
-        },
-        // Nanoseconds count forward, also before 1970.
-        (true, _) => Timestamp {
-            seconds: -seconds - 1,
-            nanos: 1_000_000_000 - nanos,
-        },
     }
 }

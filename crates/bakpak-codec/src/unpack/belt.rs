@@ -1,8 +1,8 @@
 //! A sink on a thread of its own: what is written there does not hold up what is read here.
 
-use super::{Sink, SinkError};
 use crate::error::ReadError;
 use crate::pipeline::{Belt, Spares, Stopped, beside};
+use crate::sink::{Sink, SinkError};
 use bakpak_format::entry::{Entry, EntryPath};
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ const BATCH_CALLS: usize = 1024;
 /// Runs `f` with a sink whose calls are carried out by `sink` beside it, in order.
 ///
 /// A call that fails there ends `f` at one of its next calls; the error given is that of the sink.
-pub(crate) fn on_its_own_thread<R>(
+pub(super) fn on_its_own_thread<R>(
     sink: &mut (dyn Sink + Send),
     f: impl FnOnce(&mut SinkBelt) -> Result<R, ReadError>,
 ) -> Result<R, ReadError> {
@@ -42,7 +42,7 @@ pub(crate) fn on_its_own_thread<R>(
 }
 
 /// Collects calls and sends them to the other thread.
-pub(crate) struct SinkBelt {
+pub(super) struct SinkBelt {
     belt: Belt<Batch>,
     batch: Batch,
     spares: Spares<Batch>,
