@@ -1,8 +1,11 @@
 //! The far tier's table: where whole segments stand, however long ago.
 //!
-//! A segment is known by a keyed 128-bit hash: keyed with a random key of this run, so that nobody
-//! can craft two segments with one hash. The table has a fixed size and forgets the oldest.
+//! A segment is known by a keyed 128-bit hash: its GMAC (NIST SP 800-38D) under a random key of this
+//! run. Whoever does not know the key cannot craft two segments with one hash, and the hashes never
+//! leave the process. For segments of L bytes any two that differ have the same one with a
+//! probability of L / 2^132 at most. The table has a fixed size and forgets the oldest.
 
+use crate::aead::{Aead, DefaultAead, NONCE_LEN, TAG_LEN};
 use crate::history::DataRun;
 use bakpak_format::geometry::DataOffset;
 use std::ops::Range;
@@ -25,11 +28,11 @@ const RUNS_PER_ENTRY: usize = 2;
 const MAX_RUNS: usize = 64;
 
 /// Keyed hash of one segment.
-pub(super) type SegmentHash = [u8; 16];
+pub(super) type SegmentHash = [u8; TAG_LEN];
 
 /// Knows segments by their hash.
 pub(super) struct FarTable {
-    key: [u8; 32],
+    hasher: DefaultAead,
     average: u32,
     sets: Vec<[Entry; WAYS]>,
     /// Runs of all segments, end to end, in a ring: overwriting them forgets the oldest.
@@ -65,7 +68,7 @@ impl FarTable {
         let wanted = total_len.map_or(most as u64, |len| 2 * len / average);
         let len = (wanted as usize).next_power_of_two().clamp(WAYS, most);
         Self {
-            key,
+            hasher: DefaultAead::new(&key),
             average: average as u32,
             sets: vec![Default::default(); len / WAYS],
             runs: Vec::new(),
@@ -90,9 +93,10 @@ impl FarTable {
     }
 
     pub(super) fn hash(&self, segment: &[u8]) -> SegmentHash {
+        // Nothing is sealed: the tag of the segment as AAD. One nonce serves all, since a universal
+        // hash needs none, and tags that nobody sees forge nothing.
         let mut hash = SegmentHash::default();
-        let full = blake3::keyed_hash(&self.key, segment);
-        hash.copy_from_slice(&full.as_bytes()[..16]);
+        self.hasher.seal(&[0; NONCE_LEN], segment, &mut hash);
         hash
     }
 
