@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`test`] | sets up what the tests need, runs every step, prints the time of each |
 //! | [`trace`] | compares specification, code and vectors |
+//! | [`program`] | starts other programs |
 //! | [`rust_file`] | Rust sources as text: code, comments and tests told apart |
 
+pub mod program;
 pub mod rust_file;
 pub mod test;
 pub mod trace;

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: every step that must pass, in order, with its time.
 
 pub mod backend;
-pub mod program;
 pub mod setup;
 
+use crate::program::Program;
 use anyhow::{Context, Result, bail};
-use program::Program;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

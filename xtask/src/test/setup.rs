@@ -1,6 +1,6 @@
 //! Installs what build and tests need and what is missing.
 
-use super::program::{Program, TOOLS, is_installed};
+use crate::program::{Program, TOOLS, is_installed};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
