@@ -178,11 +178,26 @@ fn build(root: &Path, size: Size, work: &Path) -> Result<PathBuf> {
 fn versions(place: &Place, contestant: &Contestant) -> (String, String) {
     let lines = contestant.versions.iter().map(|command| {
         let output = place.output(command);
-        let line = output.lines().find(|line| !line.trim().is_empty());
-        line.unwrap_or("unknown").trim().to_owned()
+        version(command, &output)
     });
     let lines: Vec<String> = lines.collect();
     (contestant.name.to_owned(), lines.join("; "))
+}
+
+/// The first line that says something, without ornaments, libraries and owners.
+fn version(command: &str, output: &str) -> String {
+    let line = output.lines().find(|line| !line.trim().is_empty());
+    let line = line.unwrap_or("unknown").trim_matches(['*', ' ']);
+    let line = [" : ", ", by ", " (Library"]
+        .iter()
+        .fold(line, |line, end| {
+            line.split_once(end).map_or(line, |(start, _)| start)
+        });
+    let program = command.split(' ').next().unwrap_or_default();
+    match line.contains(char::is_alphabetic) {
+        true => line.to_owned(),
+        false => format!("{program} {line}"),
+    }
 }
 
 /// The work folder; it goes when all is measured, or when something fails.
@@ -217,6 +232,36 @@ impl Drop for Work {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             eprintln!("{} is left: {error}", self.0.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_said_in_a_few_words() {
+        for (command, output, said) in [
+            ("age --version", "1.1.1\n", "age 1.1.1"),
+            (
+                "zstd --version",
+                "*** Zstandard CLI v1.5.4, by Y. C. ***\n",
+                "Zstandard CLI v1.5.4",
+            ),
+            (
+                "7zz i",
+                "\n7-Zip (z) 26.02 (x64) : Copyright\n",
+                "7-Zip (z) 26.02 (x64)",
+            ),
+            (
+                "openssl version",
+                "OpenSSL 3.0.19 (Library: OpenSSL 3.0.19)",
+                "OpenSSL 3.0.19",
+            ),
+            ("none", "", "unknown"),
+        ] {
+            assert_eq!(version(command, output), said);
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct Contestant {
     pub fresh: &'static [&'static str],
     /// The file or folder that it makes.
     pub archive: &'static str,
-    /// Ends what it leaves behind running.
+    /// Ends what it leaves running, when all is measured.
     pub end: Option<&'static str>,
     commands: Commands,
 }

@@ -7,7 +7,7 @@ use super::record::Record;
 use super::runs::Run;
 use super::tools::Missing;
 use super::verb::Verb;
-use super::workload::{Part, Size, Workload, len_of};
+use super::workload::{Part, SOURCES, Size, Workload, len_of};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -50,6 +50,19 @@ struct Round<'a> {
 ///
 /// Files that cannot be made, or a verb at which bakpak fails. Rivals that fail are named instead.
 pub fn measure(place: &Place, plan: &Plan, record: &mut Record) -> Result<()> {
+    let measured = measure_parts(place, plan, record);
+    for end in plan
+        .contestants
+        .iter()
+        .filter_map(|contestant| contestant.end)
+    {
+        // There may be nothing left to end.
+        let _ = place.run(end);
+    }
+    measured
+}
+
+fn measure_parts(place: &Place, plan: &Plan, record: &mut Record) -> Result<()> {
     let mut made = BTreeSet::new();
     for contestant in plan.contestants {
         for key in contestant.keys.iter().filter(|key| made.insert(**key)) {
@@ -151,10 +164,6 @@ impl Round<'_> {
         for left in [self.contestant.archive, "out"] {
             self.place.run(&format!("rm -rf {left}"))?;
         }
-        if let Some(end) = self.contestant.end {
-            // There may be nothing left to end.
-            let _ = self.place.run(end);
-        }
         done?;
         record.runs.0.extend(runs);
         Ok(())
@@ -220,7 +229,7 @@ impl Round<'_> {
     }
 
     fn check_unpacked(&self) -> Result<()> {
-        for source in self.workload.sources {
+        for source in SOURCES {
             let found = Path::new("printed");
             self.place
                 .measure(

@@ -29,10 +29,6 @@ pub enum Size {
 pub struct Workload {
     /// What it is, in words.
     pub description: String,
-    /// The folders to pack.
-    pub sources: &'static [&'static str],
-    /// The same as options of bakpak.
-    pub flags: &'static str,
     /// A file out of the middle.
     pub one: String,
     /// Files in all.
@@ -52,8 +48,17 @@ struct Numbers {
     small_file_count: u64,
 }
 
+/// The folders to pack. Two of them in each part: of one alone bupstash keeps no name.
+pub const SOURCES: [&str; 2] = ["sql", "home"];
+
+/// The same as options of bakpak.
+const FLAGS: &str = "--sql sql --home home";
+
 /// Length of a small file.
 const SMALL_FILE_LEN: u64 = 1000;
+
+/// Length of the database beside small files: a page.
+const SMALL_DATABASE_LEN: u64 = 8192;
 
 impl Part {
     /// All of them.
@@ -139,15 +144,15 @@ impl Workload {
     #[must_use]
     pub fn fill(&self, command: &str) -> String {
         command
-            .replace("{sources}", &self.sources.join(" "))
-            .replace("{flags}", self.flags)
+            .replace("{sources}", &SOURCES.join(" "))
+            .replace("{flags}", FLAGS)
             .replace("{one}", &self.one)
     }
 
     /// Counts the files, and takes the one in the middle of `among`.
     fn counted(self, place: &Place, among: &str) -> Result<Self> {
         let mut all = Vec::new();
-        for source in self.sources {
+        for source in SOURCES {
             files(&place.folder().join(source), &mut all)?;
         }
         let mut middle: Vec<&PathBuf> = Vec::new();
@@ -169,10 +174,8 @@ impl Workload {
 }
 
 fn server(place: &Place, numbers: &Numbers, packages: &Packages) -> Result<Workload> {
-    clear(place)?;
-    for folder in ["sql", "home"] {
-        fs::create_dir(place.folder().join(folder)).context("making a source")?;
-    }
+    place.run("rm -rf sql home")?;
+    place.run("mkdir sql home")?;
     let Numbers {
         database_len,
         log_count,
@@ -200,8 +203,6 @@ fn server(place: &Place, numbers: &Numbers, packages: &Packages) -> Result<Workl
             mib(*artifacts_len),
             packages.description(),
         ),
-        sources: &["sql", "home"],
-        flags: "--sql sql --home home",
         one: String::new(),
         file_count: 0,
         len: 0,
@@ -210,25 +211,24 @@ fn server(place: &Place, numbers: &Numbers, packages: &Packages) -> Result<Workl
 }
 
 fn small_files(place: &Place, numbers: &Numbers) -> Result<Workload> {
-    clear(place)?;
+    place.run("rm -rf sql home")?;
+    place.run("mkdir sql")?;
     let count = numbers.small_file_count;
-    place.run(&format!(
-        "make-workload small-files home {count} {SMALL_FILE_LEN}"
-    ))?;
+    for line in [
+        format!("make-workload database sql/server.bak {SMALL_DATABASE_LEN}"),
+        format!("make-workload small-files home {count} {SMALL_FILE_LEN}"),
+    ] {
+        place.run(&line)?;
+    }
     Workload {
-        description: format!("{count} files of {SMALL_FILE_LEN} bytes"),
-        sources: &["home"],
-        flags: "--home home",
+        description: format!(
+            "{count} files of {SMALL_FILE_LEN} bytes and a database of {SMALL_DATABASE_LEN}"
+        ),
         one: String::new(),
         file_count: 0,
         len: 0,
     }
     .counted(place, "home")
-}
-
-/// Removes the files of the part before.
-fn clear(place: &Place) -> Result<()> {
-    place.run("rm -rf sql home")
 }
 
 /// All files below a folder, with their lengths.
