@@ -70,7 +70,12 @@ const STEPS: &[Step] = &[
         name: "benches",
         action: Action::RunIfThere(
             "benches/Cargo.toml",
-            &["cargo bench -p bakpak-benches -- --test"],
+            &[
+                "cargo bench -p bakpak-benches -- --test",
+                // That the comparison works: no network, no rivals beyond what setup installs.
+                "cargo xtask compare --size small --runs 1 --only bakpak,tar-zstd-age \
+                 --synthetic-packages --no-install",
+            ],
         ),
     },
 ];

@@ -165,11 +165,10 @@ fn hashes(root: &Path, cache: &Path) -> Result<BTreeMap<String, PathBuf>> {
 
 /// pip takes one version of a project a call: the first missing of each, then the second.
 fn fetch(root: &Path, cache: &Path, missing: &[&Pinned]) -> Result<()> {
-    for (number, round) in rounds(missing).iter().enumerate() {
+    for round in rounds(missing) {
         let list = cache.join("../round.txt");
         let lines: String = round.iter().map(|package| package.line()).collect();
         fs::write(&list, lines).context("writing pip's list")?;
-        println!("round {}: {} packages", number + 1, round.len());
         Program::line(root, PIP)
             .arg("-d")
             .arg(cache)

@@ -27,6 +27,7 @@ const NOTES: &str = "\
 - `openssl enc` does not authenticate: who changes the file is not noticed.
 - restic, rustic, borg, 7z, gpg and openssl work with a passphrase and stretch it at each start;
   bakpak, age and bupstash work with a key file.
+- rustic is built without its default features (text interface, WebDAV server and the like).
 - What each unpacked was compared with what was packed (`diff -r`); the one file too.
 - On tmpfs nothing waits for a disk. On a disk bakpak returns when its output is on it, the
   pipelines do not wait for that.
