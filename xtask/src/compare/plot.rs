@@ -12,23 +12,27 @@ use std::fmt::{Display, Write};
 const WIDTH: f64 = 920.0;
 const GAP: f64 = 24.0;
 
-/// Colours change with the page: an image in a README sees whether the reader prefers dark.
+/// Colours change with the page: an image in a README sees whether the reader prefers dark. They
+/// are written out, for some viewers know no variables.
 const STYLE: &str = "\
-  :root { --page: #ffffff; --text: #1f2328; --weak: #59636e; --line: #d1d9e0; --rival: #818b98; --own: #0969da; }
-  @media (prefers-color-scheme: dark) {
-    :root { --page: #0d1117; --text: #f0f6fc; --weak: #9198a1; --line: #3d444d; --rival: #9198a1; --own: #4493f8; }
-  }
-  .page { fill: var(--page); }
-  text { font: 12px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: var(--text); }
+  .page { fill: #ffffff; }
+  text { font: 12px system-ui, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328; }
+  line { stroke: #d1d9e0; stroke-width: 1; }
+  circle.rival { fill: #818b98; }
+  .own { fill: #0969da; }
+  text.own { font-weight: 600; }
   .head { font-size: 14px; font-weight: 600; }
-  .weak { fill: var(--weak); font-size: 11px; }
+  .weak { fill: #59636e; font-size: 11px; }
   .middle { text-anchor: middle; }
   .end { text-anchor: end; }
-  line { stroke: var(--line); stroke-width: 1; }
-  .rival { fill: var(--rival); }
-  .own { fill: var(--own); }
-  text.own { font-weight: 600; }
-  text.rival { fill: var(--text); }
+  @media (prefers-color-scheme: dark) {
+    .page { fill: #0d1117; }
+    text { fill: #f0f6fc; }
+    line { stroke: #3d444d; }
+    circle.rival { fill: #9198a1; }
+    .own { fill: #4493f8; }
+    .weak { fill: #9198a1; }
+  }
 ";
 
 /// A picture that grows.

@@ -27,7 +27,7 @@ pub fn draw(svg: &mut Svg, runs: &Runs, part: Part, names: &[&str], top: f64) ->
         },
         "head",
         format!(
-            "{}: seconds, on a scale of its own for each verb",
+            "{}: seconds, a logarithmic scale for each verb",
             part.name()
         ),
     );

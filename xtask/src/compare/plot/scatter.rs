@@ -123,7 +123,7 @@ fn axes(svg: &mut Svg, bounds: Bounds, x: Scale, y: Scale) {
             y: bottom + 34.0,
         },
         "weak middle",
-        "seconds to pack",
+        "seconds to pack, logarithmic",
     );
     svg.text(
         Point {
