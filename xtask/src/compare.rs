@@ -52,6 +52,9 @@ const SCRATCH: &str = "target/compare";
 /// Memory that is a folder.
 const TMPFS: &str = "/dev/shm";
 
+/// A work folder's name, before the number of its process.
+const WORK: &str = "bakpak-compare-";
+
 /// Runs the chore.
 ///
 /// # Errors
@@ -212,6 +215,7 @@ impl Work {
             None => root.join(SCRATCH),
         };
         fs::create_dir_all(&parent).with_context(|| format!("making {}", parent.display()))?;
+        remove_left(&parent)?;
         let found = machine::room(root, &parent);
         if found < room {
             bail!(
@@ -221,11 +225,30 @@ impl Work {
                 room >> 20
             );
         }
-        let name = format!("bakpak-compare-{}", std::process::id());
+        let name = format!("{WORK}{}", std::process::id());
         let folder = fs::canonicalize(parent)?.join(name);
         fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
         Ok(Self(folder))
     }
+}
+
+/// Removes what runs left that were interrupted: in `/dev/shm` it takes memory.
+fn remove_left(parent: &Path) -> Result<()> {
+    for entry in fs::read_dir(parent).with_context(|| format!("reading {}", parent.display()))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(WORK));
+        if process.is_some_and(is_gone) {
+            println!("{} is removed: it was left", entry.path().display());
+            fs::remove_dir_all(entry.path()).context("removing what was left")?;
+        }
+    }
+    Ok(())
+}
+
+fn is_gone(process: &str) -> bool {
+    let id: Option<u32> = process.parse().ok();
+    id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
 }
 
 impl Drop for Work {
