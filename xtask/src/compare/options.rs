@@ -59,7 +59,7 @@ pub struct Options {
     pub update_readme: bool,
     /// Nothing is measured: the raw numbers are there.
     pub from: Option<PathBuf>,
-    /// The words, as they were typed.
+    /// The words as they were typed, but for folders: results show none of this machine.
     pub words: String,
 }
 
@@ -71,7 +71,7 @@ impl Options {
     /// An option or a name that does not exist.
     pub fn parse(words: &[&str]) -> Result<Option<Self>> {
         let mut options = Self {
-            words: words.join(" "),
+            words: without_folders(words),
             ..Self::default()
         };
         let mut rest = words.iter();
@@ -134,6 +134,16 @@ impl Default for Options {
     }
 }
 
+fn without_folders(words: &[&str]) -> String {
+    let mut before = "";
+    let shown = words.iter().map(|word| {
+        let is_folder = ["--work", "--results", "--from"].contains(&before);
+        before = word;
+        if is_folder { "DIR" } else { word }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 fn runs(text: &str) -> Result<usize> {
     let runs = text.parse().ok().filter(|runs| *runs > 0);
     runs.with_context(|| format!("'{text}' is no number of runs"))
@@ -194,6 +204,12 @@ mod tests {
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_words_show_no_folder_of_the_machine() {
+        let options = parsed("--runs 2 --work /x/y --results z").unwrap().unwrap();
+        assert_eq!(options.words, "--runs 2 --work DIR --results DIR");
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn measure_part(
                 println!("{} failed: {error:#}", contestant.name);
                 record.missing.push(Missing {
                     contestant: contestant.name.to_owned(),
-                    reason: format!("{}, run {number}: {error:#}", part.name()),
+                    reason: reason(place, part, number, &error),
                 });
             } else if took < LONG {
                 continue;
@@ -136,6 +136,12 @@ fn measure_part(
         }
     }
     Ok(())
+}
+
+/// Programs name folders by their whole paths; what is published shows none of this machine.
+fn reason(place: &Place, part: Part, number: usize, error: &anyhow::Error) -> String {
+    let reason = format!("{}, run {number}: {error:#}", part.name());
+    reason.replace(&*place.folder().to_string_lossy(), ".")
 }
 
 /// What ran, as one can type it.

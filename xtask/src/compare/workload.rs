@@ -196,8 +196,8 @@ fn server(place: &Place, numbers: &Numbers, packages: &Packages) -> Result<Workl
     let mib = |len: u64| len >> 20;
     Workload {
         description: format!(
-            "a database of {} MiB in pages of 8 KiB, {log_count} logs of {} MiB, {artifact_count} \
-             artifacts of {} MiB, {}",
+            "a database of {} MiB in pages of 8 KiB, {log_count} logs ({} MiB), {artifact_count} \
+             artifacts ({} MiB), {}",
             mib(*database_len),
             mib(*logs_len),
             mib(*artifacts_len),
