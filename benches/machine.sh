@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: where results go, and what they say about the machine. No host
+# Sourced by the script beside it: where results go, and what they say about the machine. No host
 # names, no paths.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

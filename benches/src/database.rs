@@ -20,13 +20,16 @@ struct Page {
 /// Database `number`, so many bytes of it, up to a whole page.
 pub fn content(number: u64, len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len.next_multiple_of(PAGE_LEN));
-    let mut page_number = 0;
-    while bytes.len() < len {
-        bytes.extend_from_slice(&page(number, page_number));
-        page_number += 1;
+    for page in pages(number).take(len.div_ceil(PAGE_LEN)) {
+        bytes.extend_from_slice(&page);
     }
     bytes.truncate(len);
     bytes
+}
+
+/// The pages of database `number`, without end: for one that is not held in memory.
+pub fn pages(number: u64) -> impl Iterator<Item = Vec<u8>> {
+    (0..).map(move |page_number| page(number, page_number))
 }
 
 fn page(database: u64, number: u64) -> Vec<u8> {

@@ -1,11 +1,17 @@
-//! Chores of this repository: `cargo xtask test` and `cargo xtask trace`.
+//! Chores of this repository: `cargo xtask test`, `trace` and `compare`.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`test`] | sets up what the tests need, runs every step, prints the time of each |
 //! | [`trace`] | compares specification, code and vectors |
+//! | [`compare`] | runs bakpak beside its rivals, keeps the numbers, draws them |
+//! | [`debian`] | installs Debian packages |
+//! | [`program`] | starts other programs |
 //! | [`rust_file`] | Rust sources as text: code, comments and tests told apart |
 
+pub mod compare;
+pub mod debian;
+pub mod program;
 pub mod rust_file;
 pub mod test;
 pub mod trace;

@@ -1,4 +1,5 @@
-//! Runs the chores: `cargo xtask test [--only STEP...]`, `cargo xtask trace`.
+//! Runs the chores: `cargo xtask test [--only STEP...]`, `cargo xtask trace`,
+//! `cargo xtask compare`.
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -7,7 +8,8 @@ const USAGE: &str = "\
 usage: cargo xtask test                  set up, then run every step
        cargo xtask test --only STEP...   run these steps
        cargo xtask test --list           name the steps
-       cargo xtask trace                 compare specification, code and vectors";
+       cargo xtask trace                 compare specification, code and vectors
+       cargo xtask compare --help        run bakpak beside its rivals";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +33,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["test", "--only", names @ ..] if !names.is_empty() => xtask::test::run(&root, names),
         ["trace"] => xtask::trace::run(&root),
+        ["compare", options @ ..] => xtask::compare::run(&root, options),
         _ => bail!("this is no chore\n{USAGE}"),
     }
 }

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: every step that must pass, in order, with its time.
 
 pub mod backend;
-pub mod program;
 pub mod setup;
 
+use crate::program::Program;
 use anyhow::{Context, Result, bail};
-use program::Program;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -71,7 +70,12 @@ const STEPS: &[Step] = &[
         name: "benches",
         action: Action::RunIfThere(
             "benches/Cargo.toml",
-            &["cargo bench -p bakpak-benches -- --test"],
+            &[
+                "cargo bench -p bakpak-benches -- --test",
+                // That the comparison works: no network, no rivals beyond what setup installs.
+                "cargo xtask compare --size small --runs 1 --only bakpak,tar-zstd-age \
+                 --synthetic-packages --no-install",
+            ],
         ),
     },
 ];

@@ -1,6 +1,6 @@
 //! Tests the codec over the AEAD backend that is not the default.
 
-use super::program::Program;
+use crate::program::Program;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 

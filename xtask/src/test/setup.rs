@@ -1,6 +1,7 @@
 //! Installs what build and tests need and what is missing.
 
-use super::program::{Program, TOOLS, is_installed};
+use crate::debian::{self, Package};
+use crate::program::{Program, TOOLS, is_installed};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -16,14 +17,6 @@ const VENV: &str = "target/reader-venv";
 
 /// What the second reader needs.
 const REQUIREMENTS: &str = "format-spec/reader/requirements.txt";
-
-/// A Debian package, and the program that shows that it is there.
-struct Package {
-    debian: &'static str,
-    program: &'static str,
-    /// What cannot be done without it.
-    serves: &'static str,
-}
 
 const PACKAGES: &[Package] = &[
     Package {
@@ -76,6 +69,11 @@ const PACKAGES: &[Package] = &[
         program: "zstd",
         serves: "benches against rivals",
     },
+    Package {
+        debian: "time",
+        program: "time",
+        serves: "benches against rivals",
+    },
 ];
 
 /// Sets everything up; what is there stays as it is.
@@ -100,48 +98,13 @@ fn rust_target(root: &Path) -> Result<()> {
 }
 
 fn debian_packages(root: &Path) -> Result<()> {
-    let mut missing: Vec<&str> = Vec::new();
-    for package in PACKAGES
-        .iter()
-        .filter(|package| !is_installed(package.program))
-    {
-        println!(
-            "{} is missing; it serves {}",
-            package.debian, package.serves
-        );
-        missing.push(package.debian);
-    }
+    let mut missing = debian::missing(PACKAGES);
     if !python_makes_venvs(root) {
         println!("python3-venv is missing; it serves the second reader");
         missing.push("python3-venv");
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let is_root = Program::line(root, "id -u")
-        .output()
-        .is_some_and(|id| id.trim() == "0");
-    if !(is_root && is_installed("apt-get")) {
-        println!(
-            "not root on Debian, so nothing is installed: sudo apt-get install {}",
-            missing.join(" ")
-        );
-        return Ok(());
-    }
-    let install = || {
-        let line = format!(
-            "apt-get install -y --no-install-recommends {}",
-            missing.join(" ")
-        );
-        Program::line(root, &line)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .run()
-    };
-    // The lists of packages may be missing or old; they are fetched only if they must be.
-    install().or_else(|_| {
-        Program::line(root, "apt-get update").run()?;
-        install()
-    })
+    debian::install(root, &missing)?;
+    Ok(())
 }
 
 fn python_makes_venvs(root: &Path) -> bool {
