@@ -3,7 +3,7 @@
 #[cfg(unix)]
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::Context;
 use bakpak_codec::error::{Missing, PackError};
@@ -75,10 +75,10 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     settings.expected_len = arguments.stdin_entry.is_none().then(|| walked.total_len());
     interrupt::check()?;
 
-    let search = Rc::new(plan.search);
+    let search = Arc::new(plan.search);
     let sources = walked
         .sources()
-        .map(|file| Box::new(WalkedSource::new(file, Rc::clone(&search))) as Box<dyn Source>);
+        .map(|file| Box::new(WalkedSource::new(file, Arc::clone(&search))) as Box<dyn Source>);
     let progress = Progress::new(output, "packed", settings.expected_len);
     let packed = match &file {
         None => pack(sources, settings, io::stdout(), &progress),

@@ -1,6 +1,6 @@
 //! Notices when the master key, which is to be sealed, also goes into the archive in clear.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bakpak_format::entry::EntryPath;
 use memchr::memmem;
@@ -17,7 +17,7 @@ const CONFIGURATION: &[u8] = b"OctopusServer.config";
 pub(super) struct ClearKeySearch {
     /// The key as base64, as the same in UTF-16, and raw.
     needles: Vec<Zeroizing<Vec<u8>>>,
-    found: RefCell<Vec<Found>>,
+    found: Mutex<Vec<Found>>,
 }
 
 /// Something that should not be in an archive in clear.
@@ -100,7 +100,12 @@ impl ClearKeySearch {
 
     /// What was found, each once.
     pub(super) fn found(&self) -> Vec<Found> {
-        self.found.borrow().clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Found>> {
+        // No code panics while it holds the lock, so a poisoned one is still whole.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, path: &EntryPath, what: What) {
@@ -108,7 +113,7 @@ impl ClearKeySearch {
             path: path.clone(),
             what,
         };
-        let mut all = self.found.borrow_mut();
+        let mut all = self.lock();
         if !all.contains(&found) {
             all.push(found);
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bakpak_codec::error::Missing;
 use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
@@ -195,14 +195,14 @@ fn entry_path(bytes: &[u8], shown: &str) -> Result<EntryPath, Failure> {
 /// A walked file, directory or stream, as the codec wants it.
 pub(super) struct WalkedSource {
     file: FileSource,
-    search: Rc<ClearKeySearch>,
+    search: Arc<ClearKeySearch>,
     watch: Watch,
     /// Reading failed since it was opened, so its content will not be in the archive.
     has_failed: bool,
 }
 
 impl WalkedSource {
-    pub(super) fn new(file: FileSource, search: Rc<ClearKeySearch>) -> Self {
+    pub(super) fn new(file: FileSource, search: Arc<ClearKeySearch>) -> Self {
         Self {
             file,
             search,

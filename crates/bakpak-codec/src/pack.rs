@@ -6,7 +6,7 @@ use crate::head_plan::{DomainPlan, EnvelopePlan, HeadPlan, draw_nonce, seal_enve
 use crate::keys::{DomainKey, KeyDomain};
 use crate::matcher::{Matcher, MatcherSettings};
 use crate::observer::{Observer, Warning};
-use crate::pipeline::{Buffers, Workers, beside, default_threads};
+use crate::pipeline::{Belt, Buffers, Spares, Workers, beside, default_threads, in_front};
 use crate::random::Random;
 use crate::records::Closing;
 use crate::secret::Credential;
@@ -15,6 +15,7 @@ use crate::slots::{self, SlotContext};
 use crate::source::Source;
 use crate::stripes::{Tools, random_failed};
 use crate::writer::{ArchiveWriter, WriterSettings};
+use ahead::{Batch, OnlyProbe};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{EntryPath, Timestamp};
 use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
@@ -28,6 +29,7 @@ use entries::EntryWriter;
 use std::io::Write;
 use std::sync::Arc;
 
+mod ahead;
 mod entries;
 
 /// How to pack.
@@ -156,7 +158,7 @@ impl PackSettings {
 /// - [`PackError::Io`]: the output, or the random generator.
 /// - [`PackError::Interrupted`]: the observer asked for it.
 pub fn pack(
-    sources: impl Iterator<Item = Box<dyn Source>>,
+    sources: impl Iterator<Item = Box<dyn Source>> + Send,
     mut settings: PackSettings,
     mut output: impl Write + Send,
     observer: &dyn Observer,
@@ -229,32 +231,46 @@ pub fn pack(
 
 fn pack_entries(
     mut entries: EntryWriter<'_>,
-    mut sources: impl Iterator<Item = Box<dyn Source>>,
+    sources: impl Iterator<Item = Box<dyn Source>> + Send,
     settings: &PackSettings,
     (archive_id, item_facts): (ArchiveId, Vec<Facts>),
 ) -> Result<PackReport, PackError> {
-    let mut last_path: Option<EntryPath> = None;
     entries.missing(settings.missing.iter().cloned());
-    for mut source in sources.by_ref() {
-        // Only the writer itself lets an entry supersede another: two sources never share a path.
-        if last_path.as_ref().is_some_and(|last| last >= source.path()) {
-            let what = format!(
-                "'{}' comes after a path that it must precede",
-                source.path()
-            );
-            return Err(PackError::Settings(what));
+    let only_probe = OnlyProbe::default();
+    let spares = Spares::new(ahead::DEPTH + 2);
+    let read_ahead = |belt: Belt<Batch>| {
+        // Where it stops before its end, nobody waits for the rest.
+        let _ = ahead::prepare(sources, &only_probe, &spares, &belt);
+    };
+    in_front(ahead::DEPTH, read_ahead, |batches| {
+        let mut last_path: Option<EntryPath> = None;
+        for mut batch in batches {
+            for prepared in batch.sources.drain(..) {
+                // Only the writer lets an entry supersede another: no two sources share a path.
+                if last_path
+                    .as_ref()
+                    .is_some_and(|last| last >= prepared.path())
+                {
+                    let path = prepared.path();
+                    let what = format!("'{path}' comes after a path that it must precede");
+                    return Err(PackError::Settings(what));
+                }
+                last_path = Some(prepared.path().clone());
+                if settings.allow_incomplete || !entries.has_missing() {
+                    entries.put(prepared, &batch.content)?;
+                } else {
+                    // Nothing is written any more, but whoever has to mend rights wants the whole
+                    // list.
+                    only_probe.set();
+                    entries.note_if_unreadable(&prepared)?;
+                }
+            }
+            batch.content.clear();
+            spares.give(batch);
         }
-        last_path = Some(source.path().clone());
-        entries.put(source.as_mut())?;
-        if !settings.allow_incomplete && entries.has_missing() {
-            break;
-        }
-    }
+        Ok(())
+    })?;
     if !settings.allow_incomplete && entries.has_missing() {
-        // Nothing is written any more, but whoever has to mend rights wants the whole list.
-        for mut source in sources {
-            entries.probe(source.as_mut())?;
-        }
         return Err(PackError::Unreadable(entries.into_missing()));
     }
     for facts in item_facts {

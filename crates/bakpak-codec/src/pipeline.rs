@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{IntoIter, Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, available_parallelism};
 
@@ -26,6 +26,12 @@ pub(crate) struct WorkerLost;
 
 /// Takes things to a thread of their own, in order.
 pub(crate) struct Belt<T>(SyncSender<T>);
+
+/// Goes with something that is handed to another thread, see [`handed_over`].
+pub(crate) struct Awaited(#[expect(dead_code, reason = "its drop is what tells")] SyncSender<()>);
+
+/// Waits for the other half, see [`handed_over`].
+pub(crate) struct Waiting(Receiver<()>);
 
 /// The thread at the other end of a [`Belt`] has stopped; [`beside`] gives its error.
 #[derive(Debug)]
@@ -162,6 +168,38 @@ pub(crate) fn beside<T: Send, E: Send, R>(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (result, ended)
     })
+}
+
+/// Runs `produce` on a thread of its own and `f` here, over what it puts on the belt, at most
+/// `depth` things in between. Where `f` ends early, the belt stops.
+pub(crate) fn in_front<T: Send, R>(
+    depth: usize,
+    produce: impl FnOnce(Belt<T>) + Send,
+    f: impl FnOnce(IntoIter<T>) -> R,
+) -> R {
+    let (sender, receiver) = sync_channel(depth);
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || produce(Belt(sender)));
+        let result = f(receiver.into_iter());
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+        result
+    })
+}
+
+/// For something handed to another thread: dropping the one half ends the waiting of the other.
+pub(crate) fn handed_over() -> (Awaited, Waiting) {
+    let (sender, receiver) = sync_channel(0);
+    (Awaited(sender), Waiting(receiver))
+}
+
+impl Waiting {
+    /// Waits until the thing handed over has been dropped.
+    pub(crate) fn wait(self) {
+        // Nothing is ever sent.
+        let _ = self.0.recv();
+    }
 }
 
 impl<T> Belt<T> {

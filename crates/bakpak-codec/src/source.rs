@@ -38,8 +38,9 @@ pub struct Opened {
     pub identity: Option<Identity>,
 }
 
-/// One thing to pack. Sources come to `pack` in canonical order of their paths.
-pub trait Source {
+/// One thing to pack. Sources come to `pack` in canonical order of their paths; they are opened, and
+/// small ones read, on a thread of its own.
+pub trait Source: Send {
     /// The entry's path.
     fn path(&self) -> &EntryPath;
 

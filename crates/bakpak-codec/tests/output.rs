@@ -15,7 +15,8 @@ use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent};
 use bakpak_format::geometry::BlockSize;
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::*;
 
@@ -145,15 +146,15 @@ fn an_output_that_takes_nothing_or_cannot_be_flushed_fails() {
 /// A very large file, made as it is read; counts what was read of it.
 struct Endless {
     entry: Entry,
-    read: Rc<Cell<u64>>,
+    read: Arc<AtomicU64>,
 }
 
 impl Endless {
-    fn boxed(size: u64, extents: Option<Vec<Extent>>) -> (Box<dyn Source>, Rc<Cell<u64>>) {
-        let read = Rc::new(Cell::new(0));
+    fn boxed(size: u64, extents: Option<Vec<Extent>>) -> (Box<dyn Source>, Arc<AtomicU64>) {
+        let read = Arc::new(AtomicU64::new(0));
         let source = Self {
             entry: entry("sql/endless", EntryKind::File { size, extents }),
-            read: Rc::clone(&read),
+            read: Arc::clone(&read),
         };
         (Box::new(source), read)
     }
@@ -178,7 +179,7 @@ impl Source for Endless {
             let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
             word.copy_from_slice(&mixed.to_le_bytes()[..word.len()]);
         }
-        self.read.set(self.read.get() + buffer.len() as u64);
+        self.read.fetch_add(buffer.len() as u64, Relaxed);
         Ok(buffer.len())
     }
 
@@ -197,7 +198,8 @@ fn a_full_output_is_noticed_long_before_the_sources_end() {
     let result = pack([source].into_iter(), settings(), output, &Unobserved);
     fails(result, kind, "endless");
     // What is held back until the block size is known, and what is under way.
-    assert!(read.get() < 64 << 20, "{} bytes were read", read.get());
+    let read = read.load(Relaxed);
+    assert!(read < 64 << 20, "{read} bytes were read");
 }
 
 /// Stops at the n-th time it is asked.

@@ -45,8 +45,8 @@ struct Custom<O, R> {
 
 impl<O, R> Source for Custom<O, R>
 where
-    O: FnMut(usize, Entry) -> io::Result<Entry>,
-    R: FnMut(usize, u64) -> io::Result<usize>,
+    O: FnMut(usize, Entry) -> io::Result<Entry> + Send,
+    R: FnMut(usize, u64) -> io::Result<usize> + Send,
 {
     fn path(&self) -> &EntryPath {
         &self.entry.path
@@ -85,8 +85,8 @@ where
 
 fn custom<O, R>(of: MemorySource, size: SourceSize, on_open: O, on_read: R) -> Box<dyn Source>
 where
-    O: FnMut(usize, Entry) -> io::Result<Entry> + 'static,
-    R: FnMut(usize, u64) -> io::Result<usize> + 'static,
+    O: FnMut(usize, Entry) -> io::Result<Entry> + Send + 'static,
+    R: FnMut(usize, u64) -> io::Result<usize> + Send + 'static,
 {
     Box::new(Custom {
         entry: of.entry,

@@ -1,9 +1,11 @@
 //! One source after another becomes one entry of the stream.
 
+use super::ahead::{
+    Prepared, SmallFile, TRIES, WHOLE, extents, is_known_file, with_aligned_extents,
+};
 use super::{PackReport, missing_facts, warn_unreadable};
 use crate::entries::file_size;
 use crate::error::{Missing, PackError};
-use crate::input::read_full;
 use crate::matcher::MIN_ENTRY_LEN;
 use crate::observer::{Observer, Warning};
 use crate::order::{Order, Stored};
@@ -13,23 +15,13 @@ use crate::writer::{ArchiveWriter, EntrySize};
 use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags};
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::{
-    END_OF_STREAM, Entry, EntryHeader, EntryKind, EntryPath, Extent, PART_LEN, aligned_extents,
-};
+use bakpak_format::entry::{END_OF_STREAM, Entry, EntryHeader, EntryKind, EntryPath};
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::header::ArchiveId;
-use bakpak_format::limits::MAX_EXTENTS;
 use bakpak_format::record::{ChangedFacts, Facts};
 use std::io;
 
 mod parts;
-
-/// Files up to this size are read whole before their header is written, so that a change while
-/// reading can be mended by reading again.
-const WHOLE: u64 = PART_LEN;
-
-/// How often a file is read before it is taken as it is, or given up.
-const TRIES: usize = 3;
 
 /// Writes entries and keeps account of them.
 pub(super) struct EntryWriter<'a> {
@@ -88,28 +80,31 @@ impl<'a> EntryWriter<'a> {
         self.archive.archive_facts(facts);
     }
 
-    /// Only looks whether a source can be opened.
-    pub(super) fn probe(&mut self, source: &mut dyn Source) -> Result<(), PackError> {
-        self.check_cancelled()?;
-        if let Err(error) = source.open() {
-            self.leave_out(source.path(), &error);
-        }
-        source.close();
-        Ok(())
-    }
-
     /// Puts one source; one that cannot be read is noted as missing.
-    pub(super) fn put(&mut self, source: &mut dyn Source) -> Result<(), PackError> {
+    pub(super) fn put(&mut self, prepared: Prepared, content: &[u8]) -> Result<(), PackError> {
         self.check_cancelled()?;
-        let result = match source.open() {
-            Ok(opened) => self.put_opened(source, opened),
-            Err(error) => {
-                self.leave_out(source.path(), &error);
+        match prepared {
+            Prepared::Small(file) => self.put_whole(&file, &content[file.content.clone()]),
+            Prepared::Bare(entry) => self.put_bare(&entry),
+            Prepared::Open(mut source, opened, _awaited) => {
+                let result = self.put_opened(source.as_mut(), *opened);
+                source.close();
+                result
+            }
+            Prepared::Unreadable(path, error) => {
+                self.leave_out(&path, &error);
                 Ok(())
             }
-        };
-        source.close();
-        result
+        }
+    }
+
+    /// Only notes it if it cannot be read.
+    pub(super) fn note_if_unreadable(&mut self, prepared: &Prepared) -> Result<(), PackError> {
+        self.check_cancelled()?;
+        if let Prepared::Unreadable(path, error) = prepared {
+            self.leave_out(path, error);
+        }
+        Ok(())
     }
 
     /// Ends stream and archive.
@@ -141,26 +136,21 @@ impl<'a> EntryWriter<'a> {
     }
 
     fn put_opened(&mut self, source: &mut dyn Source, opened: Opened) -> Result<(), PackError> {
-        let opened = with_aligned_extents(opened);
-        if let EntryKind::HardLink { target } = &opened.entry.kind
-            && !self.order.may_link_to(target)
-        {
-            let reason = io::Error::other(format!("its first name '{target}' could not be read"));
-            self.leave_out(source.path(), &reason);
-            return Ok(());
-        }
-        match (&opened.entry.kind, opened.size) {
-            (EntryKind::File { .. }, SourceSize::Unknown) => self.put_unknown(source, opened.entry),
-            (EntryKind::File { size, .. }, SourceSize::Known) if *size <= WHOLE => {
-                self.put_whole(source, opened)
-            }
-            (EntryKind::File { .. }, SourceSize::Known) => self.put_large(source, opened),
-            _ => self.put_bare(&opened.entry),
+        match opened.size {
+            SourceSize::Unknown => self.put_unknown(source, opened.entry),
+            SourceSize::Known => self.put_large(source, opened),
         }
     }
 
     /// An entry without content.
     fn put_bare(&mut self, entry: &Entry) -> Result<(), PackError> {
+        if let EntryKind::HardLink { target } = &entry.kind
+            && !self.order.may_link_to(target)
+        {
+            let reason = io::Error::other(format!("its first name '{target}' could not be read"));
+            self.leave_out(&entry.path, &reason);
+            return Ok(());
+        }
         let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
         let content_offset = self.archive.stream_offset();
         let row = Row::from_entry(entry, Digest::ZERO, header_offset, content_offset);
@@ -168,52 +158,22 @@ impl<'a> EntryWriter<'a> {
         Ok(())
     }
 
-    /// A small file: read whole, and again if it changed meanwhile.
-    fn put_whole(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
-        let mut tries = 1;
-        let observed = loop {
-            let read = read_all(source, &opened.entry, &mut self.buffer);
-            match read.and_then(|()| source.identity()) {
-                Ok(now) if now == opened.identity => break None,
-                Ok(now) if tries == TRIES => break now.map(|n| n.size),
-                Err(error) if tries == TRIES => {
-                    self.leave_out(source.path(), &error);
-                    return Ok(());
-                }
-                _ => {}
-            }
-            tries += 1;
-            source.close();
-            opened = match source.open() {
-                Ok(opened) => opened,
-                Err(error) => {
-                    self.leave_out(source.path(), &error);
-                    return Ok(());
-                }
-            };
-            if file_size(&opened.entry) > WHOLE || !is_known_file(&opened) {
-                return self.put_opened(source, opened);
-            }
-            opened = with_aligned_extents(opened);
-        };
-        let entry = &opened.entry;
+    /// A small file, which has been read whole.
+    fn put_whole(&mut self, file: &SmallFile, content: &[u8]) -> Result<(), PackError> {
+        let entry = &file.entry;
         let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
         let content_offset = self.archive.stream_offset();
-        self.archive.content_of(&entry.path, opened.identity);
+        self.archive.content_of(&entry.path, file.identity);
         self.put_map(entry)?;
-        let buffer = std::mem::take(&mut self.buffer);
-        let content = &buffer[..file_size(entry) as usize];
         for extent in extents(entry) {
             let stretch = &content[extent.offset as usize..(extent.offset + extent.len) as usize];
             self.archive.put(stretch, entry_size(extent.len))?;
         }
         self.archive.pad()?;
         self.count_read(content.len() as u64);
-        let hash = Digest::of(content);
-        self.buffer = buffer;
-        let mut row = Row::from_entry(entry, hash, header_offset, content_offset);
+        let mut row = Row::from_entry(entry, file.hash, header_offset, content_offset);
         let mut facts = Vec::new();
-        if let Some(observed) = observed {
+        if let Some(observed) = file.changed {
             self.note_change(&mut row, &mut facts, observed);
         }
         self.end_entry(row, facts);
@@ -393,21 +353,6 @@ impl<'a> EntryWriter<'a> {
     }
 }
 
-fn is_known_file(opened: &Opened) -> bool {
-    opened.size == SourceSize::Known && matches!(opened.entry.kind, EntryKind::File { .. })
-}
-
-/// A sparse file with its extents as the stream must have them (spec: ENT-7).
-fn with_aligned_extents(mut opened: Opened) -> Opened {
-    if let EntryKind::File { size, extents } = &mut opened.entry.kind {
-        *extents = extents
-            .take()
-            .and_then(|found| aligned_extents(found, *size))
-            .filter(|aligned| aligned.len() < MAX_EXTENTS);
-    }
-    opened
-}
-
 /// The entry as a plain file of this size.
 fn sized(entry: &Entry, size: u64) -> Entry {
     Entry {
@@ -416,21 +361,6 @@ fn sized(entry: &Entry, size: u64) -> Entry {
             extents: None,
         },
         ..entry.clone()
-    }
-}
-
-/// The stretches of data of a file: one, unless it has holes.
-fn extents(entry: &Entry) -> Vec<Extent> {
-    match &entry.kind {
-        EntryKind::File {
-            extents: Some(extents),
-            ..
-        } => extents.clone(),
-        EntryKind::File { size, .. } if *size > 0 => vec![Extent {
-            offset: 0,
-            len: *size,
-        }],
-        _ => Vec::new(),
     }
 }
 
@@ -450,24 +380,4 @@ fn read_some(source: &mut dyn Source, offset: u64, buffer: &mut [u8]) -> io::Res
             result => return result,
         }
     }
-}
-
-/// Reads a small file whole into a buffer that goes round, holes as zeros; what it lacks is zeros,
-/// what it gained is not read.
-fn read_all(source: &mut dyn Source, entry: &Entry, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let size = file_size(entry) as usize;
-    buffer.resize(size.max(buffer.len()), 0);
-    let mut done = 0;
-    for extent in extents(entry) {
-        let start = extent.offset as usize;
-        let end = start + extent.len as usize;
-        buffer[done..start].fill(0);
-        let (len, read) = read_full(&mut buffer[start..end], |rest, done| {
-            source.read_at(extent.offset + done, rest)
-        });
-        read?;
-        done = start + len;
-    }
-    buffer[done..size].fill(0);
-    Ok(())
 }

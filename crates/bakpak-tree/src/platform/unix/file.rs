@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use bakpak_format::entry::Timestamp;
 use rustix::fs::{
@@ -52,7 +53,9 @@ pub(crate) fn effective_ids() -> (u32, u32) {
 
 /// Whether this process may do what only root may.
 pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    // Asked for every file of a walk; this process never changes it.
+    static IS_ROOT: OnceLock<bool> = OnceLock::new();
+    *IS_ROOT.get_or_init(|| rustix::process::geteuid().is_root())
 }
 
 /// What an open file is.
