@@ -122,6 +122,9 @@ fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
                 "give --envelope-passphrase-file F or --envelope-passphrase-fd N"
             }
         }),
+        ReadError::SpoolTooSmall { .. } => {
+            Some("from a file it needs none: save the archive first")
+        }
         _ if exit == Exit::DAMAGED => Some("`bakpak verify --keyless ARCHIVE` lists all damage"),
         _ => None,
     };

@@ -72,7 +72,7 @@ impl FarTable {
         let most = 1 << (memory / ENTRY_MEMORY).max(WAYS).ilog2();
         let average = (total_len.unwrap_or(0) / most as u64).clamp(MIN_AVERAGE, MAX_AVERAGE);
         let average = average.next_power_of_two();
-        let wanted = total_len.map_or(most as u64, |len| 2 * len / average);
+        let wanted = total_len.map_or(most as u64, |len| len.saturating_mul(2) / average);
         let len = (wanted as usize).next_power_of_two().clamp(WAYS, most);
         Self {
             key,
@@ -276,8 +276,8 @@ mod tests {
         let table = |total| FarTable::new([0; 32], 40 << 20, Some(total));
         assert_eq!(table(1 << 30).average, 32 << 10);
         assert_eq!(table(1 << 36).average, 128 << 10);
-        assert_eq!(table(u64::MAX / 2).average, 1 << 20);
-        assert_eq!(table(u64::MAX / 2).sets.len() * WAYS, 1 << 19);
+        assert_eq!(table(u64::MAX).average, 1 << 20);
+        assert_eq!(table(u64::MAX).sets.len() * WAYS, 1 << 19);
         assert!(table(1 << 30).sets.len() * WAYS <= 1 << 16);
     }
 }
