@@ -21,7 +21,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-/// Raw bytes of recent chunks. 32 MiB hold what COPY of real data asks for (format-spec/
+/// Raw bytes of recent chunks, or all that COPY may reach if that is no more. 32 MiB hold what COPY of real data asks for (format-spec/
 /// rationale.md, "Reading").
 pub(crate) const CACHE_BYTES: usize = 32 << 20;
 
