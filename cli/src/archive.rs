@@ -1,5 +1,6 @@
 //! Opening the archive that was named.
 
+use std::env;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -73,10 +74,10 @@ pub(crate) fn tell_if_cut(archive: &Archive, output: &Output) {
 pub(crate) fn open_input(path: &Path, keys: &KeyOptions) -> anyhow::Result<(Input, Option<u64>)> {
     if !is_stdin(path) {
         let file = open_file(path)?;
-        let input = Input::from_file(file)?;
+        let input = Input::from_file(file)?.with_spool_room(spool_room());
         let len = match &input {
             Input::File(file) => Some(file.metadata()?.len()),
-            Input::Stream(_) => None,
+            Input::Stream { .. } => None,
         };
         return Ok((input, len));
     }
@@ -85,7 +86,14 @@ pub(crate) fn open_input(path: &Path, keys: &KeyOptions) -> anyhow::Result<(Inpu
             .hint("another descriptor, as in `--passphrase-fd 3 3< pass.txt`, or --passphrase-file")
             .into());
     }
-    Ok((Input::Stream(Box::new(io::stdin())), None))
+    let input = Input::stream(io::stdin()).with_spool_room(spool_room());
+    Ok((input, None))
+}
+
+/// Bytes free where what comes from a pipe may be spooled.
+fn spool_room() -> Option<u64> {
+    let room = bakpak_tree::room(&env::temp_dir()).ok()?;
+    Some(room.bytes_free)
 }
 
 /// What messages call it.

@@ -7,9 +7,11 @@ use bakpak_format::geometry::BlockSize;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::keys::{EnvelopeKeyOptions, KeyOptions};
+use self::matching::MatchingOptions;
 
 mod help;
 mod keys;
+mod matching;
 
 const SOURCES: &str = "What to pack";
 
@@ -106,6 +108,8 @@ pub(crate) struct PackArguments {
     /// Size of a sealed block: 4K, 64K, 1M or 4M [default: by the size of the archive]
     #[arg(long, value_name = "B", value_parser = block_size)]
     pub(crate) block_size: Option<BlockSize>,
+    #[command(flatten)]
+    pub(crate) matching: MatchingOptions,
 
     #[command(flatten)]
     pub(crate) keys: KeyOptions,

@@ -85,7 +85,7 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
     // Said first, since a tar program has no way to know it, and makes a file of whatever comes.
     let mut unreadable = match &input {
         Input::File(file) => find_unreadable(file, keys).with_context(context)?,
-        Input::Stream(_) => BTreeSet::new(),
+        Input::Stream { .. } => BTreeSet::new(),
     };
     unreadable.iter().for_each(|path| warn_of(path, output));
     let mut out = BufWriter::new(io::stdout());

@@ -112,10 +112,17 @@ fn tell(output: &Output, warning: &Warning) {
         // Told at the end, all together, from the report or the error.
         Warning::Unreadable { .. } => {}
         // Nothing is wrong: it only explains why the temporary folder fills.
-        Warning::Spooling => output.say(
+        Warning::Spooling { most_len: None } => output.say(
             "from a pipe, the archive is kept (still sealed) in a temporary file meanwhile, since \
              it copies from anywhere in itself; TMPDIR says where",
         ),
+        Warning::Spooling {
+            most_len: Some(most_len),
+        } => output.say(format!(
+            "the archive copies from itself: reading from a pipe keeps up to {} of its sealed \
+             blocks in temporary files",
+            size(*most_len)
+        )),
         Warning::Damage(finding) => {
             let use_of_it = match finding.structure {
                 Structure::Envelope => "the data do not need it",

@@ -132,6 +132,9 @@ fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
             hints.push(format!("it opens with {}", kinds_words(kinds)));
             None
         }
+        ReadError::SpoolTooSmall { .. } => {
+            Some("from a file it needs none: save the archive first")
+        }
         _ if exit == Exit::DAMAGED => Some("`bakpak verify --keyless ARCHIVE` lists all damage"),
         _ => None,
     };

@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     // written.
     let mut archive = match &input {
         Input::File(file) => archive::open_catalogue(file, &mut keys).with_context(context)?,
-        Input::Stream(_) => None,
+        Input::Stream { .. } => None,
     };
     let preview = match &mut archive {
         Some(archive) => Some(Preview::of(archive, &mut selection).with_context(context)?),

@@ -132,6 +132,61 @@ fn a_tree_comes_back_through_pipes() {
 }
 
 #[test]
+fn how_far_copies_reach_decides_what_a_pipe_needs() {
+    let sandbox = Sandbox::new();
+    make_difficult_home(&sandbox);
+    make_backups(&sandbox);
+    let cases = [
+        ("", None, 0, "may copy from anywhere"),
+        ("--no-match", Some(0), 0, ""),
+        ("--copy-reach 0", Some(0), 0, ""),
+        ("--history 0 --dedup-memory 0", Some(0), 0, ""),
+        ("--copy-reach 32M --dedup-memory 0", Some(32 << 20), 0, ""),
+        (
+            "--copy-reach 33M --history 0",
+            Some(33 << 20),
+            0,
+            "keeps up to",
+        ),
+        // More than any disk has.
+        (
+            "--copy-reach 1048576T",
+            Some(1 << 60),
+            30,
+            "bytes are needed in the temporary folder",
+        ),
+    ];
+    for (number, (options, reach, code, says)) in cases.into_iter().enumerate() {
+        let name = format!("{number}.bakpak");
+        sandbox
+            .typed(&format!("{PACK} {name} {options}"))
+            .succeeds();
+        let told = &sandbox
+            .typed(&format!("inspect --json {name}"))
+            .events("archive")[0];
+        assert_eq!(told["copy_reach"].as_u64(), reach, "{options}");
+        let unpack = format!("unpack - --to out{number} --key-file data.key");
+        let run = sandbox.typed_with_input(&unpack, &sandbox.read(&name));
+        let run = run.exits(code).says(says);
+        assert_eq!(
+            run.err.contains("temporary f"),
+            !says.is_empty(),
+            "{}",
+            run.err
+        );
+        let out = sandbox.path(&format!("out{number}/home"));
+        match code {
+            0 => assert_same_tree(&sandbox.path("home"), &out),
+            _ => assert!(!out.exists()),
+        }
+        // From a file nothing is asked for.
+        sandbox
+            .typed(&format!("verify {name} --key-file data.key"))
+            .succeeds();
+    }
+}
+
+#[test]
 fn tar_extracts_the_same_tree() {
     if !has_program("tar") {
         return;

@@ -81,7 +81,7 @@ fn is_whole(archive: &Arc<[u8]>, len: usize, changed: Option<usize>) -> bool {
         changed,
     };
     // On this thread: starting one for each of three million readings would be the work.
-    verify_keyless(Input::Stream(Box::new(input)), 0, &Unobserved)
+    verify_keyless(Input::stream(input), 0, &Unobserved)
         .is_ok_and(|report| report.findings.is_empty())
 }
 

@@ -48,6 +48,12 @@ Examples:
   bakpak pack -o - --home app=/srv/app --home www=/srv/www \\
       --exclude 'home/*/cache' | ssh backup 'cat > two.bakpak'
   pg_dump shop | bakpak pack -o shop.bakpak --stdin-entry shop.sql
+  bakpak pack -o - --sql /backups --copy-reach 32M --key-file server.key \\
+      | ssh standby 'bakpak unpack - --to /srv/restored'   no temporary file
+
+SIZE is in bytes, or with K, M, G or T in powers of 1024. What was packed
+before, in any entry, is copied instead of stored again; with --history 0 and
+--dedup-memory 0 nothing is found to copy, as with --no-match.
 
 Give one key. The envelope has another one, so that who can unpack the data
 need not be able to read the master key; --envelope-same-passphrase waives

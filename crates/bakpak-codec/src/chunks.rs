@@ -155,7 +155,11 @@ impl ChunkWriter {
         }
         let data_offset = self.data_place().data_offset;
         let next = OpenChunk::new(self.stream_offset(), data_offset, buffer);
-        let closed = std::mem::replace(&mut self.open, next);
+        let mut closed = std::mem::replace(&mut self.open, next);
+        // A chunk of copies has little data of its own; history would hold all of its buffer.
+        if closed.raw.len() < closed.raw.capacity() / 2 {
+            closed.raw.shrink_to_fit();
+        }
         self.cost.add(closed.sources.len() as u64, closed.covered());
         let number = self.number;
         if !closed.raw.is_empty() {

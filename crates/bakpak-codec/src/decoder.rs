@@ -3,8 +3,8 @@
 use crate::blocks::OpenedBlock;
 use crate::chunks::{self, CopyCost, DataMap, new_decompressor};
 use crate::compress::Decompressor;
+use crate::data_space::DataSpace;
 use crate::error::ReadError;
-use crate::fetch::{ChunkCache, Fetch};
 use crate::observer::Observer;
 use crate::pipeline::{Buffers, InOrder, Spares, Workers};
 use crate::zeros::zeros;
@@ -73,8 +73,7 @@ pub(crate) struct Decoder<'a, T> {
     decompressors: Spares<Decompressor>,
     map: DataMap,
     cost: CopyCost,
-    cache: ChunkCache,
-    fetch: Fetch,
+    data_space: DataSpace,
     /// Short pieces of the stream, joined.
     joined: Vec<u8>,
     /// Whether the block taken last holds any record.
@@ -124,7 +123,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     pub(crate) fn new(
         header: &Header,
         workers: &'a Workers,
-        fetch: Fetch,
+        data_space: DataSpace,
         taker: T,
         observer: &'a dyn Observer,
     ) -> Self {
@@ -143,8 +142,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             decompressors: Spares::new(spares),
             map: DataMap::default(),
             cost: CopyCost::new(header.chunk_size as u64),
-            cache: ChunkCache::default(),
-            fetch,
+            data_space,
             joined: Vec::with_capacity(2 * JOINED_LEN),
             block_used: false,
             next_stream: StreamOffset(0),
@@ -155,12 +153,12 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
 
     /// Whether blocks must be spooled, since the archive comes from a pipe.
     pub(crate) fn spools(&self) -> bool {
-        self.fetch.spools()
+        self.data_space.spools()
     }
 
     /// Spools a sealed block.
     pub(crate) fn spool(&mut self, sealed: Option<&[u8]>) -> Result<(), ReadError> {
-        sealed.map_or(Ok(()), |sealed| self.fetch.spool(sealed))
+        sealed.map_or(Ok(()), |sealed| self.data_space.spool(sealed))
     }
 
     /// Takes the next block of the stripe.
@@ -237,7 +235,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         record: Vec<u8>,
         place: Place,
     ) -> Result<(), ReadError> {
-        while self.pending.len() > 2 * self.workers.threads() {
+        while self.pending.len() >= most_pending(self.workers.threads()) {
             if let Some(decoded) = self.pending.next() {
                 self.take_record(decoded??)?;
             }
@@ -320,9 +318,10 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             first_entry: head.first_entry,
             place,
         };
-        if let Some(dropped) = self.cache.insert(head.data_offset, raw) {
+        if let Some(dropped) = self.data_space.push(head.data_offset, raw) {
             self.raws.give_buffer(dropped);
         }
+        self.drop_beyond_reach();
         self.taker.chunk_ended(&span)
     }
 
@@ -360,23 +359,30 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     }
 
     fn copy(&mut self, source: DataOffset, len: u64) -> Result<(), ReadError> {
-        let end = source.plus(len);
-        for number in self.map.chunks(source, len) {
-            let Some((start, place)) = self.map.chunk(number) else {
-                continue;
-            };
-            if !self.cache.contains(start) {
-                let raw = self.fetch.chunk(place, start)?;
-                self.cache.insert(start, raw);
-            }
-            let raw = self.cache.get(start).unwrap_or_default();
-            let from = source.0.saturating_sub(start.0) as usize;
-            let to = ((end.0 - start.0) as usize).min(raw.len());
-            let piece = raw.get(from..to).unwrap_or_default();
-            join(&mut self.joined, &mut self.taker, piece)?;
-        }
-        Ok(())
+        let (joined, taker) = (&mut self.joined, &mut self.taker);
+        self.data_space
+            .copy(&self.map, source, len, |piece| join(joined, taker, piece))
     }
+
+    /// No later chunk copies from before its data offset less the reach (spec: CHU-8).
+    fn drop_beyond_reach(&mut self) {
+        let floor = self.next_data.0.saturating_sub(self.copy_reach);
+        let first = self.map.chunks(DataOffset(floor), 0).start;
+        if let Some((_, place)) = self.map.chunk(first).filter(|_| floor > 0) {
+            self.data_space.drop_before(self.block_size.locate(place).0);
+        }
+    }
+}
+
+/// Records that are decoded at a time.
+fn most_pending(threads: usize) -> usize {
+    2 * threads + 1
+}
+
+/// How many chunks' blocks may have been opened before the chunks are taken: those being decoded,
+/// and the one whose end has not come yet.
+pub(crate) fn most_under_way(threads: usize) -> usize {
+    most_pending(threads) + 1
 }
 
 /// Joins a piece of the stream to those before it, and gives them to the taker when they are enough.

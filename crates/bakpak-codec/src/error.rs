@@ -76,6 +76,18 @@ pub enum ReadError {
         /// What the system said.
         source: io::Error,
     },
+    /// The operator can act: less room to spool than the archive's copies may ask for. Nothing was
+    /// read yet but the head.
+    #[error(
+        "to read this archive from a pipe, {needed} bytes are needed in the temporary folder, and \
+         {free} are free"
+    )]
+    SpoolTooSmall {
+        /// So many bytes can be needed.
+        needed: u64,
+        /// So many are free.
+        free: u64,
+    },
     /// The sink stopped.
     #[error("{0}")]
     Sink(SinkError),
@@ -179,7 +191,7 @@ impl ReadError {
             Self::NoKeyOffered { .. } | Self::NoEnvelope => ErrorClass::NoKeyOffered,
             Self::Fault(finding) => finding.class(),
             Self::Unreadable { .. } => ErrorClass::Incomplete,
-            Self::NoRoom { .. } => ErrorClass::NoRoom,
+            Self::NoRoom { .. } | Self::SpoolTooSmall { .. } => ErrorClass::NoRoom,
             Self::Sink(_) => ErrorClass::Sink,
             Self::Interrupted => ErrorClass::Interrupted,
             Self::Defect(_) => ErrorClass::Misuse,

@@ -8,6 +8,7 @@ use crate::input::read_exact_at;
 use crate::keys::Subkeys;
 use crate::opening::not_authentic;
 use crate::seal::StripeKey;
+use crate::spool::Spool;
 use bakpak_format::catalogue::{CataloguePage, Row};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::digest::Digest;
@@ -17,12 +18,12 @@ use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
-/// Raw bytes of recent chunks. 32 MiB hold what COPY of real data asks for (format-spec/
+/// Raw bytes of recent chunks, or all that COPY may reach if that is no more. 32 MiB hold what COPY of real data asks for (format-spec/
 /// rationale.md, "Reading").
-const CACHE_BYTES: usize = 32 << 20;
+pub(crate) const CACHE_BYTES: usize = 32 << 20;
 
 /// Recently used chunks, by data offset.
 #[derive(Default)]
@@ -38,10 +39,8 @@ pub(crate) struct ChunkCache {
 pub(crate) enum BlockStore {
     /// The archive itself.
     Archive(File),
-    /// Sealed blocks, never plaintext, kept from a pipe.
-    Spool(File),
-    /// The archive promises that it holds no COPY.
-    None,
+    /// What is kept from a pipe.
+    Spool(Spool),
 }
 
 /// Reads and opens blocks by number, records by place.
@@ -135,10 +134,10 @@ impl Fetch {
     ///
     /// The temporary folder is full, or cannot be written.
     pub(crate) fn spool(&mut self, block: &[u8]) -> Result<(), ReadError> {
-        let BlockStore::Spool(file) = &mut self.store else {
+        let BlockStore::Spool(spool) = &mut self.store else {
             return Ok(());
         };
-        file.write_all(block).map_err(|source| match source.kind() {
+        spool.push(block).map_err(|source| match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => ReadError::NoRoom { source },
@@ -147,6 +146,13 @@ impl Fetch {
                 source,
             },
         })
+    }
+
+    /// Nothing before this block will be read again.
+    pub(crate) fn drop_before(&mut self, index: BlockIndex) {
+        if let BlockStore::Spool(spool) = &mut self.store {
+            spool.drop_before(index);
+        }
     }
 
     /// The raw bytes of the CHUNK at `place`, which must begin at `start` of the data space.
@@ -237,16 +243,7 @@ impl Fetch {
         let offset = self.geometry.block_offset(index).0;
         let read = match &self.store {
             BlockStore::Archive(file) => read_exact_at(file, &mut sealed, offset),
-            BlockStore::Spool(file) => {
-                let at = index
-                    .0
-                    .saturating_mul(self.geometry.block_size.bytes() as u64);
-                read_exact_at(file, &mut sealed, at)
-            }
-            BlockStore::None => {
-                let what = "it copies, but its header says that it does not";
-                return Err(FormatError::malformed(Structure::Script, "CHU-8", what).into());
-            }
+            BlockStore::Spool(spool) => spool.read(index, &mut sealed),
         };
         read.map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => Finding::from(FormatError::Truncated {

@@ -27,9 +27,15 @@ pub(crate) struct DataRun {
     pub(crate) last_chunk: u64,
 }
 
-/// Recent chunks, up to so many raw bytes; the one used longest ago goes first.
+/// Recent chunks, up to so many raw bytes; the one used longest ago goes first. What COPY may no
+/// longer reach is not held.
 pub(crate) struct History {
     limit: usize,
+    copy_reach: u64,
+    /// Where the next chunk begins in the data space.
+    end: u64,
+    /// No chunk with a lower number is held.
+    oldest: u64,
     slots: Vec<Option<Held>>,
     /// Chunks by when they were used last.
     order: BTreeMap<u64, u64>,
@@ -73,10 +79,13 @@ impl DataRun {
 }
 
 impl History {
-    /// Holds up to `limit` raw bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Holds up to `limit` raw bytes, no further back than `copy_reach` (spec: CHU-8).
+    pub(crate) fn new(limit: usize, copy_reach: u64) -> Self {
         Self {
             limit,
+            copy_reach,
+            end: 0,
+            oldest: 0,
             slots: std::iter::repeat_with(|| None).take(MAX_HELD).collect(),
             order: BTreeMap::new(),
             bytes: 0,
@@ -92,6 +101,8 @@ impl History {
         raw: Arc<Vec<u8>>,
     ) -> Vec<Arc<Vec<u8>>> {
         let mut dropped = Vec::new();
+        self.end = data_offset.0 + raw.len() as u64;
+        self.drop_beyond_reach(chunk, &mut dropped);
         let slot = slot(chunk);
         if let Some(old) = self.slots[slot].take() {
             self.order.remove(&old.used);
@@ -118,14 +129,23 @@ impl History {
         dropped
     }
 
+    /// Where the open chunk's copies may begin at the earliest (spec: CHU-8).
+    pub(crate) fn floor(&self) -> u64 {
+        self.end.saturating_sub(self.copy_reach)
+    }
+
     /// The chunk held in a slot, by its number modulo [`MAX_HELD`].
     pub(crate) fn chunk_in_slot(&self, slot: usize) -> Option<u64> {
         self.slots.get(slot)?.as_ref().map(|held| held.chunk)
     }
 
-    /// How many bytes from here on, over the ends of chunks, are equal to the start of `bytes`.
+    /// How many bytes from here on, over the ends of chunks, are equal to the start of `bytes`;
+    /// none if this is beyond the reach.
     pub(crate) fn equal_forward(&self, mut chunk: u64, mut offset: usize, bytes: &[u8]) -> usize {
         let mut equal = 0;
+        if self.back_to_floor(chunk, offset).is_none() {
+            return 0;
+        }
         while let Some(held) = self.held(chunk) {
             let here = held.raw.get(offset..).unwrap_or_default();
             let now = equal_prefix(here, &bytes[equal..]);
@@ -138,9 +158,13 @@ impl History {
         equal
     }
 
-    /// How many bytes before here, over the starts of chunks, are equal to the end of `bytes`.
+    /// How many bytes before here, over the starts of chunks and as far as the reach goes, are
+    /// equal to the end of `bytes`.
     pub(crate) fn equal_backward(&self, mut chunk: u64, mut offset: usize, bytes: &[u8]) -> usize {
         let mut equal = 0;
+        let most = self.back_to_floor(chunk, offset).unwrap_or(0);
+        let most = usize::try_from(most).map_or(bytes.len(), |most| most.min(bytes.len()));
+        let bytes = &bytes[bytes.len() - most..];
         while let Some(held) = self.held(chunk) {
             let here = held.raw.get(..offset).unwrap_or_default();
             let now = equal_suffix(here, &bytes[..bytes.len() - equal]);
@@ -203,6 +227,29 @@ impl History {
         Some((last.chunk, (run.end() - last.data_offset.0) as usize))
     }
 
+    fn drop_beyond_reach(&mut self, newest: u64, dropped: &mut Vec<Arc<Vec<u8>>>) {
+        let floor = self.floor();
+        while floor > 0 && self.oldest < newest {
+            let slot = &mut self.slots[slot(self.oldest)];
+            match slot {
+                Some(held) if held.chunk == self.oldest && held.end() > floor => break,
+                Some(held) if held.chunk == self.oldest => {
+                    self.order.remove(&held.used);
+                    self.bytes -= held.raw.len();
+                    dropped.extend(slot.take().map(|held| held.raw));
+                }
+                _ => {}
+            }
+            self.oldest += 1;
+        }
+    }
+
+    /// How many bytes before this place are within the reach; `None` if it is not itself.
+    fn back_to_floor(&self, chunk: u64, offset: usize) -> Option<u64> {
+        let at = self.held(chunk)?.data_offset.0 + offset as u64;
+        at.checked_sub(self.floor())
+    }
+
     fn held(&self, chunk: u64) -> Option<&Held> {
         self.slots[slot(chunk)]
             .as_ref()
@@ -256,7 +303,7 @@ mod tests {
     use super::*;
 
     fn history(limit: usize, chunks: &[&[u8]]) -> History {
-        let mut history = History::new(limit);
+        let mut history = History::new(limit, u64::MAX);
         let mut data_offset = 0;
         for (number, raw) in chunks.iter().enumerate() {
             history.add(
@@ -301,13 +348,34 @@ mod tests {
 
     #[test]
     fn a_chunk_takes_the_slot_of_one_far_before_it() {
-        let mut history = History::new(1000);
+        let mut history = History::new(1000, u64::MAX);
         history.add(7, DataOffset(0), Arc::new(b"old".to_vec()));
         let later = 7 + MAX_HELD as u64;
         let dropped = history.add(later, DataOffset(3), Arc::new(b"new".to_vec()));
         assert_eq!(dropped.len(), 1);
         assert_eq!(history.chunk_in_slot(7), Some(later));
         assert_eq!(history.equal_forward(7, 0, b"old"), 0);
+    }
+
+    #[test]
+    fn what_is_beyond_the_reach_is_neither_held_nor_found() {
+        let mut history = History::new(100, 6);
+        let mut dropped = Vec::new();
+        for (number, raw) in [b"aaaa", b"bbbb", b"cccc", b"dddd"].into_iter().enumerate() {
+            let place = DataOffset(4 * number as u64);
+            dropped.extend(history.add(number as u64, place, Arc::new(raw.to_vec())));
+        }
+        assert_eq!(history.floor(), 10);
+        assert_eq!(
+            dropped,
+            [b"aaaa", b"bbbb"].map(|raw| Arc::new(raw.to_vec()))
+        );
+        // Of the chunk in which the reach ends, its last bytes are found.
+        assert_eq!(history.equal_forward(2, 1, b"cccdd"), 0);
+        assert_eq!(history.equal_forward(2, 2, b"ccddX"), 4);
+        assert_eq!(history.equal_backward(3, 1, b"ccccd"), 3);
+        assert_eq!(history.equal_backward(2, 2, b"cc"), 0);
+        assert_eq!(history.run(3, 1, 3, 3).map(|run| run.source.0), Some(10));
     }
 
     #[test]

@@ -11,7 +11,13 @@ pub enum Input {
     /// A regular file, read from its start.
     File(File),
     /// A pipe: read once, from front to back.
-    Stream(Box<dyn Read + Send>),
+    Stream {
+        /// What comes out of it.
+        reader: Box<dyn Read + Send>,
+        /// Bytes free in the temporary folder (that of `std::env::temp_dir`), if that is known: an
+        /// archive whose copies ask for more is then refused at once.
+        spool_room: Option<u64>,
+    },
 }
 
 impl Input {
@@ -25,8 +31,25 @@ impl Input {
         Ok(if regular {
             Self::File(file)
         } else {
-            Self::Stream(Box::new(file))
+            Self::stream(file)
         })
+    }
+
+    /// Takes a pipe. Nothing is known of the temporary folder.
+    pub fn stream(reader: impl Read + Send + 'static) -> Self {
+        Self::Stream {
+            reader: Box::new(reader),
+            spool_room: None,
+        }
+    }
+
+    /// The same input; if it is a pipe, so many bytes are free in the temporary folder.
+    #[must_use]
+    pub fn with_spool_room(mut self, free: Option<u64>) -> Self {
+        if let Self::Stream { spool_room, .. } = &mut self {
+            *spool_room = free;
+        }
+        self
     }
 }
 
@@ -101,7 +124,15 @@ impl Feed {
     pub(crate) fn file(&self) -> Option<&File> {
         match &self.input {
             Input::File(file) => Some(file),
-            Input::Stream(_) => None,
+            Input::Stream { .. } => None,
+        }
+    }
+
+    /// Bytes free to spool what comes from a pipe, if that is known.
+    pub(crate) fn spool_room(&self) -> Option<u64> {
+        match &self.input {
+            Input::File(_) => None,
+            Input::Stream { spool_room, .. } => *spool_room,
         }
     }
 
@@ -114,7 +145,7 @@ impl Feed {
         let start = self.position;
         let (len, read) = match &mut self.input {
             Input::File(file) => read_full(buffer, |rest, done| read_at(file, rest, start + done)),
-            Input::Stream(reader) => read_full(buffer, |rest, _| reader.read(rest)),
+            Input::Stream { reader, .. } => read_full(buffer, |rest, _| reader.read(rest)),
         };
         read.map_err(ReadError::reading)?;
         self.position += len as u64;

@@ -12,7 +12,7 @@
 //! let report = pack(std::iter::empty(), PackSettings::new(key), &mut archive, &Unobserved)?;
 //! assert_eq!(report.archive_len, 32_768);
 //!
-//! let input = Input::Stream(Box::new(std::io::Cursor::new(archive)));
+//! let input = Input::stream(std::io::Cursor::new(archive));
 //! let verified = verify_keyless(input, 1, &Unobserved)?;
 //! assert!(verified.findings.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,6 +41,7 @@ mod blocks;
 mod chunks;
 mod compress;
 mod contents;
+mod data_space;
 mod decoder;
 mod entries;
 pub mod envelope;
@@ -69,6 +70,7 @@ pub mod secret;
 pub mod sink;
 mod slots;
 pub mod source;
+mod spool;
 mod stream;
 mod stripes;
 mod tail;

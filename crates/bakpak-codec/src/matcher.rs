@@ -55,18 +55,18 @@ pub(crate) trait Output {
 /// How much memory matching may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MatcherSettings {
-    /// Raw bytes of recent chunks that the near tier compares with.
+    /// Raw bytes of recent chunks that the near tier compares with; 0: there is no near tier.
     pub(crate) history_len: usize,
-    /// The far tier's table.
+    /// The far tier's table; 0: there is no far tier.
     pub(crate) table_memory: usize,
-    /// What will be packed, if that is known.
+    /// What will be packed, or how much of it can be copied from, if that is known.
     pub(crate) total_len: Option<u64>,
 }
 
 /// Finds copies in the stream, buffer by buffer.
 pub(crate) struct Matcher {
     finder: AnchorFinder,
-    near: NearTable,
+    near: Option<NearTable>,
     far: FarTable,
     /// Anchors in the buffer.
     anchors: Vec<u32>,
@@ -96,7 +96,7 @@ impl Matcher {
     pub(crate) fn new(key: [u8; 32], settings: MatcherSettings) -> Self {
         Self {
             finder: AnchorFinder::new(),
-            near: NearTable::new(settings.history_len),
+            near: (settings.history_len > 0).then(|| NearTable::new(settings.history_len)),
             far: FarTable::new(key, settings.table_memory, settings.total_len),
             anchors: Vec::new(),
             searched: Vec::new(),
@@ -136,15 +136,17 @@ impl Matcher {
                 let segment = at..at + len;
                 match self.find(buffer, segment.clone(), done, output)? {
                     Found::Placed => done = segment.end,
-                    Found::New(hash) => new.push((hash, segment.clone())),
+                    Found::New(Some(hash)) => new.push((hash, segment.clone())),
+                    Found::New(None) => {}
                 }
                 at = segment.end;
             }
         }
         self.place_near(buffer, done..end, output)?;
+        let floor = output.history().floor();
         for (hash, segment) in new {
             let runs = self.runs_of(segment);
-            self.far.remember(hash, &runs);
+            self.far.remember(hash, &runs, floor);
         }
         Ok(end)
     }
@@ -185,10 +187,13 @@ impl Matcher {
             output.zero(content.len() as u64)?;
             return Ok(Found::Placed);
         }
-        let hash = self.far.hash(content);
-        let runs: Option<Vec<DataRun>> = self.far.look_up(&hash).map(Iterator::collect);
+        let Some(hash) = self.far.hash(content) else {
+            return Ok(Found::New(None));
+        };
+        let floor = output.history().floor();
+        let runs: Option<Vec<DataRun>> = self.far.look_up(&hash, floor).map(Iterator::collect);
         let Some(runs) = runs else {
-            return Ok(Found::New(hash));
+            return Ok(Found::New(Some(hash)));
         };
         self.place_near(buffer, done..segment.start, output)?;
         let mut at = segment.start;
@@ -214,6 +219,9 @@ impl Matcher {
         let end = stretch.end;
         let mut literal = stretch.start;
         self.searched.clear();
+        if self.near.is_none() {
+            return self.literal(buffer, stretch, output);
+        }
         if let Some(len) = self.go_on(&buffer[stretch.clone()], literal, output)? {
             literal += len;
         }
@@ -284,7 +292,7 @@ impl Matcher {
         stretch: Range<usize>,
         history: &History,
     ) -> Option<(usize, DataRun)> {
-        let (chunk, offset) = self.near.candidate(fingerprint, history)?;
+        let (chunk, offset) = self.near.as_ref()?.candidate(fingerprint, history)?;
         let forward = history.equal_forward(chunk, offset, &buffer[anchor..stretch.end]);
         if forward < FINGERPRINT_LEN {
             return None;
@@ -331,7 +339,9 @@ impl Matcher {
         while at < stretch.end {
             let (len, place) = output.literal(&buffer[at..stretch.end])?;
             while let Some(&(anchor, fingerprint)) = searched.next_if(|(a, _)| *a < at + len) {
-                self.near.enter(fingerprint, place.plus(anchor - at));
+                if let Some(near) = &mut self.near {
+                    near.enter(fingerprint, place.plus(anchor - at));
+                }
             }
             self.placed.push((at, place.run(len)));
             at += len;
@@ -371,8 +381,8 @@ impl Matcher {
 /// What became of a segment.
 enum Found {
     Placed,
-    /// It is not known; it is still to be placed.
-    New(SegmentHash),
+    /// It is not known; it is still to be placed. Its hash, if there is room to remember it.
+    New(Option<SegmentHash>),
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

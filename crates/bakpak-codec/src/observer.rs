@@ -23,8 +23,12 @@ pub enum Warning {
         /// What the system said.
         reason: String,
     },
-    /// Reading from a pipe: an archive that may copy from anywhere is spooled to a temporary file.
-    Spooling,
+    /// Reading from a pipe: the archive's sealed blocks are spooled to the temporary folder, since
+    /// it copies from them.
+    Spooling {
+        /// So much of it, if the archive says how far back its copies reach.
+        most_len: Option<u64>,
+    },
     /// The header declares signers, which this version does not check.
     SignersNotChecked {
         /// How many.

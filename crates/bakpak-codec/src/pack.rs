@@ -32,6 +32,9 @@ use std::sync::Arc;
 mod ahead;
 mod entries;
 
+/// Raw bytes in a chunk, where the block size is not asked to be smaller than that.
+const CHUNK_SIZE: usize = 1 << 20;
+
 /// How to pack.
 pub struct PackSettings {
     /// zstd level, 1 to 9.
@@ -67,12 +70,14 @@ pub struct PackSettings {
 /// How far to look for what stands in the archive already (format-spec/rationale.md, "Matching").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matching {
-    /// Bytes of recent data that are compared byte by byte; they are kept in memory. At most
-    /// [`Self::MAX_HISTORY_LEN`].
+    /// Bytes of recent data that are compared byte by byte; they are kept in memory, but for what
+    /// no copy may reach. At most [`Self::MAX_HISTORY_LEN`]; 0: nothing is compared.
     pub history_len: usize,
-    /// Bytes of memory for the table of segments that stood there before.
+    /// Bytes of memory for the table of segments that stood there before; 0: there is none, and
+    /// nothing is hashed for it.
     pub table_memory: usize,
-    /// The promise to readers: no copy reaches further back in the data space (spec: CHU-8).
+    /// The promise to readers: no copy reaches further back in the data space (spec: CHU-8). 0:
+    /// there are no copies; all ones: from anywhere.
     pub copy_reach: u64,
 }
 
@@ -114,6 +119,24 @@ pub struct PackReport {
 impl Matching {
     /// More history than this the matcher's table cannot address.
     pub const MAX_HISTORY_LEN: usize = 1 << 30;
+
+    /// What to tell the matcher.
+    fn settings(&self, expected_len: Option<u64>) -> MatcherSettings {
+        let reach = Some(self.copy_reach).filter(|&reach| reach < u64::MAX);
+        // What is held ends with the chunk in which the reach does.
+        let within =
+            usize::try_from(self.copy_reach).map_or(usize::MAX, |r| r.saturating_add(CHUNK_SIZE));
+        MatcherSettings {
+            history_len: self.history_len.min(within),
+            table_memory: self.table_memory,
+            total_len: reach.into_iter().chain(expected_len).min(),
+        }
+    }
+
+    /// Whether anything can be found at all.
+    fn finds_any(&self) -> bool {
+        self.copy_reach > 0 && (self.history_len > 0 || self.table_memory > 0)
+    }
 }
 
 impl Default for Matching {
@@ -163,6 +186,8 @@ pub fn pack(
     mut output: impl Write + Send,
     observer: &dyn Observer,
 ) -> Result<PackReport, PackError> {
+    // What promises no copies is read from a pipe without keeping anything.
+    settings.matching = settings.matching.filter(Matching::finds_any);
     let mut random = std::mem::replace(&mut settings.random, Random::system());
     let (plan, item_facts) = plan_head(&settings, &mut random)?;
     let archive_id = plan.archive_id;
@@ -170,12 +195,7 @@ pub fn pack(
     let matcher = match settings.matching {
         Some(matching) => {
             let key = random.array().map_err(random_failed)?;
-            let matcher_settings = MatcherSettings {
-                history_len: matching.history_len,
-                table_memory: matching.table_memory,
-                total_len: settings.expected_len,
-            };
-            Some(Matcher::new(key, matcher_settings))
+            Some(Matcher::new(key, matching.settings(settings.expected_len)))
         }
         None => None,
     };
@@ -287,6 +307,12 @@ fn pack_entries(
 /// Refuses what no reader would take, before anything is written.
 fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
     preamble::encode(&settings.cover_text).map_err(refused)?;
+    let history_len = settings.matching.map_or(0, |m| m.history_len);
+    if history_len > Matching::MAX_HISTORY_LEN {
+        let most = Matching::MAX_HISTORY_LEN;
+        let what = format!("history of {history_len} bytes, at most {most} allowed");
+        return Err(PackError::Settings(what));
+    }
     settings.argon2.check_limits().map_err(refused)
 }
 
@@ -341,7 +367,7 @@ fn plan_head(
     let chunk_size = if settings.block_size == Some(BlockSize::FOUR_KIB) {
         256 << 10
     } else {
-        1 << 20
+        CHUNK_SIZE
     };
     let plan = HeadPlan {
         cover_text: settings.cover_text.clone(),

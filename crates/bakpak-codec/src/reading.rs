@@ -1,7 +1,8 @@
 //! One reading of an archive with a key, shared by all verbs that read it whole.
 
 use crate::contents::{Contents, Output};
-use crate::decoder::Decoder;
+use crate::data_space::DataSpace;
+use crate::decoder::{self, Decoder};
 use crate::error::ReadError;
 use crate::fetch::{BlockStore, Fetch};
 use crate::input::Feed;
@@ -10,6 +11,7 @@ use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
 use crate::pass::{Pass, PassResult, Purpose};
 use crate::pipeline::Workers;
+use crate::spool::Spool;
 use std::sync::Arc;
 
 /// How far a reading goes.
@@ -72,42 +74,54 @@ impl<'r> Reading<'_, 'r> {
     where
         'r: 'w,
     {
+        let header = &self.opening.head.header;
+        let data_space = match DataSpace::in_memory(header.copy_reach) {
+            Some(data_space) => data_space,
+            None => DataSpace::recent(self.fetch(subkeys, workers.threads())?),
+        };
+        let contents = Contents::new(output, self.observer)?;
+        Ok(Decoder::new(
+            header,
+            workers,
+            data_space,
+            contents,
+            self.observer,
+        ))
+    }
+
+    fn fetch(&self, subkeys: Arc<Subkeys>, threads: usize) -> Result<Fetch, ReadError> {
         let head = &self.opening.head;
-        let store = block_store(&self.feed, head.header.copy_reach, self.observer)?;
-        let fetch = Fetch::new(
+        let store = match self.feed.file() {
+            Some(file) => {
+                let file = file.try_clone().map_err(|source| ReadError::Io {
+                    what: "reading the archive",
+                    source,
+                })?;
+                BlockStore::Archive(file)
+            }
+            None => BlockStore::Spool(self.spool(threads)?),
+        };
+        Ok(Fetch::new(
             self.opening.geometry,
             &head.header,
             head.head_digest,
             subkeys,
             store,
-        );
-        let contents = Contents::new(output, self.observer)?;
-        Ok(Decoder::new(
-            &head.header,
-            workers,
-            fetch,
-            contents,
-            self.observer,
         ))
     }
-}
 
-/// Where COPY reads from: the file, or a spool beside the pipe (spec: RDR-4).
-fn block_store(
-    feed: &Feed,
-    copy_reach: u64,
-    observer: &dyn Observer,
-) -> Result<BlockStore, ReadError> {
-    if let Some(file) = feed.file() {
-        let file = file.try_clone().map_err(ReadError::reading)?;
-        return Ok(BlockStore::Archive(file));
+    /// A spool beside the pipe, refused at once if there is not the room for it (spec: RDR-4).
+    fn spool(&self, threads: usize) -> Result<Spool, ReadError> {
+        let header = &self.opening.head.header;
+        let most_len = Spool::most_len(header, decoder::most_under_way(threads));
+        if let (Some(needed), Some(free)) = (most_len, self.feed.spool_room())
+            && needed > free
+        {
+            return Err(ReadError::SpoolTooSmall { needed, free });
+        }
+        self.observer.warn(Warning::Spooling { most_len });
+        Spool::new(header).map_err(|source| ReadError::NoRoom { source })
     }
-    if copy_reach == 0 {
-        return Ok(BlockStore::None);
-    }
-    observer.warn(Warning::Spooling);
-    let spool = tempfile::tempfile().map_err(|source| ReadError::NoRoom { source })?;
-    Ok(BlockStore::Spool(spool))
 }
 
 pub(crate) fn warn_of_signers(opening: &Opening, observer: &dyn Observer) {

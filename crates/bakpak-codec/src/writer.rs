@@ -26,7 +26,7 @@ const PIECE: usize = 1 << 20;
 pub(crate) struct WriterSettings {
     pub(crate) level: i32,
     pub(crate) block_size: Option<BlockSize>,
-    /// Raw bytes of recent chunks kept for matching.
+    /// Raw bytes of recent chunks kept for matching; 0 without.
     pub(crate) history_len: usize,
 }
 
@@ -68,7 +68,7 @@ impl<'a> ArchiveWriter<'a> {
         matcher: Option<Matcher>,
         tools: Tools<'a>,
     ) -> Result<Self, PackError> {
-        let history = History::new(matcher.as_ref().map_or(0, |_| settings.history_len));
+        let history = History::new(settings.history_len, plan.copy_reach);
         let rest_len = matcher.as_ref().map_or(0, Matcher::max_segment_len);
         Ok(Self {
             buffer: StreamBuffer::new(PIECE + rest_len),

@@ -417,7 +417,7 @@ fn every_changed_byte_of_the_smallest_archive_is_noticed_without_a_key() {
     let mut bytes = archive.clone();
     for offset in 0..archive.len() {
         bytes[offset] ^= 1 << (offset % 8);
-        let input = Input::Stream(Box::new(std::io::Cursor::new(bytes.clone())));
+        let input = Input::stream(std::io::Cursor::new(bytes.clone()));
         let report = verify_keyless(input, 1, &Unobserved).unwrap();
         let (site, range) = map.site_at(offset);
         let first = report

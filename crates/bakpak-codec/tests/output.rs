@@ -490,7 +490,7 @@ fn an_input_that_fails_is_not_taken_for_damage() {
     for len in (0..archive.len()).step_by(1009) {
         let input = || {
             let bytes = archive[..len].to_vec();
-            bakpak_codec::input::Input::Stream(Box::new(FailingInput(io::Cursor::new(bytes))))
+            bakpak_codec::input::Input::stream(FailingInput(io::Cursor::new(bytes)))
         };
         let keys = &mut vec![key()];
         let level = VerifyLevel::Full;

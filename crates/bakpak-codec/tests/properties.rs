@@ -193,10 +193,30 @@ fn sparse_file(seed: &str, len: usize, data: &[(Index, usize)]) -> MemorySource 
     sparse("sql", content, extents)
 }
 
-fn settings_of(block_size: Option<u8>, matching: bool, seed: u64) -> PackSettings {
+/// From nothing to everything, around the sizes of chunks and of what a reader keeps in memory.
+fn matchings() -> impl Strategy<Value = Option<Matching>> {
+    let history = select(vec![0, 1, 300_000, 1 << 20, 48 << 20]);
+    let table = select(vec![0, 1, 100_000, 40 << 20]);
+    let reach = prop_oneof![
+        1 => Just(0),
+        3 => 1..3_000_000_u64,
+        2 => select(vec![255, 256, 262_143, 262_144, 262_145, 1 << 20, 32 << 20]),
+        2 => select(vec![(32 << 20) + 1, 1 << 30, u64::MAX - 1]),
+        2 => Just(u64::MAX),
+    ];
+    let matching =
+        (history, table, reach).prop_map(|(history_len, table_memory, copy_reach)| Matching {
+            history_len,
+            table_memory,
+            copy_reach,
+        });
+    proptest::option::weighted(0.9, matching)
+}
+
+fn settings_of(block_size: Option<u8>, matching: Option<Matching>, seed: u64) -> PackSettings {
     PackSettings {
         block_size: block_size.and_then(BlockSize::from_log2),
-        matching: matching.then(Matching::default),
+        matching,
         random: Random::seeded(&seed.to_le_bytes()),
         ..settings()
     }
@@ -231,13 +251,15 @@ proptest! {
     fn any_tree_comes_back_from_files_and_from_pipes(
         tree in trees(),
         block_size in select(vec![None, Some(12), Some(16), Some(20)]),
-        matching in any::<bool>(),
+        matching in matchings(),
         seed in any::<u64>(),
     ) {
         let settings = settings_of(block_size, matching, seed);
         let (packed, report) = try_pack(sources(&tree), settings).unwrap();
         let expected = sources(&tree);
         prop_assert_eq!(report.entries, expected.len() as u64);
+        let reach = matching.map_or(0, |matching| matching.copy_reach);
+        prop_assert!(reach > 0 || report.copied_bytes == 0);
         for input in [as_file(&packed), as_stream(&packed)] {
             let (sink, _) = unpacked(input).unwrap();
             prop_assert_eq!(sink.entries.len(), expected.len());
@@ -286,7 +308,7 @@ proptest! {
         }
         let dribble = || {
             let (bytes, steps) = (packed.clone(), steps.clone());
-            Input::Stream(Box::new(Dribble { bytes, at: 0, steps, step: 0 }))
+            Input::stream(Dribble { bytes, at: 0, steps, step: 0 })
         };
         let whole = verify_keyless(as_stream(&packed), 2, &Unobserved).unwrap();
         let split = verify_keyless(dribble(), 2, &Unobserved).unwrap();
@@ -308,7 +330,7 @@ proptest! {
         changes in vec((any::<Index>(), 1..=255_u8), 1..4),
         seed in any::<u64>(),
     ) {
-        let (packed, _) = try_pack(sources(&tree), settings_of(None, true, seed)).unwrap();
+        let (packed, _) = try_pack(sources(&tree), settings_of(None, Some(Matching::default()), seed)).unwrap();
         let (whole, _) = unpacked(as_file(&packed)).unwrap();
         let entries = whole.entries.into_values().map(|(entry, content)| (entry.unwrap(), content));
         let truth = Truth::new(&packed, entries);

@@ -172,12 +172,26 @@ impl Observer for Listener {
 #[test]
 fn an_archive_without_copies_needs_no_spool() {
     let content = noise("twice", 1_500_000);
+    let default = Matching::default();
+    let found_by = |history_len, table_memory, copy_reach| Matching {
+        history_len,
+        table_memory,
+        copy_reach,
+    };
     for (matching, reach, warnings) in [
-        (true, u64::MAX, vec![Warning::Spooling]),
-        (false, 0, vec![]),
+        (
+            Some(default),
+            u64::MAX,
+            vec![Warning::Spooling { most_len: None }],
+        ),
+        (Some(found_by(0, 1 << 20, 2 << 20)), 2 << 20, vec![]),
+        (Some(found_by(1 << 20, 0, 2 << 20)), 2 << 20, vec![]),
+        (Some(found_by(1 << 20, 1 << 20, 0)), 0, vec![]),
+        (Some(found_by(0, 0, 2 << 20)), 0, vec![]),
+        (None, 0, vec![]),
     ] {
         let settings = PackSettings {
-            matching: matching.then(Matching::default),
+            matching,
             ..settings()
         };
         let sources = vec![
@@ -186,7 +200,7 @@ fn an_archive_without_copies_needs_no_spool() {
         ];
         let (packed, report) = try_pack(sources, settings).unwrap();
         assert_eq!(inspect(&file_of(&packed)).unwrap().copy_reach, reach);
-        assert_eq!(report.copied_bytes > 0, matching);
+        assert_eq!(report.copied_bytes > 0, reach > 0, "{matching:?}");
         for (input, expected) in [(as_stream(&packed), &warnings), (as_file(&packed), &vec![])] {
             let listener = Listener::default();
             let mut sink = MemorySink::default();

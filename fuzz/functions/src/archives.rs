@@ -77,7 +77,7 @@ fn from_file(file: &File) -> Input {
 }
 
 fn from_pipe(data: &[u8]) -> Input {
-    Input::Stream(Box::new(io::Cursor::new(data.to_vec())))
+    Input::stream(io::Cursor::new(data.to_vec()))
 }
 
 /// An archive, or what was one, without a key.

@@ -57,7 +57,7 @@ pub fn programs() -> BTreeMap<&'static str, Vector> {
 }
 
 pub fn pipe_of(archive: &[u8]) -> Input {
-    Input::Stream(Box::new(Cursor::new(archive.to_vec())))
+    Input::stream(Cursor::new(archive.to_vec()))
 }
 
 pub fn file_of(archive: &[u8]) -> File {

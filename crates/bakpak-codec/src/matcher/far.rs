@@ -8,7 +8,6 @@
 use crate::aead::{Aead, DefaultAead, NONCE_LEN, TAG_LEN};
 use crate::history::DataRun;
 use bakpak_format::geometry::DataOffset;
-use std::ops::Range;
 
 /// Average segment length where the table suffices for all; above, it doubles with the total.
 const MIN_AVERAGE: u64 = 32 * 1024;
@@ -30,7 +29,7 @@ const MAX_RUNS: usize = 64;
 /// Keyed hash of one segment.
 pub(super) type SegmentHash = [u8; TAG_LEN];
 
-/// Knows segments by their hash.
+/// Knows segments by their hash; without memory it knows none, and hashes nothing.
 pub(super) struct FarTable {
     hasher: DefaultAead,
     average: u32,
@@ -60,12 +59,23 @@ struct Run {
 }
 
 impl FarTable {
-    /// `memory` is what the table may take, `total_len` what will be packed, if that is known.
+    /// `memory` is what the table may take, `total_len` what will be packed, or how much of it can
+    /// be copied from, if that is known.
     pub(super) fn new(key: [u8; 32], memory: usize, total_len: Option<u64>) -> Self {
+        if memory == 0 {
+            return Self {
+                hasher: DefaultAead::new(&key),
+                average: MIN_AVERAGE as u32,
+                sets: Vec::new(),
+                runs: Vec::new(),
+                capacity: 0,
+                put: 0,
+            };
+        }
         let most = 1 << (memory / ENTRY_MEMORY).max(WAYS).ilog2();
         let average = (total_len.unwrap_or(0) / most as u64).clamp(MIN_AVERAGE, MAX_AVERAGE);
         let average = average.next_power_of_two();
-        let wanted = total_len.map_or(most as u64, |len| 2 * len / average);
+        let wanted = total_len.map_or(most as u64, |len| len.saturating_mul(2) / average);
         let len = (wanted as usize).next_power_of_two().clamp(WAYS, most);
         Self {
             hasher: DefaultAead::new(&key),
@@ -92,35 +102,41 @@ impl FarTable {
         u32::MAX / self.average
     }
 
-    pub(super) fn hash(&self, segment: &[u8]) -> SegmentHash {
+    /// `None` if there is no room for any.
+    pub(super) fn hash(&self, segment: &[u8]) -> Option<SegmentHash> {
+        if self.sets.is_empty() {
+            return None;
+        }
         // Nothing is sealed: the tag of the segment as AAD. One nonce serves all, since a universal
         // hash needs none, and tags that nobody sees forge nothing.
         let mut hash = SegmentHash::default();
         self.hasher.seal(&[0; NONCE_LEN], segment, &mut hash);
-        hash
+        Some(hash)
     }
 
-    /// Where a segment stands, run by run.
-    pub(super) fn look_up(&self, hash: &SegmentHash) -> Option<impl Iterator<Item = DataRun>> {
+    /// Where a segment stands, run by run, unless any of that is before `floor`.
+    pub(super) fn look_up(
+        &self,
+        hash: &SegmentHash,
+        floor: u64,
+    ) -> Option<impl Iterator<Item = DataRun>> {
         let set = &self.sets[self.index(hash)];
         let entry = set
             .iter()
-            .find(|entry| entry.hash == *hash && self.is_known(entry))?;
-        Some(
-            self.numbers(entry)
-                .map(|number| self.runs[(number % self.capacity) as usize].unpack()),
-        )
+            .find(|entry| entry.hash == *hash && self.is_within(entry, floor))?;
+        Some(self.runs_of(entry).map(Run::unpack))
     }
 
     /// Remembers where a new segment stands.
-    pub(super) fn remember(&mut self, hash: SegmentHash, runs: &[DataRun]) {
+    pub(super) fn remember(&mut self, hash: SegmentHash, runs: &[DataRun], floor: u64) {
         let index = self.index(&hash);
-        let known = self.sets[index]
-            .iter()
-            .any(|e| e.hash == hash && self.is_known(e));
-        let packed: Option<Vec<Run>> = runs.iter().map(Run::pack).collect();
-        let Some(packed) = packed.filter(|p| !p.is_empty() && p.len() <= MAX_RUNS && !known) else {
+        let known = self.sets[index].iter().position(|e| e.hash == hash);
+        if known.is_some_and(|way| self.is_within(&self.sets[index][way], floor)) {
             // Of a repeat inside the open chunk the first place stays: it is committed sooner.
+            return;
+        }
+        let packed: Option<Vec<Run>> = runs.iter().map(Run::pack).collect();
+        let Some(packed) = packed.filter(|p| !p.is_empty() && p.len() <= MAX_RUNS) else {
             return;
         };
         let first_run = self.put + 1;
@@ -132,11 +148,11 @@ impl FarTable {
                 self.runs[((self.put - 1) % self.capacity) as usize] = run;
             }
         }
-        let oldest = self.sets[index]
-            .iter_mut()
-            .min_by_key(|entry| entry.first_run);
-        if let Some(entry) = oldest {
-            *entry = Entry {
+        // One that lies too far back now gives way to the same segment, nearer.
+        let set = &mut self.sets[index];
+        let oldest = (0..WAYS).min_by_key(|&way| set[way].first_run);
+        if let Some(way) = known.or(oldest) {
+            set[way] = Entry {
                 hash,
                 first_run,
                 run_count: runs.len() as u32,
@@ -144,14 +160,21 @@ impl FarTable {
         }
     }
 
+    /// Whether an entry is known, and none of its runs begins before `floor`.
+    fn is_within(&self, entry: &Entry, floor: u64) -> bool {
+        self.is_known(entry) && self.runs_of(entry).all(|run| run.source >= floor)
+    }
+
     /// Whether an entry's runs are still there.
     fn is_known(&self, entry: &Entry) -> bool {
         entry.first_run > 0 && self.put - (entry.first_run - 1) <= self.capacity
     }
 
-    fn numbers(&self, entry: &Entry) -> Range<u64> {
+    /// The runs of an entry that is known.
+    fn runs_of(&self, entry: &Entry) -> impl Iterator<Item = Run> {
         let first = entry.first_run - 1;
-        first..first + u64::from(entry.run_count)
+        (first..first + u64::from(entry.run_count))
+            .map(|number| self.runs[(number % self.capacity) as usize])
     }
 
     fn index(&self, hash: &SegmentHash) -> usize {
@@ -194,40 +217,61 @@ mod tests {
     }
 
     fn found(table: &FarTable, hash: &SegmentHash) -> Vec<DataRun> {
-        table.look_up(hash).into_iter().flatten().collect()
+        table.look_up(hash, 0).into_iter().flatten().collect()
     }
 
     #[test]
     fn a_segment_is_found_with_all_its_runs() {
         let mut table = FarTable::new([1; 32], 1 << 20, None);
-        let (one, other) = (table.hash(b"one"), table.hash(b"other"));
+        let (one, other) = (table.hash(b"one").unwrap(), table.hash(b"other").unwrap());
         assert_ne!(one, other);
-        table.remember(one, &[run(1), run(2)]);
+        table.remember(one, &[run(1), run(2)], 0);
         assert_eq!(found(&table, &one), [run(1), run(2)]);
-        assert!(table.look_up(&other).is_none());
+        assert!(table.look_up(&other, 0).is_none());
         // The first place stays.
-        table.remember(one, &[run(3)]);
+        table.remember(one, &[run(3)], 0);
         assert_eq!(found(&table, &one), [run(1), run(2)]);
-        table.remember(other, &vec![run(1); MAX_RUNS + 1]);
-        assert!(table.look_up(&other).is_none());
+        table.remember(other, &vec![run(1); MAX_RUNS + 1], 0);
+        assert!(table.look_up(&other, 0).is_none());
+    }
+
+    #[test]
+    fn a_segment_that_lies_too_far_back_is_new_again() {
+        let mut table = FarTable::new([1; 32], 1 << 20, None);
+        let hash = [3; 16];
+        table.remember(hash, &[run(2), run(1)], 0);
+        assert!(table.look_up(&hash, 1000).is_some());
+        assert!(table.look_up(&hash, 1001).is_none());
+        table.remember(hash, &[run(5)], 1001);
+        assert_eq!(found(&table, &hash), [run(5)]);
+        let entries = table.sets.iter().flatten();
+        assert_eq!(entries.filter(|entry| entry.first_run > 0).count(), 1);
+    }
+
+    #[test]
+    fn without_memory_nothing_is_hashed() {
+        let table = FarTable::new([1; 32], 0, Some(1 << 40));
+        assert_eq!(table.hash(b"one"), None);
+        assert_eq!(table.average, 32 << 10);
     }
 
     #[test]
     fn the_table_forgets_the_oldest() {
-        let mut table = FarTable::new([1; 32], 0, None);
+        let mut table = FarTable::new([1; 32], 1, None);
         let capacity = table.capacity;
         assert_eq!((table.sets.len(), capacity), (1, 8));
         let hashes: Vec<_> = (0..20_u8).map(|n| [n; 16]).collect();
         for (number, hash) in hashes.iter().enumerate() {
-            table.remember(*hash, &[run(number as u64)]);
-            let known = hashes.iter().filter(|h| table.look_up(h).is_some()).count();
+            table.remember(*hash, &[run(number as u64)], 0);
+            let known = hashes.iter().filter(|h| table.look_up(h, 0).is_some());
+            let known = known.count();
             assert_eq!(known, (number + 1).min(WAYS));
             assert_eq!(found(&table, hash), [run(number as u64)]);
         }
         // One segment of many runs pushes out all others.
         let many = [200; 16];
-        table.remember(many, &[run(1); 8]);
-        assert!(hashes.iter().all(|h| table.look_up(h).is_none()));
+        table.remember(many, &[run(1); 8], 0);
+        assert!(hashes.iter().all(|h| table.look_up(h, 0).is_none()));
         assert_eq!(found(&table, &many), [run(1); 8]);
     }
 
@@ -236,8 +280,8 @@ mod tests {
         let table = |total| FarTable::new([0; 32], 40 << 20, Some(total));
         assert_eq!(table(1 << 30).average, 32 << 10);
         assert_eq!(table(1 << 36).average, 128 << 10);
-        assert_eq!(table(u64::MAX / 2).average, 1 << 20);
-        assert_eq!(table(u64::MAX / 2).sets.len() * WAYS, 1 << 19);
+        assert_eq!(table(u64::MAX).average, 1 << 20);
+        assert_eq!(table(u64::MAX).sets.len() * WAYS, 1 << 19);
         assert!(table(1 << 30).sets.len() * WAYS <= 1 << 16);
     }
 }

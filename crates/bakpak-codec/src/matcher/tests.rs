@@ -22,11 +22,15 @@ struct Assembled {
 
 impl Assembled {
     fn new(history_len: usize) -> Self {
+        Self::with_reach(history_len, u64::MAX)
+    }
+
+    fn with_reach(history_len: usize, copy_reach: u64) -> Self {
         Self {
             data: Vec::new(),
             open: 0,
             number: 0,
-            history: History::new(history_len),
+            history: History::new(history_len, copy_reach),
             stream: Vec::new(),
             copies: Vec::new(),
             zeros: 0,
@@ -68,7 +72,8 @@ impl Output for Assembled {
     }
 
     fn copy(&mut self, run: &DataRun) -> Result<bool, PackError> {
-        if self.refuses || run.end() > self.open as u64 {
+        let beyond = run.source.0 < self.history.floor();
+        if self.refuses || beyond || run.end() > self.open as u64 {
             return Ok(false);
         }
         // The chunks said to be touched are those that are: all but the last are full.
@@ -98,9 +103,13 @@ fn noise(seed: &str, len: usize) -> Vec<u8> {
 }
 
 fn matcher(history_len: usize) -> Matcher {
+    matcher_of(history_len, 1 << 20)
+}
+
+fn matcher_of(history_len: usize, table_memory: usize) -> Matcher {
     let settings = MatcherSettings {
         history_len,
-        table_memory: 1 << 20,
+        table_memory,
         total_len: None,
     };
     Matcher::new([1; 32], settings)
@@ -259,6 +268,57 @@ fn an_output_that_refuses_copies_gets_everything_as_data() {
         put(&mut matcher, &mut output, &content, true);
     }
     assert_eq!(output.data.len(), 900_000);
+}
+
+#[test]
+fn nothing_is_copied_from_beyond_the_reach() {
+    let content = noise("reach", 600_000);
+    let (mut matcher, mut output) = (matcher(1 << 20), Assembled::with_reach(1 << 20, 200_000));
+    put(&mut matcher, &mut output, &content, true);
+    // The first half is out of reach; of the second, what is in it is found to the chunk's start.
+    put(&mut matcher, &mut output, &content, false);
+    assert_eq!(output.copied(), 0, "{:?}", output.copies);
+    let floor = output.history.floor() as usize;
+    let data_len = output.data.len();
+    let tail = &content[floor - 600_000 - 5_000..][..105_000];
+    put(&mut matcher, &mut output, tail, false);
+    assert_eq!(output.copied(), 100_000);
+    assert_eq!(output.data.len() - data_len, 5_000);
+}
+
+#[test]
+fn a_segment_beyond_the_reach_is_remembered_where_it_stands_now() {
+    let content = noise("nearer", 200_000);
+    let mut matcher = matcher_of(0, 1 << 20);
+    let mut output = Assembled::with_reach(0, 1_000_000);
+    for (before, copies) in [(0, false), (1_000_000, false), (500_000, true)] {
+        put(
+            &mut matcher,
+            &mut output,
+            &noise(&before.to_string(), before),
+            true,
+        );
+        put(&mut matcher, &mut output, &content, true);
+        // The third time what the second time brought is in reach, the first time's is not.
+        assert_eq!(output.copied() > 120_000, copies, "{}", output.copied());
+    }
+}
+
+#[test]
+fn each_tier_can_be_left_out() {
+    let content = noise("tiers", 300_000);
+    let repeat = [b"shifted".as_slice(), &content].concat();
+    for (history_len, table_memory) in [(0, 1 << 20), (1 << 20, 0)] {
+        let (mut matcher, mut output) = (
+            matcher_of(history_len, table_memory),
+            Assembled::new(history_len),
+        );
+        put(&mut matcher, &mut output, &content, true);
+        put(&mut matcher, &mut output, &repeat, true);
+        assert!(output.copied() > 200_000, "{}", output.copied());
+        put(&mut matcher, &mut output, &vec![0; 1_000_000], true);
+        assert!(output.zeros > 900_000, "{}", output.zeros);
+    }
 }
 
 #[test]

@@ -207,7 +207,9 @@ impl<'a> ChunkOutput<'a> {
 
     /// Keeps a raw buffer for the next chunk, once neither history nor compressor needs it.
     fn reuse(&self, raw: Arc<Vec<u8>>) {
-        if let Ok(raw) = Arc::try_unwrap(raw) {
+        if let Ok(raw) = Arc::try_unwrap(raw)
+            && raw.capacity() >= self.plan.chunk_size
+        {
             self.raw_buffers.give(raw);
         }
     }

@@ -99,7 +99,7 @@ impl Command {
     pub fn run(self, file: &File, bytes: &'static [u8], truth: &Truth, what: &str) -> Outcome {
         let input = match self {
             Self::File(_) => Input::File(file.try_clone().expect("a handle more")),
-            Self::Stream(_) => Input::Stream(Box::new(bytes)),
+            Self::Stream(_) => Input::stream(bytes),
         };
         catch_unwind(AssertUnwindSafe(|| self.run_on(input, file, truth)))
             .unwrap_or_else(|_| panic!("{self:?} panics: {what}"))

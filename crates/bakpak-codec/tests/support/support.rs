@@ -368,7 +368,7 @@ pub fn file_of(bytes: &[u8]) -> std::fs::File {
 }
 
 pub fn as_stream(archive: &[u8]) -> Input {
-    Input::Stream(Box::new(io::Cursor::new(archive.to_vec())))
+    Input::stream(io::Cursor::new(archive.to_vec()))
 }
 
 pub fn as_file(archive: &[u8]) -> Input {

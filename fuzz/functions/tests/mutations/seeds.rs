@@ -236,7 +236,7 @@ impl Seeds {
     /// The stream, and the headers and maps in it.
     fn add_stream(&mut self, archive: &[u8], key: [u8; 32]) {
         let mut stream = Vec::new();
-        let input = Input::Stream(Box::new(io::Cursor::new(archive.to_vec())));
+        let input = Input::stream(io::Cursor::new(archive.to_vec()));
         // What comes out before an error is a seed too.
         let _ = tar(
             input,

@@ -1,0 +1,180 @@
+//! What is kept of the data space for COPY while an archive is read from its front.
+
+use crate::chunks::DataMap;
+use crate::error::ReadError;
+use crate::fetch::{CACHE_BYTES, ChunkCache, Fetch};
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::{BlockIndex, DataOffset};
+use std::collections::VecDeque;
+
+/// The raw bytes that COPY may ask for.
+pub(crate) enum DataSpace {
+    /// All that it may reach, in memory.
+    Window(Window),
+    /// What was used last; the rest is fetched again.
+    Recent {
+        cache: ChunkCache,
+        fetch: Box<Fetch>,
+    },
+}
+
+/// The last bytes of the data space.
+pub(crate) struct Window {
+    reach: usize,
+    bytes: VecDeque<u8>,
+    /// Where they end in the data space.
+    end: u64,
+}
+
+impl DataSpace {
+    /// Keeps in memory all that COPY may reach, if that is little enough.
+    pub(crate) fn in_memory(copy_reach: u64) -> Option<Self> {
+        let reach = usize::try_from(copy_reach).ok()?;
+        (reach <= CACHE_BYTES).then(|| Self::Window(Window::new(reach)))
+    }
+
+    /// Keeps what was used last.
+    pub(crate) fn recent(fetch: Fetch) -> Self {
+        Self::Recent {
+            cache: ChunkCache::default(),
+            fetch: Box::new(fetch),
+        }
+    }
+
+    /// Whether sealed blocks are to be spooled.
+    pub(crate) fn spools(&self) -> bool {
+        match self {
+            Self::Window(_) => false,
+            Self::Recent { fetch, .. } => fetch.spools(),
+        }
+    }
+
+    /// Keeps a sealed block that came through a pipe.
+    ///
+    /// # Errors
+    ///
+    /// The temporary folder is full, or cannot be written.
+    pub(crate) fn spool(&mut self, sealed: &[u8]) -> Result<(), ReadError> {
+        match self {
+            Self::Window(_) => Ok(()),
+            Self::Recent { fetch, .. } => fetch.spool(sealed),
+        }
+    }
+
+    /// Adds the raw bytes of the next chunk, which stand at `start`; gives back a buffer that has
+    /// become free.
+    pub(crate) fn push(&mut self, start: DataOffset, raw: Vec<u8>) -> Option<Vec<u8>> {
+        match self {
+            Self::Window(window) => {
+                window.push(&raw);
+                Some(raw)
+            }
+            Self::Recent { cache, .. } => cache.insert(start, raw),
+        }
+    }
+
+    /// No later COPY begins before this block.
+    pub(crate) fn drop_before(&mut self, index: BlockIndex) {
+        if let Self::Recent { fetch, .. } = self {
+            fetch.drop_before(index);
+        }
+    }
+
+    /// Hands out a stretch of the data space, piece by piece.
+    pub(crate) fn copy(
+        &mut self,
+        map: &DataMap,
+        source: DataOffset,
+        len: u64,
+        mut take: impl FnMut(&[u8]) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let (cache, fetch) = match self {
+            Self::Window(window) => {
+                let (first, second) = window.get(source, len)?;
+                take(first)?;
+                return take(second);
+            }
+            Self::Recent { cache, fetch } => (cache, fetch),
+        };
+        let end = source.plus(len);
+        for number in map.chunks(source, len) {
+            let Some((start, place)) = map.chunk(number) else {
+                continue;
+            };
+            if !cache.contains(start) {
+                let raw = fetch.chunk(place, start)?;
+                cache.insert(start, raw);
+            }
+            let raw = cache.get(start).unwrap_or_default();
+            let from = source.0.saturating_sub(start.0) as usize;
+            let to = ((end.0 - start.0) as usize).min(raw.len());
+            take(raw.get(from..to).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+impl Window {
+    fn new(reach: usize) -> Self {
+        Self {
+            reach,
+            bytes: VecDeque::with_capacity(reach),
+            end: 0,
+        }
+    }
+
+    fn push(&mut self, raw: &[u8]) {
+        self.end += raw.len() as u64;
+        let kept = &raw[raw.len().saturating_sub(self.reach)..];
+        let over = (self.bytes.len() + kept.len()).saturating_sub(self.reach);
+        self.bytes.drain(..over);
+        self.bytes.extend(kept);
+    }
+
+    /// A stretch in at most two pieces; scripts are checked to stay within it (spec: CHU-7, CHU-8).
+    fn get(&self, source: DataOffset, len: u64) -> Result<(&[u8], &[u8]), FormatError> {
+        let start = self.end - self.bytes.len() as u64;
+        let stretch = source.0.checked_sub(start).zip(source.0.checked_add(len));
+        let Some((from, _)) = stretch.filter(|&(_, end)| end <= self.end) else {
+            let what = "a COPY reaches further back than copy_reach";
+            return Err(FormatError::malformed(Structure::Script, "CHU-8", what));
+        };
+        let (from, to) = (from as usize, (from + len) as usize); // of what is in memory
+        let (first, second) = self.bytes.as_slices();
+        let turn = first.len();
+        Ok((
+            &first[from.min(turn)..to.min(turn)],
+            &second[from.saturating_sub(turn)..to.saturating_sub(turn)],
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_gives_the_last_bytes_and_no_others() {
+        let data: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        for reach in [0, 1, 99, 1000] {
+            let mut window = Window::new(reach);
+            let mut at = 0;
+            for len in [0, 1, 98, 1000, 3, 999, 1001, 5000, 7, 0, 500] {
+                window.push(&data[at..at + len]);
+                at += len;
+                assert!(window.bytes.capacity() <= reach.max(1), "it never grows");
+                for from in at.saturating_sub(reach)..at {
+                    for to in [from, from + (at - from) / 2, at] {
+                        let (source, len) = (DataOffset(from as u64), (to - from) as u64);
+                        let (first, second) = window.get(source, len).unwrap();
+                        assert_eq!([first, second].concat(), data[from..to]);
+                    }
+                }
+                if let Some(beyond) = at.checked_sub(reach + 1) {
+                    assert!(window.get(DataOffset(beyond as u64), 1).is_err());
+                }
+                assert!(window.get(DataOffset(at as u64), 1).is_err());
+            }
+        }
+    }
+}
