@@ -137,7 +137,7 @@ fn how_far_copies_reach_decides_what_a_pipe_needs() {
     make_difficult_home(&sandbox);
     make_backups(&sandbox);
     let cases = [
-        ("", None, 0, "may copy from anywhere"),
+        ("", None, 0, "it copies from anywhere in itself"),
         ("--no-match", Some(0), 0, ""),
         ("--copy-reach 0", Some(0), 0, ""),
         ("--history 0 --dedup-memory 0", Some(0), 0, ""),
