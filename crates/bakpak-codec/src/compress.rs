@@ -72,7 +72,7 @@ impl Decompressor {
         Ok(Self(zstd::bulk::Decompressor::new()?))
     }
 
-    /// Decompresses `frame` into exactly `raw_len` bytes appended to `raw` (spec: CHU-6).
+    /// Decompresses `frame` into exactly `raw_len` bytes, which `raw` holds then (spec: CHU-6).
     pub(crate) fn decompress(
         &mut self,
         frame: &[u8],
@@ -80,8 +80,8 @@ impl Decompressor {
         raw: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
         check_frame(frame)?;
-        // A slice of exactly the length declared: zstd cannot produce a byte more.
-        raw.clear();
+        // A slice of exactly the length declared: zstd cannot produce a byte more. What is in the
+        // buffer from its last use is written over, or the buffer is dropped with the error.
         raw.resize(raw_len, 0);
         let written = self
             .0
