@@ -52,7 +52,7 @@ fn one(
     let path = EntryPath::new(entry.as_encoded_bytes()).ok_or_else(no_entry)?;
     let context = || format!("cannot read {}", quoted(&arguments.archive));
     let mut archive = Archive::open(&file, keys).with_context(context)?;
-    archive::tell_if_cut(&archive, output);
+    archive::tell_damage(archive.head(), output);
     let row = archive
         .find(&path)
         .with_context(context)?

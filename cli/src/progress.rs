@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use bakpak_codec::error::Finding;
 use bakpak_codec::observer::{Observer, Warning};
 use bakpak_format::error::Structure;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -123,10 +124,7 @@ fn tell(output: &Output, warning: &Warning) {
             };
             output.warn(None, None, &format!("{finding}; {use_of_it}"))
         }
-        Warning::TailCopyUsed(finding) => {
-            let text = format!("{finding}; the copy at the archive's end is whole and is used");
-            output.warn(None, None, &text);
-        }
+        Warning::TailCopyUsed(finding) => tell_copy_used(finding, output),
         // The error at the end says it once more, with what was found.
         Warning::VerifiesWithoutKey => {
             output.say("no offered secret opens this archive: verifying what shows without a key")
@@ -145,6 +143,12 @@ fn tell(output: &Output, warning: &Warning) {
         ),
         other => output.warn(None, None, &format!("{other:?}")),
     }
+}
+
+/// Something of the archive's start is damaged, but not its copy.
+pub(crate) fn tell_copy_used(finding: &Finding, output: &Output) {
+    let text = format!("{finding}; the copy at the archive's end is whole and is used");
+    output.warn(None, None, &text);
 }
 
 fn new_bar(total: Option<u64>) -> ProgressBar {

@@ -23,6 +23,17 @@ pub(crate) struct Opening {
     pub(crate) envelope_table: Option<SlotTable>,
     /// Damage that does not stop reading: one table of a pair, the envelope.
     pub(crate) findings: Vec<Finding>,
+    /// Damage that would, if the tail had no copy, which is used instead (spec: RDR-7).
+    pub(crate) mended: Vec<Finding>,
+}
+
+/// The tables of each domain behind a head.
+#[derive(Clone, Copy)]
+enum Tables<'a> {
+    /// Two, as at the archive's start; what to take if both are refused.
+    Pair(Option<&'a Opening>),
+    /// One, as in the tail.
+    One,
 }
 
 /// The same, as it lies in the file; the tables are those in use.
@@ -57,7 +68,38 @@ impl Opening {
     /// The head, or both tables of a pair, cannot be used.
     pub(crate) fn read(feed: &mut Feed) -> Result<Self, ReadError> {
         let (head, head_bytes) = read_head(feed)?;
-        Self::read_behind(feed, head, head_bytes, 2)
+        Self::read_behind(feed, head, head_bytes, Tables::Pair(None))
+    }
+
+    /// Reads from the archive's start, or, where that cannot be used, from the copy in its tail if
+    /// it is a file (spec: RDR-7). The feed stands at the first stripe then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opening::read`], and the copy is of no more use.
+    pub(crate) fn read_or_copy(feed: &mut Feed) -> Result<Self, ReadError> {
+        let fault = match Self::read(feed) {
+            Err(ReadError::Fault(fault)) => fault,
+            read => return read,
+        };
+        let Some(copy) = feed.file().and_then(usable_copy) else {
+            return Err(fault.into_error());
+        };
+        // All that can be used of the start is: its tables may be newer, and no damage is hidden.
+        let mut mended = Vec::new();
+        feed.seek(0);
+        match read_head(feed) {
+            Ok((head, _)) if head.head_digest == copy.head.head_digest => {}
+            // A tail of another archive is no copy.
+            Ok(_) => return Err(fault.into_error()),
+            Err(ReadError::Fault(head_fault)) => mended.push(damaged_head(*head_fault)),
+            Err(error) => return Err(error),
+        }
+        feed.seek(copy.bytes.head.len() as u64);
+        let (head, head_bytes) = (copy.head.clone(), copy.bytes.head.clone());
+        let mut opening = Self::read_behind(feed, head, head_bytes, Tables::Pair(Some(&copy)))?;
+        opening.mended.splice(..0, mended);
+        Ok(opening)
     }
 
     /// Reads the copy that the tail holds, which has one table of each domain (spec: TAL-1).
@@ -71,24 +113,30 @@ impl Opening {
         let signed = !head.header.signers().is_empty();
         let (id, digest) = (&head.header.archive_id, &head.head_digest);
         feed.page.check(&head.geometry(), id, digest, signed)?;
-        Self::read_behind(&mut feed.feed, head, head_bytes, 1)
+        Self::read_behind(&mut feed.feed, head, head_bytes, Tables::One)
     }
 
-    /// Reads what follows a head, with so many tables of each domain.
+    /// Reads what follows a head.
     fn read_behind(
         feed: &mut Feed,
         head: Head,
         head_bytes: Vec<u8>,
-        tables: usize,
+        tables: Tables<'_>,
     ) -> Result<Self, ReadError> {
         let geometry = head.geometry();
         let mut bytes = OpeningBytes {
             head: head_bytes,
             ..OpeningBytes::default()
         };
-        let mut findings = Vec::new();
-        let mut read_tables =
-            |feed: &mut Feed, domain| read_tables(feed, domain, &head, tables, &mut findings);
+        let (mut findings, mut mended) = (Vec::new(), Vec::new());
+        let mut read_tables = |feed: &mut Feed, domain| {
+            let (table, mut faults, is_copy) = read_tables(feed, domain, &head, tables)?;
+            match is_copy {
+                true => mended.append(&mut faults),
+                false => findings.append(&mut faults),
+            }
+            Ok::<_, ReadError>(table)
+        };
         let data_table;
         (data_table, bytes.data_slots) = read_tables(feed, Domain::Data)?;
         let mut envelope_table = None;
@@ -113,7 +161,19 @@ impl Opening {
             data_table,
             envelope_table,
             findings,
+            mended,
         })
+    }
+
+    /// The table in use of a domain, with its bytes.
+    fn table(&self, domain: Domain) -> Option<(SlotTable, Vec<u8>)> {
+        match domain {
+            Domain::Data => Some((self.data_table.clone(), self.bytes.data_slots.clone())),
+            Domain::Envelope => {
+                let table = self.envelope_table.clone()?;
+                Some((table, self.bytes.envelope_slots.clone()))
+            }
+        }
     }
 
     /// Opens the data domain: the archive key's subkeys, with header and table authenticated.
@@ -186,6 +246,7 @@ pub(crate) fn read_head(feed: &mut Feed) -> Result<(Head, Vec<u8>), ReadError> {
     let start = feed.position();
     let mut bytes = Vec::new();
     let first = feed.extend(&mut bytes, SECTOR_LEN, Structure::Head);
+    let first = first.map_err(|error| too_short(error, feed, start));
     if first.is_err() {
         bytes.truncate((feed.position() - start) as usize); // less than a sector
     }
@@ -202,6 +263,30 @@ pub(crate) fn read_head(feed: &mut Feed) -> Result<(Head, Vec<u8>), ReadError> {
     feed.extend(&mut bytes, rest, Structure::Head)?;
     let head = Head::decode(&bytes).map_err(|e| ReadError::from(e).at(start))?;
     Ok((head, bytes))
+}
+
+/// The copy that the tail holds, if the file is as long as its tail page says: otherwise the stripes
+/// are not where they were.
+fn usable_copy(file: &File) -> Option<Opening> {
+    let len = file.metadata().ok()?.len();
+    let page = feed_of_copy(file).ok()?.page;
+    let copy = Opening::read_copy(file).ok()?;
+    (page.archive_len == len).then_some(copy)
+}
+
+/// What is no archive for want of bytes is told so: most often a copy that never began.
+fn too_short(error: ReadError, feed: &Feed, start: u64) -> ReadError {
+    match error {
+        ReadError::Fault(mut finding) if finding.class == Class::Truncated => {
+            finding.message = match (feed.position() - start, feed.file()) {
+                (0, Some(_)) => "the file is empty".into(),
+                (0, None) => "nothing came: not one byte of an archive".into(),
+                (len, _) => format!("{len} bytes are too few for an archive"),
+            };
+            finding.into_error()
+        }
+        error => error,
+    }
 }
 
 /// A tail page, and a feed that stands at the head's copy.
@@ -234,16 +319,19 @@ fn feed_of_copy(file: &File) -> Result<CopyFeed, ReadError> {
 }
 
 /// Reads both tables of a pair, or the one of a copy; the one in use is the newer of the good ones
-/// (spec: SLT-1, SLT-3).
+/// (spec: SLT-1, SLT-3). With the faults of the others, and whether it is the tail's.
 fn read_tables(
     feed: &mut Feed,
     domain: Domain,
     head: &Head,
-    count: usize,
-    findings: &mut Vec<Finding>,
-) -> Result<(SlotTable, Vec<u8>), ReadError> {
+    tables: Tables<'_>,
+) -> Result<((SlotTable, Vec<u8>), Vec<Finding>, bool), ReadError> {
     let mut best: Option<(SlotTable, Vec<u8>)> = None;
-    let before = findings.len();
+    let mut findings = Vec::new();
+    let (count, copy) = match tables {
+        Tables::One => (1, None),
+        Tables::Pair(copy) => (2, copy),
+    };
     for _ in 0..count {
         let offset = feed.position();
         let mut bytes = Vec::new();
@@ -252,7 +340,7 @@ fn read_tables(
             Ok(table) => match &best {
                 Some((kept, kept_bytes)) => {
                     if *kept_bytes != bytes {
-                        let what = "the two slot tables differ";
+                        let what = "the two tables of the pair differ";
                         let error = FormatError::damaged(Structure::Slots, what);
                         findings.push(Finding::from(error).at(offset));
                     }
@@ -268,13 +356,17 @@ fn read_tables(
             }
         }
     }
-    best.ok_or_else(|| {
-        // All were refused, so the first of these findings is the first table's.
-        findings.drain(before..).next().map_or_else(
-            || FormatError::damaged(Structure::Slots, "no table is whole").into(),
-            ReadError::from,
-        )
-    })
+    if let Some(best) = best {
+        return Ok((best, findings, false));
+    }
+    if let Some(table) = copy.and_then(|copy| copy.table(domain)) {
+        return Ok((table, findings, true));
+    }
+    // All were refused, so the first of these findings is the first table's.
+    Err(findings.into_iter().next().map_or_else(
+        || FormatError::damaged(Structure::Slots, "no table is whole").into(),
+        ReadError::from,
+    ))
 }
 
 /// A head that cannot be used. If not even its magic is there, the file is of another kind, unless
@@ -288,7 +380,7 @@ fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError 
         return error.at(0);
     }
     let finding = if feed.file().is_some_and(|file| locator(file).is_some()) {
-        let what = "its first bytes are not those of an archive, but its end is";
+        let what = "its first bytes are not those of an archive, but its last ones are";
         FormatError::damaged(Structure::Head, what).into()
     } else {
         Finding::new(
@@ -298,6 +390,19 @@ fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError 
         )
     };
     finding.at(0).into()
+}
+
+/// What is wrong with a head whose copy can be used: whatever it looks like, it is damage.
+fn damaged_head(fault: Finding) -> Finding {
+    if fault.class == Class::Damaged {
+        return fault;
+    }
+    let message = format!("the head is damaged, unlike its copy: {}", fault.message);
+    Finding {
+        class: Class::Damaged,
+        message,
+        ..fault
+    }
 }
 
 pub(crate) fn not_authentic(structure: Structure, what: &str, offset: u64) -> ReadError {
