@@ -1,7 +1,7 @@
 //! Reads what opens an archive: head, slot tables, envelope body; and the keys in them.
 
 use crate::error::{Finding, ReadError};
-use crate::input::{Feed, locator, read_exact_at};
+use crate::input::{Feed, locator};
 use crate::keyring::Keyring;
 use crate::keys::{self, KeyDomain, Subkeys};
 use crate::slots::{self, SlotContext};
@@ -11,8 +11,8 @@ use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::Geometry;
 use bakpak_format::header::Head;
 use bakpak_format::slots::{Domain, SlotTable};
-use bakpak_format::tail::{self, TailPage};
-use std::fs::File;
+
+mod copy;
 
 /// What stands before the first stripe, decoded, believed by nobody yet.
 pub(crate) struct Opening {
@@ -34,6 +34,16 @@ enum Tables<'a> {
     Pair(Option<&'a Opening>),
     /// One, as in the tail.
     One,
+}
+
+/// The table of a domain that is in use.
+struct ChosenTable {
+    table: SlotTable,
+    bytes: Vec<u8>,
+    /// What is wrong with the others.
+    faults: Vec<Finding>,
+    /// It is the tail's.
+    is_copy: bool,
 }
 
 /// The same, as it lies in the file; the tables are those in use.
@@ -71,51 +81,6 @@ impl Opening {
         Self::read_behind(feed, head, head_bytes, Tables::Pair(None))
     }
 
-    /// Reads from the archive's start, or, where that cannot be used, from the copy in its tail if
-    /// it is a file (spec: RDR-7). The feed stands at the first stripe then.
-    ///
-    /// # Errors
-    ///
-    /// As [`Opening::read`], and the copy is of no more use.
-    pub(crate) fn read_or_copy(feed: &mut Feed) -> Result<Self, ReadError> {
-        let fault = match Self::read(feed) {
-            Err(ReadError::Fault(fault)) => fault,
-            read => return read,
-        };
-        let Some(copy) = feed.file().and_then(usable_copy) else {
-            return Err(fault.into_error());
-        };
-        // All that can be used of the start is: its tables may be newer, and no damage is hidden.
-        let mut mended = Vec::new();
-        feed.seek(0);
-        match read_head(feed) {
-            Ok((head, _)) if head.head_digest == copy.head.head_digest => {}
-            // A tail of another archive is no copy.
-            Ok(_) => return Err(fault.into_error()),
-            Err(ReadError::Fault(head_fault)) => mended.push(damaged_head(*head_fault)),
-            Err(error) => return Err(error),
-        }
-        feed.seek(copy.bytes.head.len() as u64);
-        let (head, head_bytes) = (copy.head.clone(), copy.bytes.head.clone());
-        let mut opening = Self::read_behind(feed, head, head_bytes, Tables::Pair(Some(&copy)))?;
-        opening.mended.splice(..0, mended);
-        Ok(opening)
-    }
-
-    /// Reads the copy that the tail holds, which has one table of each domain (spec: TAL-1).
-    ///
-    /// # Errors
-    ///
-    /// There is no whole tail page that fits it, or it cannot be used.
-    pub(crate) fn read_copy(file: &File) -> Result<Self, ReadError> {
-        let mut feed = feed_of_copy(file)?;
-        let (head, head_bytes) = read_head(&mut feed.feed)?;
-        let signed = !head.header.signers().is_empty();
-        let (id, digest) = (&head.header.archive_id, &head.head_digest);
-        feed.page.check(&head.geometry(), id, digest, signed)?;
-        Self::read_behind(&mut feed.feed, head, head_bytes, Tables::One)
-    }
-
     /// Reads what follows a head.
     fn read_behind(
         feed: &mut Feed,
@@ -130,12 +95,12 @@ impl Opening {
         };
         let (mut findings, mut mended) = (Vec::new(), Vec::new());
         let mut read_tables = |feed: &mut Feed, domain| {
-            let (table, mut faults, is_copy) = read_tables(feed, domain, &head, tables)?;
-            match is_copy {
-                true => mended.append(&mut faults),
-                false => findings.append(&mut faults),
+            let mut chosen = read_tables(feed, domain, &head, tables)?;
+            match chosen.is_copy {
+                true => mended.append(&mut chosen.faults),
+                false => findings.append(&mut chosen.faults),
             }
-            Ok::<_, ReadError>(table)
+            Ok::<_, ReadError>((chosen.table, chosen.bytes))
         };
         let data_table;
         (data_table, bytes.data_slots) = read_tables(feed, Domain::Data)?;
@@ -265,15 +230,6 @@ pub(crate) fn read_head(feed: &mut Feed) -> Result<(Head, Vec<u8>), ReadError> {
     Ok((head, bytes))
 }
 
-/// The copy that the tail holds, if the file is as long as its tail page says: otherwise the stripes
-/// are not where they were.
-fn usable_copy(file: &File) -> Option<Opening> {
-    let len = file.metadata().ok()?.len();
-    let page = feed_of_copy(file).ok()?.page;
-    let copy = Opening::read_copy(file).ok()?;
-    (page.archive_len == len).then_some(copy)
-}
-
 /// What is no archive for want of bytes is told so: most often a copy that never began.
 fn too_short(error: ReadError, feed: &Feed, start: u64) -> ReadError {
     match error {
@@ -289,45 +245,16 @@ fn too_short(error: ReadError, feed: &Feed, start: u64) -> ReadError {
     }
 }
 
-/// A tail page, and a feed that stands at the head's copy.
-struct CopyFeed {
-    page: TailPage,
-    feed: Feed,
-}
-
-/// Finds the copy of the head by the tail page that ends the file.
-fn feed_of_copy(file: &File) -> Result<CopyFeed, ReadError> {
-    let none = || FormatError::damaged(Structure::Tail, "it cannot be found");
-    let len = file.metadata().map_err(ReadError::reading)?.len();
-    let page_len = locator(file).ok_or_else(none)?.tail_page_len;
-    let page_offset = len.checked_sub(page_len as u64).ok_or_else(none)?;
-    let mut page = vec![0; page_len];
-    read_exact_at(file, &mut page, page_offset).map_err(ReadError::reading)?;
-    let page = TailPage::decode(&page)?;
-    // Counted from the end: so it is found also where the middle is not as long as it was.
-    let tail_len = page.archive_len.checked_sub(page.tail_offset.0);
-    let mut start = tail_len
-        .and_then(|tail_len| len.checked_sub(tail_len))
-        .ok_or_else(none)?;
-    let mut magic = [0; tail::MAGIC.len()];
-    read_exact_at(file, &mut magic, start).map_err(ReadError::reading)?;
-    if magic == *tail::MAGIC {
-        start += page_len as u64; // the page of a signed archive stands before the copies too
-    }
-    let feed = Feed::at(file, start)?;
-    Ok(CopyFeed { page, feed })
-}
-
 /// Reads both tables of a pair, or the one of a copy; the one in use is the newer of the good ones
-/// (spec: SLT-1, SLT-3). With the faults of the others, and whether it is the tail's.
+/// (spec: SLT-1, SLT-3).
 fn read_tables(
     feed: &mut Feed,
     domain: Domain,
     head: &Head,
     tables: Tables<'_>,
-) -> Result<((SlotTable, Vec<u8>), Vec<Finding>, bool), ReadError> {
+) -> Result<ChosenTable, ReadError> {
     let mut best: Option<(SlotTable, Vec<u8>)> = None;
-    let mut findings = Vec::new();
+    let mut faults = Vec::new();
     let (count, copy) = match tables {
         Tables::One => (1, None),
         Tables::Pair(copy) => (2, copy),
@@ -342,7 +269,7 @@ fn read_tables(
                     if *kept_bytes != bytes {
                         let what = "the two tables of the pair differ";
                         let error = FormatError::damaged(Structure::Slots, what);
-                        findings.push(Finding::from(error).at(offset));
+                        faults.push(Finding::from(error).at(offset));
                     }
                     if table.generation > kept.generation {
                         best = Some((table, bytes));
@@ -352,21 +279,24 @@ fn read_tables(
             },
             Err(error) => {
                 let finding = Finding::from(error).at(offset);
-                findings.push(finding);
+                faults.push(finding);
             }
         }
     }
-    if let Some(best) = best {
-        return Ok((best, findings, false));
+    let is_copy = best.is_none();
+    match best.or_else(|| copy?.table(domain)) {
+        Some((table, bytes)) => Ok(ChosenTable {
+            table,
+            bytes,
+            faults,
+            is_copy,
+        }),
+        // All were refused, so the first of these faults is the first table's.
+        None => Err(faults.into_iter().next().map_or_else(
+            || FormatError::damaged(Structure::Slots, "no table is whole").into(),
+            ReadError::from,
+        )),
     }
-    if let Some(table) = copy.and_then(|copy| copy.table(domain)) {
-        return Ok((table, findings, true));
-    }
-    // All were refused, so the first of these findings is the first table's.
-    Err(findings.into_iter().next().map_or_else(
-        || FormatError::damaged(Structure::Slots, "no table is whole").into(),
-        ReadError::from,
-    ))
 }
 
 /// A head that cannot be used. If not even its magic is there, the file is of another kind, unless
@@ -390,19 +320,6 @@ fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError 
         )
     };
     finding.at(0).into()
-}
-
-/// What is wrong with a head whose copy can be used: whatever it looks like, it is damage.
-fn damaged_head(fault: Finding) -> Finding {
-    if fault.class == Class::Damaged {
-        return fault;
-    }
-    let message = format!("the head is damaged, unlike its copy: {}", fault.message);
-    Finding {
-        class: Class::Damaged,
-        message,
-        ..fault
-    }
 }
 
 pub(crate) fn not_authentic(structure: Structure, what: &str, offset: u64) -> ReadError {

@@ -204,9 +204,8 @@ impl Stage {
     /// Takes out of the report what a merge leaves: it was staged, but is not restored.
     fn uncount(&mut self, plan: &Plan) {
         for left in &plan.left {
-            match left.loss {
-                Some(kind) => self.losses.note(kind, &left.path, None),
-                None => {} // what it is below is noted
+            if let Some(kind) = left.loss {
+                self.losses.note(kind, &left.path, None);
             }
             let report = &mut self.report;
             let counter = match left.kind {
