@@ -8,11 +8,13 @@ use std::path::Path;
 use bakpak_codec::archive::Archive;
 use bakpak_codec::error::ReadError;
 use bakpak_codec::input::Input;
+use bakpak_codec::inspect::HeadInfo;
 use bakpak_format::error::Structure;
 
 use crate::args::KeyOptions;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, quoted};
+use crate::progress;
 use crate::prompt::{self, Keys};
 
 /// Whether standard input is meant.
@@ -57,10 +59,14 @@ pub(crate) fn open_catalogue(file: &File, keys: &mut Keys) -> Result<Option<Arch
     }
 }
 
-/// Tells if the archive's end, which names the places of all else, is cut or damaged: what is shown
-/// then has authenticated, but nothing says that it is all.
-pub(crate) fn tell_if_cut(archive: &Archive, output: &Output) {
-    if archive.head().root.is_none() {
+/// Tells if the archive's start is damaged, so that the copy in its tail is used; and if its end,
+/// which names the places of all else, is cut or damaged: then nothing says that what is shown is
+/// all.
+pub(crate) fn tell_damage(head: &HeadInfo, output: &Output) {
+    for finding in &head.copy_used_for {
+        progress::tell_copy_used(finding, output);
+    }
+    if head.root.is_none() {
         let text = "the end of the archive is cut or damaged; `bakpak verify` tells what is lost";
         output.warn(None, None, text);
     }

@@ -11,7 +11,7 @@ use bakpak_codec::default_threads;
 use bakpak_codec::error::ReadError;
 use bakpak_codec::input::Input;
 use bakpak_codec::unpack::tar;
-use bakpak_format::catalogue::{RowFlags, RowKind};
+use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::entry::EntryPath;
 
 use crate::absent;
@@ -52,11 +52,13 @@ fn one(
     let path = EntryPath::new(entry.as_encoded_bytes()).ok_or_else(no_entry)?;
     let context = || format!("cannot read {}", quoted(&arguments.archive));
     let mut archive = Archive::open(&file, keys).with_context(context)?;
-    archive::tell_if_cut(&archive, output);
-    let row = archive
-        .find(&path)
-        .with_context(context)?
-        .ok_or_else(no_entry)?;
+    archive::tell_damage(archive.head(), output);
+    let row = match archive.find(&path).with_context(context)? {
+        Some(row) => row,
+        None => find_as_listed(&mut archive, &path)
+            .with_context(context)?
+            .ok_or_else(no_entry)?,
+    };
     if !matches!(row.kind, RowKind::File | RowKind::HardLink) {
         let kind = list::word(row.kind);
         let text = format!("'{shown}' is no file but of kind {kind}");
@@ -67,8 +69,29 @@ fn one(
         return Err(Failure::usage(text).hint(hint).into());
     }
     let mut out = BufWriter::new(io::stdout());
-    archive.read_entry(&row, &mut out).with_context(context)?;
-    Ok(out.flush()?)
+    archive.read_entry(&row, &mut out).map_err(|error| {
+        let what = match &error {
+            ReadError::Sink(_) => "cannot write to standard output".to_owned(),
+            _ => context(),
+        };
+        anyhow::Error::new(error).context(what)
+    })?;
+    out.flush().context("cannot write to standard output")
+}
+
+/// The entry that `bakpak list` writes so: a line feed as `\n`, a backslash as `\\`. No two entries
+/// are written alike.
+fn find_as_listed(archive: &mut Archive, typed: &EntryPath) -> Result<Option<Row>, ReadError> {
+    if !typed.as_bytes().contains(&b'\\') {
+        return Ok(None);
+    }
+    for row in archive.rows() {
+        let row = row?;
+        if row.path.to_string().as_bytes() == typed.as_bytes() {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Result<()> {

@@ -47,9 +47,9 @@ fn one(path: &Path, keys: Option<&mut Keys>, output: &Output) -> anyhow::Result<
     let file = archive::open_file(path)?;
     let head = inspect(&file).with_context(context)?;
     tell_head(path, &head, output);
+    archive::tell_damage(&head, output);
     let Some(keys) = keys else { return Ok(()) };
     let mut archive = Archive::open(&file, keys).with_context(context)?;
-    archive::tell_if_cut(&archive, output);
     tell_contents(path, archive.totals(), output);
     let facts = archive.facts().with_context(context)?;
     let mut changed = HashMap::new();

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &ListArguments, output: &Output) -> anyhow::Result<
     let file = archive::open_file(&arguments.archive)?;
     let context = || format!("cannot list {}", quoted(&arguments.archive));
     let mut archive = Archive::open(&file, &mut keys).with_context(context)?;
-    archive::tell_if_cut(&archive, output);
+    archive::tell_damage(archive.head(), output);
     if !selection.is_all() {
         for row in archive.rows() {
             selection.selects(&row.with_context(context)?.path);

@@ -78,8 +78,8 @@ fn run(verb: &Verb, output: &Output) -> Exit {
     match output.finish() {
         Ok(()) => exit,
         Err(error) => {
-            output.error(&format!("cannot write to standard output: {error}"));
-            exit.worst(Exit::FAILED)
+            let error = anyhow::Error::new(error).context("cannot write to standard output");
+            exit.worst(report::report(&error, output))
         }
     }
 }

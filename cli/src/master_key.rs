@@ -4,6 +4,8 @@ use std::process::Command;
 
 use anyhow::Context;
 use bakpak_codec::envelope::open_envelope;
+use bakpak_codec::error::ReadError;
+use bakpak_codec::inspect::inspect;
 use bakpak_format::envelope::{EnvelopeItem, item_kind};
 use bakpak_format::slots::Domain;
 
@@ -21,7 +23,7 @@ const VARIABLE: &str = "BAKPAK_MASTER_KEY";
 ///
 /// # Errors
 ///
-/// The envelope cannot be opened, or has no such item.
+/// The envelope cannot be opened; there is none, or it has no such item (2).
 pub(crate) fn show(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<Exit> {
     let item = take(arguments, output)?;
     output.write(&item.content);
@@ -75,6 +77,13 @@ fn take(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<En
         true => Domain::Data,
         false => Domain::Envelope,
     };
+    let context = || format!("cannot open the envelope of {}", quoted(&arguments.archive));
+    // Nobody is asked for a key that can open nothing. What cannot be read is told below.
+    if let Ok(file) = archive::open_file(&arguments.archive)
+        && inspect(&file).is_ok_and(|head| head.envelope_slots.is_none())
+    {
+        return Err(ReadError::NoEnvelope).with_context(context);
+    }
     let surroundings = Surroundings::of_process();
     if domain == Domain::Data && !prompt::can_offer(&options, domain, &surroundings) {
         // The hints for the other verbs name options that this one does not have.
@@ -90,8 +99,7 @@ fn take(arguments: &EnvelopeItemArguments, output: &Output) -> anyhow::Result<En
     }
     let mut keys = Keys::gather(&options, domain, &surroundings, output)?;
     let file = archive::open_file(&arguments.archive)?;
-    let items = open_envelope(&file, &mut keys, &Talk(output))
-        .with_context(|| format!("cannot open the envelope of {}", quoted(&arguments.archive)))?;
+    let items = open_envelope(&file, &mut keys, &Talk(output)).with_context(context)?;
     let is_wanted = |item: &EnvelopeItem| match &arguments.item {
         Some(name) => item.name == *name,
         None => item.kind == item_kind::MASTER_KEY,

@@ -290,7 +290,7 @@ fn objections(sources: &Sources, walked: &Walked, output: &Output) -> Vec<Missin
 fn told(report: Result<PackReport, PackError>, output: &Output) -> anyhow::Result<PackReport> {
     let missing = match &report {
         Ok(report) => &report.missing,
-        Err(PackError::Unreadable(missing)) => missing,
+        Err(PackError::Unreadable(missing) | PackError::NothingReadable(missing)) => missing,
         Err(_) => &Vec::new(),
     };
     for Missing { path, reason } in missing {

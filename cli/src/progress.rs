@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use bakpak_codec::error::Finding;
 use bakpak_codec::observer::{Observer, Warning};
 use bakpak_format::error::Structure;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +14,9 @@ use crate::output::{Output, size, talk};
 
 /// How often a line is written where there is no terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// From so many columns on a bar has room beside its numbers, which take up to 57.
+const WIDE_COLUMNS: u16 = 70;
 
 /// Watches a run: shows its progress, tells its warnings, stops it when it is interrupted.
 pub(crate) struct Progress<'a> {
@@ -130,10 +134,7 @@ fn tell(output: &Output, warning: &Warning) {
             };
             output.warn(None, None, &format!("{finding}; {use_of_it}"))
         }
-        Warning::TailCopyUsed(finding) => {
-            let text = format!("{finding}; the copy at the archive's end is whole and is used");
-            output.warn(None, None, &text);
-        }
+        Warning::TailCopyUsed(finding) => tell_copy_used(finding, output),
         // The error at the end says it once more, with what was found.
         Warning::VerifiesWithoutKey => {
             output.say("no offered secret opens this archive: verifying what shows without a key")
@@ -154,19 +155,42 @@ fn tell(output: &Output, warning: &Warning) {
     }
 }
 
+/// Something of the archive's start is damaged, but not its copy.
+pub(crate) fn tell_copy_used(finding: &Finding, output: &Output) {
+    let text = format!("{finding}; the copy at the archive's end is whole and is used");
+    output.warn(None, None, &text);
+}
+
 fn new_bar(total: Option<u64>) -> ProgressBar {
-    let (bar, template) = match total {
-        Some(total) => (
-            ProgressBar::new(total),
-            "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
-        ),
-        None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {bytes}, {bytes_per_sec}, {elapsed}",
-        ),
+    let bar = match total {
+        Some(total) => ProgressBar::new(total),
+        None => ProgressBar::new_spinner(),
     };
-    let style = ProgressStyle::with_template(template);
+    let style = ProgressStyle::with_template(template(total, columns()));
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// What fits on one line: a bar that wraps is drawn below itself, again and again.
+fn template(total: Option<u64>, columns: Option<u16>) -> &'static str {
+    let is_wide = columns.is_none_or(|columns| columns >= WIDE_COLUMNS);
+    match (total, is_wide) {
+        (Some(_), true) => "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        (Some(_), false) => "{percent}% of {total_bytes}, {eta} left",
+        (None, true) => "{spinner} {bytes}, {bytes_per_sec}, {elapsed}",
+        (None, false) => "{bytes}, {elapsed}",
+    }
+}
+
+/// How wide the terminal is, if it tells.
+#[cfg(unix)]
+fn columns() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    Some(size.ws_col).filter(|columns| *columns > 0)
+}
+
+#[cfg(windows)]
+fn columns() -> Option<u16> {
+    None
 }
 
 /// `packed 1.2 GiB of 40.0 GiB, 250.0 MiB/s, 2 min left`.
@@ -206,6 +230,30 @@ mod tests {
         assert_eq!(line, "packed 1.0 GiB of 3.0 GiB, 102.4 MiB/s, 20 s left");
         let line = progress_line("read", 10 << 20, None, elapsed);
         assert_eq!(line, "read 10.0 MiB, 1.0 MiB/s");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_numbers_that_fit() {
+        let longest = [
+            ("{percent}", "100"),
+            ("{bytes}", "1023.99 GiB"),
+            ("{total_bytes}", "1023.99 GiB"),
+            ("{bytes_per_sec}", "1023.99 MiB/s"),
+            ("{eta}", "365d"),
+            ("{elapsed}", "365d"),
+            ("{spinner}", "*"),
+            ("{wide_bar}", "######"),
+        ];
+        for total in [None, Some(1)] {
+            for columns in [40, WIDE_COLUMNS - 1, WIDE_COLUMNS] {
+                let template = template(total, Some(columns)).to_owned();
+                let line = longest
+                    .iter()
+                    .fold(template, |line, (key, text)| line.replace(key, text));
+                let most = if columns < WIDE_COLUMNS { 40 } else { columns };
+                assert!(line.len() < most.into(), "{line}");
+            }
+        }
     }
 
     #[test]

@@ -13,12 +13,15 @@ use zeroize::Zeroizing;
 use self::terminal::{ask, ask_twice};
 use crate::args::KeyOptions;
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, quoted};
+use crate::output::{Output, quoted, talk};
 
 pub(crate) mod terminal;
 
 /// A passphrase or key file longer than this is another file, named by mistake.
 const MAX_SECRET_LEN: u64 = 64 * 1024;
+
+/// How often somebody is asked for a passphrase before it is taken not to be known.
+const TRIES: usize = 3;
 
 /// Where secrets can come from apart from the options.
 pub(crate) struct Surroundings<'a> {
@@ -33,6 +36,8 @@ pub(crate) struct Keys {
     domain: Domain,
     credentials: Vec<Credential>,
     asks: bool,
+    /// How often somebody may be asked again.
+    tries_left: usize,
     /// What has opened the archive at hand: verbs that open it twice derive it once.
     opened: Option<OpenedKey>,
 }
@@ -123,6 +128,7 @@ impl Keys {
             domain,
             asks: credentials.is_empty(),
             credentials,
+            tries_left: 0,
             opened: None,
         })
     }
@@ -143,9 +149,19 @@ impl Keys {
             domain,
             credentials,
             asks: false,
+            tries_left: 0,
             opened: None,
         };
         Ok((!keys.credentials.is_empty()).then_some(keys))
+    }
+}
+
+impl Keys {
+    /// Asks for the one passphrase that is offered then.
+    fn ask(&mut self) -> io::Result<()> {
+        let typed = ask(&format!("Passphrase of the {}: ", names(self.domain).thing))?;
+        self.credentials = vec![Credential::Passphrase(typed)];
+        Ok(())
     }
 }
 
@@ -154,10 +170,24 @@ impl Keyring for Keys {
         // With --envelope-same-passphrase the envelope is opened with what is the archive's own, so
         // it is not the domain in question that says what to ask for.
         if self.asks && kinds.contains(&SlotKind::Passphrase) {
-            let typed = ask(&format!("Passphrase of the {}: ", names(self.domain).thing))?;
-            self.credentials.push(Credential::Passphrase(typed));
+            self.ask()?;
             self.asks = false;
+            self.tries_left = TRIES - 1;
         }
+        Ok(self.credentials.clone())
+    }
+
+    fn further(&mut self, _: Domain, _: &[SlotKind]) -> io::Result<Vec<Credential>> {
+        // Files say the same each time; only somebody who types may have slipped.
+        if self.tries_left == 0 {
+            return Ok(Vec::new());
+        }
+        self.tries_left -= 1;
+        let thing = names(self.domain).thing;
+        talk(&format!(
+            "bakpak: this does not open the {thing}; try again\n"
+        ));
+        self.ask()?;
         Ok(self.credentials.clone())
     }
 

@@ -103,10 +103,11 @@ fn judge_cause(cause: &(dyn std::error::Error + 'static), hints: &mut Vec<String
     if cause.is::<WalkError>() {
         return Some(Exit::USAGE);
     }
-    cause
-        .downcast_ref::<io::Error>()
-        .filter(|error| is_full(error))
-        .map(|_| Exit::NOT_READY)
+    let full = cause.downcast_ref::<io::Error>().is_some_and(is_full);
+    full.then(|| {
+        hints.push(NO_ROOM.to_owned());
+        Exit::NOT_READY
+    })
 }
 
 fn is_interruption(cause: &(dyn std::error::Error + 'static)) -> bool {
@@ -117,7 +118,11 @@ fn is_interruption(cause: &(dyn std::error::Error + 'static)) -> bool {
 fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
     let exit = exit_of(error.class());
     let own = match error {
-        ReadError::NoEnvelope => Some("it was packed without --master-key-file and --secret"),
+        // No key is missing: it is the wrong archive, or nothing was sealed.
+        ReadError::NoEnvelope => {
+            hints.push("it was packed without --master-key-file and --secret".to_owned());
+            return Exit::USAGE;
+        }
         ReadError::NoKeyOffered { domain, kinds } => Some(match (domain, kinds) {
             (Domain::Data, kinds) if kinds.contains(&SlotKind::KeyFile) => "give --key-file F",
             (Domain::Data, _) => "give --passphrase-file F or --passphrase-fd N",
@@ -128,6 +133,11 @@ fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
                 "give --envelope-passphrase-file F or --envelope-passphrase-fd N"
             }
         }),
+        // Only what is written finds no room.
+        ReadError::Io { source, .. } if is_full(source) => {
+            hints.push(NO_ROOM.to_owned());
+            return Exit::NOT_READY;
+        }
         ReadError::NoKeyFits { kinds, .. } => {
             hints.push(format!("it opens with {}", kinds_words(kinds)));
             None
@@ -166,6 +176,10 @@ fn pack_error(error: &PackError, hints: &mut Vec<String>) -> Exit {
     match error {
         PackError::Unreadable(_) => {
             hints.push("nothing was written; --allow-incomplete packs the rest".to_owned());
+            Exit::INCOMPLETE
+        }
+        PackError::NothingReadable(_) => {
+            hints.push("nothing was written; are these the right paths?".to_owned());
             Exit::INCOMPLETE
         }
         PackError::Interrupted => interrupt::exit(),

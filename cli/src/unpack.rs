@@ -116,6 +116,14 @@ fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report,
         let text = format!("{leftover} is left from a run that was killed; it can be removed");
         output.warn(None, None, &text);
     }
+    for unpublished in &restored.unpublished {
+        let unpublished = quoted(unpublished);
+        let text = format!(
+            "{unpublished} is left from a run that was killed before anything was published; it \
+             holds only what that run had unpacked, and can be removed"
+        );
+        output.warn(None, None, &text);
+    }
     for other in &restored.others {
         let other = quoted(other);
         let text = format!(

@@ -192,6 +192,66 @@ fn the_master_key_comes_out_of_the_tail_where_the_front_is_damaged() {
 }
 
 #[test]
+fn a_damaged_head_hides_neither_the_content_nor_other_damage() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let whole = sandbox
+        .typed("list a.bakpak --key-file data.key")
+        .succeeds();
+    for offset in [3, 12, 17, 200, 1500, 2052, 2060] {
+        flipped(&sandbox, offset);
+        for more in ["--keyless", "--key-file data.key"] {
+            let verify = sandbox.typed(&format!("verify d.bakpak --json {more}"));
+            let verify = verify.exits(20);
+            let findings = verify.events("finding");
+            assert_eq!(findings.len(), 1, "{offset}: {}", verify.err);
+            assert_eq!(findings[0]["offset"], 0, "{offset}: {}", verify.err);
+            assert_ne!(verify.events("verified")[0]["blocks"], 0, "{offset}");
+        }
+        let used = "the copy at the archive's end is whole and is used";
+        let listed = sandbox.typed("list d.bakpak --key-file data.key");
+        assert_eq!(listed.succeeds().says(used).out, whole.out, "{offset}");
+        sandbox.typed("inspect d.bakpak").succeeds().says(used);
+        let to = format!("unpack d.bakpak --to out{offset} --key-file data.key");
+        let unpacked = sandbox.typed(&to).succeeds();
+        assert_eq!(unpacked.err.matches(used).count(), 1, "{}", unpacked.err);
+        sandbox
+            .typed("cat d.bakpak --tar --key-file data.key")
+            .succeeds()
+            .says(used);
+        // A pipe's end comes last.
+        let bytes = sandbox.read("d.bakpak");
+        let piped = sandbox.typed_with_input("unpack - --to no --key-file data.key", &bytes);
+        assert!([20, 25].contains(&piped.code), "{offset}: {}", piped.err);
+    }
+    let mut bytes = sandbox.read("d.bakpak");
+    bytes[first_block(&sandbox) + 1000] ^= 1;
+    sandbox.write("d.bakpak", &bytes);
+    let verify = sandbox
+        .typed("verify d.bakpak --key-file data.key")
+        .exits(20);
+    verify.says("the head is damaged").says("block 0");
+}
+
+#[test]
+fn what_is_no_archive_for_want_of_bytes_is_told_so() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    sandbox.write("d.bakpak", "");
+    let verify = sandbox.typed("verify d.bakpak --keyless").exits(24);
+    verify.says("the file is empty");
+    let piped = sandbox.typed_with_input("verify - --keyless", b"");
+    piped.exits(24).says("nothing came");
+    let bytes = sandbox.read("a.bakpak");
+    sandbox.write("d.bakpak", &bytes[..100]);
+    let verify = sandbox.typed("verify d.bakpak --keyless").exits(24);
+    verify.says("100 bytes are too few for an archive");
+    sandbox.write("d.bakpak", &bytes[..5000]);
+    let verify = sandbox.typed("verify d.bakpak --keyless").exits(24);
+    verify.says("the archive ends within a table of key slots");
+}
+
+#[test]
 fn one_bad_archive_does_not_hide_the_others() {
     let sandbox = Sandbox::new();
     sandbox.packed();

@@ -173,3 +173,26 @@ fn files_that_may_not_grow_so_long_leave_nothing() {
         assert!(sandbox.names("spool").is_empty(), "{line}");
     }
 }
+
+#[test]
+fn standard_output_that_takes_no_more_is_told_as_such() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    let pack = "pack -o a.bakpak --home home --key-file data.key";
+    sandbox.typed(pack).succeeds();
+    for line in [
+        "pack -o - --home home --key-file data.key",
+        "cat a.bakpak home/a --key-file data.key",
+        "cat a.bakpak --tar --key-file data.key",
+        "list a.bakpak --key-file data.key",
+        "list a.bakpak --json --key-file data.key",
+        "inspect a.bakpak",
+        "verify a.bakpak --key-file data.key",
+    ] {
+        let mut command = sandbox.command(line.split_whitespace());
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let run = Run::of(command.stdin(Stdio::null()).stdout(full.unwrap()));
+        assert_eq!(run.code, 30, "{line}: {}", run.err);
+        run.says("No space left on device").says("hint: make room");
+    }
+}

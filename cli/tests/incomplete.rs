@@ -27,6 +27,36 @@ fn all_unreadable_sources_are_told_and_nothing_is_written() {
 }
 
 #[test]
+fn an_archive_of_nothing_is_not_written_whatever_is_allowed() {
+    let sandbox = Sandbox::new();
+    let pack = "pack -o a.bakpak --home nodir --key-file data.key --allow-incomplete";
+    sandbox
+        .typed(pack)
+        .exits(23)
+        .says("none of the sources could be read")
+        .says("cannot read 'home'");
+    assert_eq!(sandbox.names("."), ["data.key", "safe.key"]);
+    // Directories alone restore nothing.
+    sandbox.write("full/a", "content");
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    let pack = |home: &str| {
+        format!(
+            "pack -o a.bakpak --home {home} --attach gone --key-file data.key --allow-incomplete"
+        )
+    };
+    sandbox.typed(&pack("empty")).exits(23);
+    sandbox.typed(&pack("full")).succeeds();
+    // What is sealed is something.
+    sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    sandbox
+        .typed(
+            "pack -o b.bakpak --home nodir --allow-incomplete --master-key-file master-key.txt \
+             --key-file data.key --envelope-key-file safe.key",
+        )
+        .succeeds();
+}
+
+#[test]
 fn an_incomplete_archive_says_so_to_whoever_has_the_key() {
     let sandbox = Sandbox::new();
     sandbox.write("home/a", "content");

@@ -10,6 +10,8 @@ use std::process::Stdio;
 mod sandbox;
 
 use sandbox::{Run, Sandbox, contains};
+#[cfg(target_os = "linux")]
+use sandbox::{has_program, wait_until};
 
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZg==";
 const MASTER_KEY_RAW: &[u8] = b"0123456789abcdef";
@@ -175,11 +177,12 @@ fn without_key_and_terminal_it_ends_at_once() {
             .exits(13)
             .says("--passphrase-file F, --passphrase-fd N or --key-file F");
     }
+    sandbox.typed("inspect a.bakpak").succeeds();
+    pack_with_envelope(&sandbox);
     sandbox
-        .typed("master-key show a.bakpak")
+        .typed("master-key show k.bakpak")
         .exits(13)
         .says("--envelope-key-file F");
-    sandbox.typed("inspect a.bakpak").succeeds();
 }
 
 #[test]
@@ -273,4 +276,81 @@ fn the_data_key_offered_to_master_key_is_answered_with_the_right_option() {
         .typed("master-key show a.bakpak --key-file data.key")
         .exits(2)
         .says("'--envelope-key-file'");
+}
+
+#[test]
+fn an_archive_without_an_envelope_says_so_before_a_key_is_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    for more in ["", "--envelope-key-file safe.key"] {
+        let shown = sandbox.typed(&format!("master-key show a.bakpak {more}"));
+        let shown = shown
+            .exits(2)
+            .says("this archive has no master-key envelope");
+        shown.says("it was packed without --master-key-file");
+    }
+}
+
+/// What a terminal shows when this is typed at the questions of a command, one line for each.
+#[cfg(target_os = "linux")]
+fn answered(sandbox: &Sandbox, line: &str, answers: &[&str]) -> String {
+    let shown_in = "shown";
+    let _ = std::fs::remove_file(sandbox.path(shown_in));
+    let typed = format!("'{}' {line}; echo code=$?", env!("CARGO_BIN_EXE_bakpak"));
+    let mut child = std::process::Command::new("script")
+        .args(["-q", "-f", "-c", &typed, shown_in])
+        .current_dir(sandbox.path(""))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let shown = || match sandbox.path(shown_in).exists() {
+        true => String::from_utf8_lossy(&sandbox.read(shown_in)).into_owned(),
+        false => String::new(),
+    };
+    let mut stdin = child.stdin.take().unwrap();
+    for (number, answer) in answers.iter().enumerate() {
+        let questions = || shown().matches("Passphrase of the archive: ").count();
+        wait_until("the question", || questions() > number);
+        // Until it reads, which nothing outside shows.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        stdin.write_all(format!("{answer}\r").as_bytes()).unwrap();
+    }
+    wait_until("the end", || shown().contains("code="));
+    drop(stdin);
+    child.wait().unwrap();
+    shown()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_passphrase_may_be_mistyped_twice_at_a_terminal() {
+    if !has_program("script") {
+        eprintln!("there is no terminal to be had here: passed over");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    sandbox.write("passphrase", "swordfish");
+    sandbox
+        .typed("pack -o p.bakpak --home home --passphrase-file passphrase")
+        .succeeds();
+    let again = "this does not open the archive; try again";
+    let shown = answered(&sandbox, "list p.bakpak", &["a", "b", "swordfish"]);
+    assert!(
+        shown.contains("home/a") && shown.contains("code=0"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches(again).count(), 2, "{shown}");
+    // Then it goes on without a key, as with a file that does not fit.
+    let shown = answered(&sandbox, "verify p.bakpak", &["a", "b", "c"]);
+    assert!(shown.contains("code=12"), "{shown}");
+    assert_eq!(shown.matches(again).count(), 2, "{shown}");
+    // What a file says is not asked for.
+    sandbox.write("wrong", "trout");
+    let shown = answered(&sandbox, "list p.bakpak --passphrase-file wrong", &[]);
+    assert!(
+        shown.contains("code=12") && !shown.contains("try again"),
+        "{shown}"
+    );
 }

@@ -340,7 +340,7 @@ fn output_that_cannot_be_written_is_an_error() {
         .stdout(File::options().write(true).open(full).unwrap())
         .status()
         .unwrap();
-    assert_eq!(status.code(), Some(1));
+    assert_eq!(status.code(), Some(30));
     let mut command = sandbox.command("pack -o - --home home --key-file data.key".split(' '));
     command
         .stdout(File::options().write(true).open(full).unwrap())

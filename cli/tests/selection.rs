@@ -187,3 +187,62 @@ fn list_shows_names_safely_and_raw() {
         long[1]
     );
 }
+
+#[test]
+fn a_second_merge_restores_nothing_and_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/logs/a", "content");
+    sandbox.write("home/logs/b", "more");
+    sandbox
+        .typed("pack -o a.bakpak --home home --key-file data.key")
+        .succeeds();
+    let merge = "unpack a.bakpak --to mg --merge --only home/logs --key-file data.key";
+    sandbox.typed(merge).succeeds();
+    let again = sandbox.typed(&format!("{merge} --json")).succeeds();
+    let unpacked = &again.events("unpacked")[0];
+    let counts = ["files", "directories", "content_len", "not_restored"];
+    let counts = counts.map(|name| unpacked[name].as_u64().unwrap());
+    assert_eq!(counts, [0, 0, 0, 2]);
+    again.says("left as it was, of the archive's size and time: 2 entries");
+    sandbox.write("mg/home/logs/b", "changed");
+    let changed = sandbox.typed(merge).succeeds();
+    changed
+        .says("unpacked 0 files, 0 B")
+        .says("NOT of the archive's size and time: 1 entry, the first is 'home/logs/b'");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_entry_is_taken_out_by_the_name_that_list_shows() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/new\nline", "content");
+    sandbox.write("home/back\\slash", "more");
+    sandbox
+        .typed("pack -o a.bakpak --home home --key-file data.key")
+        .succeeds();
+    let listed = sandbox
+        .typed("list a.bakpak --key-file data.key")
+        .succeeds();
+    let names = listed.lines();
+    assert_eq!(names[1..], ["home/back\\\\slash", "home/new\\nline"]);
+    for (name, content) in names[1..].iter().zip(["more", "content"]) {
+        let cat = ["cat", "a.bakpak", name.as_str(), "--key-file", "data.key"];
+        assert_eq!(sandbox.bakpak(cat).succeeds().text(), content, "{name}");
+    }
+    let cat = [
+        "cat",
+        "a.bakpak",
+        "home/back\\slash",
+        "--key-file",
+        "data.key",
+    ];
+    assert_eq!(sandbox.bakpak(cat).succeeds().text(), "more");
+    let cat = [
+        "cat",
+        "a.bakpak",
+        "home/no\\nline",
+        "--key-file",
+        "data.key",
+    ];
+    sandbox.bakpak(cat).exits(2);
+}

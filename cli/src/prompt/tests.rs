@@ -209,6 +209,7 @@ fn a_passphrase_is_derived_once_for_an_archive_that_is_opened_twice() {
         domain: Domain::Data,
         credentials: vec![key],
         asks: false,
+        tries_left: 0,
         opened: None,
     };
     Archive::open(&file, &mut keys).unwrap();

@@ -53,7 +53,8 @@ pub struct Rows<'a> {
 }
 
 impl Archive {
-    /// Opens a file.
+    /// Opens a file. Where its start cannot be used, by the copy in its tail, which has to
+    /// authenticate like the original; [`HeadInfo::copy_used_for`] tells why.
     ///
     /// # Errors
     ///
@@ -62,7 +63,7 @@ impl Archive {
     /// - [`ReadError::Io`]: the file cannot be read.
     pub fn open(file: &File, keyring: &mut dyn Keyring) -> Result<Self, ReadError> {
         let mut feed = Feed::at(file, 0)?;
-        let opening = Opening::read(&mut feed)?;
+        let opening = Opening::read_or_copy(&mut feed)?;
         let subkeys = Arc::new(opening.unlock(keyring)?);
         let locator = input::locator(file);
         let block_count = match &locator {

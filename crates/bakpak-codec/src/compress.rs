@@ -100,7 +100,7 @@ impl Decompressor {
 fn check_frame(frame: &[u8]) -> Result<(), FrameError> {
     const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
     if frame.get(..4) != Some(&MAGIC) {
-        return Err(FrameError::Malformed("another magic"));
+        return Err(FrameError::Malformed("it does not begin as zstd data do"));
     }
     let descriptor = *frame.get(4).ok_or(FrameError::Malformed("cut"))?;
     if descriptor & 0b11 != 0 {

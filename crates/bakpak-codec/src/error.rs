@@ -114,6 +114,10 @@ pub enum PackError {
     /// Whoever packs can act: these sources could not be read.
     #[error("{} of the sources could not be read", .0.len())]
     Unreadable(Vec<Missing>),
+    /// Whoever packs can act: nothing could be read but directories, and nothing is sealed, so even
+    /// an incomplete archive would hold nothing.
+    #[error("none of the sources could be read")]
+    NothingReadable(Vec<Missing>),
     /// Settings and sources do not go together; said before anything is written, or as soon as
     /// it shows.
     #[error("{0}")]

@@ -120,6 +120,12 @@ impl Feed {
         self.position
     }
 
+    /// Goes on at another place; only of a file.
+    pub(crate) fn seek(&mut self, position: u64) {
+        debug_assert!(self.file().is_some(), "a pipe cannot be sought");
+        self.position = position;
+    }
+
     /// The file, if it can be read by position.
     pub(crate) fn file(&self) -> Option<&File> {
         match &self.input {
@@ -178,7 +184,8 @@ impl Feed {
         if end_is_there {
             finding.class = Class::Damaged;
             finding.rule = Some("FIL-1");
-            finding.message = "bytes are missing in the middle".into();
+            finding.message =
+                "the archive is shorter than it says: bytes are missing in the middle".into();
         }
         Err(finding.at(self.position).into())
     }

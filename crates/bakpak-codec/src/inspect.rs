@@ -1,6 +1,6 @@
 //! `inspect`: what an archive tells without a key, and what FINAL says with one.
 
-use crate::error::ReadError;
+use crate::error::{Finding, ReadError};
 use crate::input::{self, Feed};
 use crate::keyring::SlotKind;
 use crate::opening::Opening;
@@ -53,6 +53,8 @@ pub struct HeadInfo {
     pub root: Option<Digest>,
     /// Length of the file, if it is one.
     pub archive_len: Option<u64>,
+    /// What is damaged at the archive's start, so that its copy in the tail was used.
+    pub copy_used_for: Vec<Finding>,
 }
 
 /// What FINAL says.
@@ -76,14 +78,15 @@ pub struct Totals {
     pub finished: Timestamp,
 }
 
-/// Reads what an archive tells without a key.
+/// Reads what an archive tells without a key. Where its start cannot be used, that is the copy in its
+/// tail, and [`HeadInfo::copy_used_for`] tells why.
 ///
 /// # Errors
 ///
 /// The head cannot be used, or the file cannot be read.
 pub fn inspect(file: &File) -> Result<HeadInfo, ReadError> {
     let mut feed = Feed::at(file, 0)?;
-    let opening = Opening::read(&mut feed)?;
+    let opening = Opening::read_or_copy(&mut feed)?;
     let mut info = HeadInfo::new(&opening);
     info.archive_len = Some(file.metadata().map_err(ReadError::reading)?.len());
     if let Some(locator) = input::locator(file) {
@@ -111,6 +114,7 @@ impl HeadInfo {
             block_count: None,
             root: None,
             archive_len: None,
+            copy_used_for: opening.mended.clone(),
         }
     }
 }

@@ -64,6 +64,17 @@ pub trait Keyring {
     /// A secret cannot be had (a prompt failed, a file vanished).
     fn credentials(&mut self, domain: Domain, kinds: &[SlotKind]) -> io::Result<Vec<Credential>>;
 
+    /// Secrets to try after those before have not fitted; none at all ends the trying. For whoever
+    /// can ask again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keyring::credentials`].
+    fn further(&mut self, domain: Domain, kinds: &[SlotKind]) -> io::Result<Vec<Credential>> {
+        let _ = (domain, kinds);
+        Ok(Vec::new())
+    }
+
     /// Takes the key that has opened an archive, to keep it or not.
     fn keep(&mut self, key: OpenedKey) {
         let _ = key;

@@ -1,7 +1,7 @@
 //! Reads what opens an archive: head, slot tables, envelope body; and the keys in them.
 
 use crate::error::{Finding, ReadError};
-use crate::input::{Feed, locator, read_exact_at};
+use crate::input::{Feed, locator};
 use crate::keyring::Keyring;
 use crate::keys::{self, KeyDomain, Subkeys};
 use crate::slots::{self, SlotContext};
@@ -11,8 +11,8 @@ use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::Geometry;
 use bakpak_format::header::Head;
 use bakpak_format::slots::{Domain, SlotTable};
-use bakpak_format::tail::{self, TailPage};
-use std::fs::File;
+
+mod copy;
 
 /// What stands before the first stripe, decoded, believed by nobody yet.
 pub(crate) struct Opening {
@@ -23,6 +23,27 @@ pub(crate) struct Opening {
     pub(crate) envelope_table: Option<SlotTable>,
     /// Damage that does not stop reading: one table of a pair, the envelope.
     pub(crate) findings: Vec<Finding>,
+    /// Damage that would, if the tail had no copy, which is used instead (spec: RDR-7).
+    pub(crate) mended: Vec<Finding>,
+}
+
+/// The tables of each domain behind a head.
+#[derive(Clone, Copy)]
+enum Tables<'a> {
+    /// Two, as at the archive's start; what to take if both are refused.
+    Pair(Option<&'a Opening>),
+    /// One, as in the tail.
+    One,
+}
+
+/// The table of a domain that is in use.
+struct ChosenTable {
+    table: SlotTable,
+    bytes: Vec<u8>,
+    /// What is wrong with the others.
+    faults: Vec<Finding>,
+    /// It is the tail's.
+    is_copy: bool,
 }
 
 /// The same, as it lies in the file; the tables are those in use.
@@ -57,38 +78,30 @@ impl Opening {
     /// The head, or both tables of a pair, cannot be used.
     pub(crate) fn read(feed: &mut Feed) -> Result<Self, ReadError> {
         let (head, head_bytes) = read_head(feed)?;
-        Self::read_behind(feed, head, head_bytes, 2)
+        Self::read_behind(feed, head, head_bytes, Tables::Pair(None))
     }
 
-    /// Reads the copy that the tail holds, which has one table of each domain (spec: TAL-1).
-    ///
-    /// # Errors
-    ///
-    /// There is no whole tail page that fits it, or it cannot be used.
-    pub(crate) fn read_copy(file: &File) -> Result<Self, ReadError> {
-        let mut feed = feed_of_copy(file)?;
-        let (head, head_bytes) = read_head(&mut feed.feed)?;
-        let signed = !head.header.signers().is_empty();
-        let (id, digest) = (&head.header.archive_id, &head.head_digest);
-        feed.page.check(&head.geometry(), id, digest, signed)?;
-        Self::read_behind(&mut feed.feed, head, head_bytes, 1)
-    }
-
-    /// Reads what follows a head, with so many tables of each domain.
+    /// Reads what follows a head.
     fn read_behind(
         feed: &mut Feed,
         head: Head,
         head_bytes: Vec<u8>,
-        tables: usize,
+        tables: Tables<'_>,
     ) -> Result<Self, ReadError> {
         let geometry = head.geometry();
         let mut bytes = OpeningBytes {
             head: head_bytes,
             ..OpeningBytes::default()
         };
-        let mut findings = Vec::new();
-        let mut read_tables =
-            |feed: &mut Feed, domain| read_tables(feed, domain, &head, tables, &mut findings);
+        let (mut findings, mut mended) = (Vec::new(), Vec::new());
+        let mut read_tables = |feed: &mut Feed, domain| {
+            let mut chosen = read_tables(feed, domain, &head, tables)?;
+            match chosen.is_copy {
+                true => mended.append(&mut chosen.faults),
+                false => findings.append(&mut chosen.faults),
+            }
+            Ok::<_, ReadError>((chosen.table, chosen.bytes))
+        };
         let data_table;
         (data_table, bytes.data_slots) = read_tables(feed, Domain::Data)?;
         let mut envelope_table = None;
@@ -113,7 +126,19 @@ impl Opening {
             data_table,
             envelope_table,
             findings,
+            mended,
         })
+    }
+
+    /// The table in use of a domain, with its bytes.
+    fn table(&self, domain: Domain) -> Option<(SlotTable, Vec<u8>)> {
+        match domain {
+            Domain::Data => Some((self.data_table.clone(), self.bytes.data_slots.clone())),
+            Domain::Envelope => {
+                let table = self.envelope_table.clone()?;
+                Some((table, self.bytes.envelope_slots.clone()))
+            }
+        }
     }
 
     /// Opens the data domain: the archive key's subkeys, with header and table authenticated.
@@ -186,6 +211,7 @@ pub(crate) fn read_head(feed: &mut Feed) -> Result<(Head, Vec<u8>), ReadError> {
     let start = feed.position();
     let mut bytes = Vec::new();
     let first = feed.extend(&mut bytes, SECTOR_LEN, Structure::Head);
+    let first = first.map_err(|error| too_short(error, feed, start));
     if first.is_err() {
         bytes.truncate((feed.position() - start) as usize); // less than a sector
     }
@@ -204,33 +230,19 @@ pub(crate) fn read_head(feed: &mut Feed) -> Result<(Head, Vec<u8>), ReadError> {
     Ok((head, bytes))
 }
 
-/// A tail page, and a feed that stands at the head's copy.
-struct CopyFeed {
-    page: TailPage,
-    feed: Feed,
-}
-
-/// Finds the copy of the head by the tail page that ends the file.
-fn feed_of_copy(file: &File) -> Result<CopyFeed, ReadError> {
-    let none = || FormatError::damaged(Structure::Tail, "it cannot be found");
-    let len = file.metadata().map_err(ReadError::reading)?.len();
-    let page_len = locator(file).ok_or_else(none)?.tail_page_len;
-    let page_offset = len.checked_sub(page_len as u64).ok_or_else(none)?;
-    let mut page = vec![0; page_len];
-    read_exact_at(file, &mut page, page_offset).map_err(ReadError::reading)?;
-    let page = TailPage::decode(&page)?;
-    // Counted from the end: so it is found also where the middle is not as long as it was.
-    let tail_len = page.archive_len.checked_sub(page.tail_offset.0);
-    let mut start = tail_len
-        .and_then(|tail_len| len.checked_sub(tail_len))
-        .ok_or_else(none)?;
-    let mut magic = [0; tail::MAGIC.len()];
-    read_exact_at(file, &mut magic, start).map_err(ReadError::reading)?;
-    if magic == *tail::MAGIC {
-        start += page_len as u64; // the page of a signed archive stands before the copies too
+/// What is no archive for want of bytes is told so: most often a copy that never began.
+fn too_short(error: ReadError, feed: &Feed, start: u64) -> ReadError {
+    match error {
+        ReadError::Fault(mut finding) if finding.class == Class::Truncated => {
+            finding.message = match (feed.position() - start, feed.file()) {
+                (0, Some(_)) => "the file is empty".into(),
+                (0, None) => "nothing came: not one byte of an archive".into(),
+                (len, _) => format!("{len} bytes are too few for an archive"),
+            };
+            finding.into_error()
+        }
+        error => error,
     }
-    let feed = Feed::at(file, start)?;
-    Ok(CopyFeed { page, feed })
 }
 
 /// Reads both tables of a pair, or the one of a copy; the one in use is the newer of the good ones
@@ -239,11 +251,14 @@ fn read_tables(
     feed: &mut Feed,
     domain: Domain,
     head: &Head,
-    count: usize,
-    findings: &mut Vec<Finding>,
-) -> Result<(SlotTable, Vec<u8>), ReadError> {
+    tables: Tables<'_>,
+) -> Result<ChosenTable, ReadError> {
     let mut best: Option<(SlotTable, Vec<u8>)> = None;
-    let before = findings.len();
+    let mut faults = Vec::new();
+    let (count, copy) = match tables {
+        Tables::One => (1, None),
+        Tables::Pair(copy) => (2, copy),
+    };
     for _ in 0..count {
         let offset = feed.position();
         let mut bytes = Vec::new();
@@ -252,9 +267,9 @@ fn read_tables(
             Ok(table) => match &best {
                 Some((kept, kept_bytes)) => {
                     if *kept_bytes != bytes {
-                        let what = "the two slot tables differ";
+                        let what = "the two tables of the pair differ";
                         let error = FormatError::damaged(Structure::Slots, what);
-                        findings.push(Finding::from(error).at(offset));
+                        faults.push(Finding::from(error).at(offset));
                     }
                     if table.generation > kept.generation {
                         best = Some((table, bytes));
@@ -264,17 +279,24 @@ fn read_tables(
             },
             Err(error) => {
                 let finding = Finding::from(error).at(offset);
-                findings.push(finding);
+                faults.push(finding);
             }
         }
     }
-    best.ok_or_else(|| {
-        // All were refused, so the first of these findings is the first table's.
-        findings.drain(before..).next().map_or_else(
+    let is_copy = best.is_none();
+    match best.or_else(|| copy?.table(domain)) {
+        Some((table, bytes)) => Ok(ChosenTable {
+            table,
+            bytes,
+            faults,
+            is_copy,
+        }),
+        // All were refused, so the first of these faults is the first table's.
+        None => Err(faults.into_iter().next().map_or_else(
             || FormatError::damaged(Structure::Slots, "no table is whole").into(),
             ReadError::from,
-        )
-    })
+        )),
+    }
 }
 
 /// A head that cannot be used. If not even its magic is there, the file is of another kind, unless
@@ -288,7 +310,7 @@ fn foreign_or_damaged(error: ReadError, feed: &Feed, start: &[u8]) -> ReadError 
         return error.at(0);
     }
     let finding = if feed.file().is_some_and(|file| locator(file).is_some()) {
-        let what = "its first bytes are not those of an archive, but its end is";
+        let what = "its first bytes are not those of an archive, but its last ones are";
         FormatError::damaged(Structure::Head, what).into()
     } else {
         Finding::new(

@@ -177,6 +177,7 @@ impl PackSettings {
 ///
 /// - [`PackError::Unreadable`]: sources could not be read, and `allow_incomplete` is not set; all
 ///   of them are named. What was written by then is no archive.
+/// - [`PackError::NothingReadable`]: likewise, though `allow_incomplete` is set.
 /// - [`PackError::Settings`]: the settings contradict the format, or sources are out of order.
 /// - [`PackError::Io`]: the output, or the random generator.
 /// - [`PackError::Interrupted`]: the observer asked for it.
@@ -292,6 +293,9 @@ fn pack_entries(
     })?;
     if !settings.allow_incomplete && entries.has_missing() {
         return Err(PackError::Unreadable(entries.into_missing()));
+    }
+    if entries.has_missing() && !entries.holds_something() && item_facts.is_empty() {
+        return Err(PackError::NothingReadable(entries.into_missing()));
     }
     for facts in item_facts {
         entries.archive_facts(facts);

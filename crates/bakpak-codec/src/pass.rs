@@ -113,6 +113,12 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
 
     /// Reads the archive to its end.
     pub(crate) fn run(mut self) -> Result<PassResult<T>, ReadError> {
+        for finding in self.opening.mended.clone() {
+            match self.purpose {
+                Purpose::Verify => self.findings.push(finding),
+                Purpose::Extract => self.observer.warn(Warning::TailCopyUsed(finding)),
+            }
+        }
         for finding in self.opening.findings.clone() {
             // One table of a pair, or the envelope: reading goes on with what is whole.
             self.damaged_copy(finding);
@@ -305,6 +311,9 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
     ) -> Result<(), ReadError> {
         let mut finding = Finding {
             block: Some(index.0),
+            message: finding
+                .message
+                .replacen("a block", &format!("block {index}"), 1),
             ..finding
         }
         .at(offset);

@@ -228,7 +228,7 @@ pub(crate) fn count_blocks(file: &File, head: &Head) -> Result<u64, FormatError>
                         break;
                     }
                 }
-                let what = "its end, which tells where all else is, cannot be found";
+                let what = "it tells where all else is, and cannot be found";
                 return Err(FormatError::damaged(Structure::Tail, what));
             }
         }

@@ -55,33 +55,46 @@ pub(crate) fn unlock(
     Ok(key)
 }
 
-/// Key files are tried first, then passphrases, which are slow (spec: KEY-4).
+/// Tries what the keyring offers, and what it offers when that does not fit.
 fn try_slots(
     context: SlotContext,
     table: &SlotTable,
     keyring: &mut dyn Keyring,
     fits: impl Fn(&DomainKey) -> bool,
 ) -> Result<DomainKey, ReadError> {
+    let domain = context.domain;
     let kinds: Vec<SlotKind> = table.slots.iter().map(SlotKind::from).collect();
-    let credentials = keyring
-        .credentials(context.domain, &kinds)
-        .map_err(|source| ReadError::Io {
-            what: "reading a secret",
-            source,
-        })?;
+    let not_read = |source| ReadError::Io {
+        what: "reading a secret",
+        source,
+    };
+    let mut credentials = keyring.credentials(domain, &kinds).map_err(not_read)?;
     if credentials.is_empty() {
-        return Err(ReadError::NoKeyOffered {
-            domain: context.domain,
-            kinds,
-        });
+        return Err(ReadError::NoKeyOffered { domain, kinds });
     }
+    while !credentials.is_empty() {
+        if let Some(key) = try_credentials(context, table, &credentials, &fits)? {
+            return Ok(key);
+        }
+        credentials = keyring.further(domain, &kinds).map_err(not_read)?;
+    }
+    Err(ReadError::NoKeyFits { domain, kinds })
+}
+
+/// Key files are tried first, then passphrases, which are slow (spec: KEY-4).
+fn try_credentials(
+    context: SlotContext,
+    table: &SlotTable,
+    credentials: &[Credential],
+    fits: impl Fn(&DomainKey) -> bool,
+) -> Result<Option<DomainKey>, ReadError> {
     for slot in &table.slots {
-        for credential in &credentials {
+        for credential in credentials {
             if let (Slot::KeyFile(slot), Credential::KeyFile(secret)) = (slot, credential)
                 && let Some(key) = key_file::open(context, slot, secret)
                 && fits(&key)
             {
-                return Ok(key);
+                return Ok(Some(key));
             }
         }
     }
@@ -103,15 +116,12 @@ fn try_slots(
                 if let Some(key) = passphrase::open(context, slot, secret)?
                     && fits(&key)
                 {
-                    return Ok(key);
+                    return Ok(Some(key));
                 }
             }
         }
     }
-    Err(ReadError::NoKeyFits {
-        domain: context.domain,
-        kinds,
-    })
+    Ok(None)
 }
 
 /// The fields that every kind of slot of this version ends with.

@@ -75,7 +75,7 @@ fn read_all<'r>(
     observer: &'r dyn Observer,
 ) -> Result<UnpackReport, ReadError> {
     let mut feed = Feed::new(input);
-    let opening = Opening::read(&mut feed)?;
+    let opening = Opening::read_or_copy(&mut feed)?;
     warn_of_signers(&opening, observer);
     let subkeys = opening.unlock(keyring)?;
     let reading = Reading {

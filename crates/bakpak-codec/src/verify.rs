@@ -81,7 +81,7 @@ fn read(
     observer: &dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
     let mut feed = Feed::new(input);
-    let opening = match Opening::read(&mut feed) {
+    let opening = match Opening::read_or_copy(&mut feed) {
         Ok(opening) => opening,
         Err(error) => return VerifyReport::of_head(error, &feed),
     };

@@ -4,19 +4,22 @@
 #[path = "support/support.rs"]
 mod support;
 
-use bakpak_codec::error::{ErrorClass, Finding};
+use bakpak_codec::archive::Archive;
+use bakpak_codec::error::{ErrorClass, Finding, ReadError};
 use bakpak_codec::input::Input;
+use bakpak_codec::inspect::inspect;
 use bakpak_codec::observer::Unobserved;
 use bakpak_codec::pack::PackSettings;
 use bakpak_codec::random::Random;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::entry::{EntryKind, Extent};
-use bakpak_format::error::Structure;
+use bakpak_format::error::{Class, Structure};
 use bakpak_format::geometry::BlockSize;
 use bakpak_format::slots::Domain;
 use bakpak_format::tail::LOCATOR_LEN;
 use std::ops::Range;
 use support::commands::{COMMANDS, Command, Outcome, Truth, Verb};
+use support::forge::Parts;
 use support::regions::{Map, Region, Site};
 use support::*;
 
@@ -217,11 +220,20 @@ impl Case {
         });
         let envelope = has(|s| matches!(s, Site::Envelope));
         let resized = bytes.len() != self.archive.len();
+        let tail = has(|s| matches!(s, Site::TailCopy | Site::TailPage));
+        // A file has a copy of the head in its tail (spec: RDR-7), which may be damaged too.
+        let has_copy = !matches!(command, Command::Stream(_)) && !resized;
+        let (head, maybe_head) = match (has_copy, tail) {
+            (true, true) => (false, head),
+            (true, false) => (false, false),
+            (false, _) => (head, false),
+        };
         let (needed, welcome) = match command.verb() {
             // Copies that nobody needs, and one of the two places in which the root stands.
             Verb::Unpack | Verb::Tar => (
                 head || blocks || page || resized,
                 envelope
+                    || maybe_head
                     || has_both(Domain::Envelope)
                     || has(|s| matches!(s, Site::CheckPage(_) | Site::TailCopy | Site::TailPage)),
             ),
@@ -229,7 +241,7 @@ impl Case {
             // are damaged too, perhaps not.
             Verb::Archive => (
                 head || blocks,
-                resized || page || has_both(Domain::Envelope),
+                resized || page || maybe_head || has_both(Domain::Envelope),
             ),
             // Either front or tail is enough. If the head cannot be read, it may be the tail of
             // another archive; and where something is missing, the tail may be found all the same.
@@ -237,7 +249,6 @@ impl Case {
                 let slots = has_both(Domain::Envelope) || has_both(Domain::Data);
                 let in_head = has(|s| matches!(s, Site::Head));
                 let front = in_head || slots || envelope;
-                let tail = has(|s| matches!(s, Site::TailCopy | Site::TailPage));
                 let lost = self.archive.starts_with(bytes) || (tail && !in_head && !resized);
                 (front && lost, front)
             }
@@ -402,11 +413,71 @@ fn an_archive_that_goes_on_as_another_one_is_noticed() {
             let what = format!("another from {}", region.name);
             // What is noticed first need not lie where the other archive begins.
             let of_place = |complaint: &String| complaint.starts_with("expected at");
+            // A file of which not even the whole head is the one is the other with a damaged head,
+            // which its tail mends (spec: RDR-7): so what comes out is the other's.
+            let is_other = |complaint: &String| {
+                region.site == Site::Head
+                    && complaint.starts_with("untrue")
+                    && complaint.contains("File(")
+            };
             let found = case.check(&bytes, &what).into_iter();
-            complaints.extend(found.filter(|complaint| !of_place(complaint)));
+            complaints.extend(found.filter(|it| !of_place(it) && !is_other(it)));
         }
     }
     no_complaints(complaints);
+}
+
+/// What stands in for the head is told, and no other damage is hidden (spec: RDR-7).
+#[test]
+fn a_damaged_head_of_a_file_is_mended_by_its_tail() {
+    let case = Case::new(9000);
+    let slots_b = case.map.range_of(Site::SlotsB(Domain::Data)).start;
+    let block = case.map.range_of(Site::Block(0)).start;
+    // Magic, version, cover text, header_len, archive id, digest.
+    for at in [3, 12, 17, 200, 1500, 2052, 2055, 2060, 2048 + 280] {
+        let mut bytes = case.archive.clone();
+        bytes[at] ^= 0x20;
+        let info = inspect(&file_of(&bytes)).unwrap();
+        let told: Vec<_> = info.copy_used_for.iter().map(|f| f.class).collect();
+        assert_eq!(told, [Class::Damaged], "{at}");
+        let mut opened = Archive::open(&file_of(&bytes), &mut vec![key()]).unwrap();
+        assert_eq!(opened.head().copy_used_for, info.copy_used_for, "{at}");
+        assert!(opened.rows().all(|row| row.is_ok()), "{at}");
+        let piped = verify_keyless(as_stream(&bytes), 1, &Unobserved).unwrap();
+        assert_eq!((piped.blocks, piped.findings.len()), (0, 1), "{at}");
+
+        bytes[slots_b + 77] ^= 1;
+        bytes[block + 1000] ^= 1;
+        let keys = &mut vec![key()];
+        let report = verify(as_file(&bytes), keys, VerifyLevel::Full, 1, &Unobserved).unwrap();
+        let places = report.findings.iter().map(|f| (f.structure, f.offset));
+        let [(_, head), slots, block_found] = places.collect::<Vec<_>>()[..] else {
+            panic!("{at}: {:?}", report.findings);
+        };
+        assert_eq!(head, Some(0), "{at}");
+        assert_eq!(slots, (Structure::Slots, Some(slots_b as u64)), "{at}");
+        assert_eq!(block_found, (Structure::Block, Some(block as u64)), "{at}");
+        assert!(report.root.is_some() && report.blocks > 0, "{at}");
+    }
+}
+
+/// The copy has to authenticate like the original (spec: RDR-7, KEY-3).
+#[test]
+fn a_copy_of_the_head_that_was_made_up_does_not_open() {
+    let case = Case::new(9000);
+    let mut parts = Parts::of(&case.archive).unwrap();
+    let chunk_size = 2048 + 56;
+    parts.change_head(chunk_size, &8192_u32.to_le_bytes());
+    let mut bytes = parts.assemble();
+    bytes[3] ^= 1;
+    let error = Archive::open(&file_of(&bytes), &mut vec![key()])
+        .err()
+        .unwrap();
+    let ReadError::Fault(finding) = error else {
+        panic!("{error}");
+    };
+    let place = (finding.class, finding.structure);
+    assert_eq!(place, (Class::NotAuthentic, Structure::Header), "{finding}");
 }
 
 #[test]

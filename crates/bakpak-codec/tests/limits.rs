@@ -283,6 +283,9 @@ fn a_keyring_is_asked_once_and_its_error_is_told() {
 fn a_damaged_head_is_told_before_a_secret_is_asked_for() {
     let mut archive = pack_with(key(), FLOOR).unwrap();
     archive[100] ^= 1;
+    // Its copy too, which would be taken (spec: RDR-7).
+    let copy = archive.len() - 3 * 4096;
+    archive[copy + 100] ^= 1;
     let mut ring = Asked {
         answer: None,
         for_what: Vec::new(),

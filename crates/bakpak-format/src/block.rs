@@ -81,11 +81,11 @@ impl BlockHeader {
         let damaged = |what| Err(FormatError::damaged(structure, what));
         let (covered, stored_crc) = bytes.split_at(CRC_OFFSET);
         if crc32c(covered).to_le_bytes() != stored_crc {
-            return damaged("the CRC of its header differs");
+            return damaged("the checksum of its header does not match");
         }
         let mut cursor = WireReader::new(structure, covered);
         if cursor.array()? != *MAGIC {
-            return damaged("its magic is wrong");
+            return damaged("its first bytes are wrong");
         }
         let version = cursor.u8()?;
         if version != VERSION {
@@ -102,7 +102,7 @@ impl BlockHeader {
             nonce: cursor.array()?,
         };
         if !all_zero(&reserved) || !all_zero(cursor.rest()) {
-            return damaged("reserved bytes of its header are set");
+            return damaged("unused bytes of its header are not zero");
         }
         Ok(header)
     }
@@ -122,7 +122,10 @@ impl BlockHeader {
             return Err(FormatError::damaged(Structure::Block, what));
         }
         if self.block_index != expected {
-            let what = format!("block {} stands where {expected} should", self.block_index);
+            let what = format!(
+                "it is number {}, where number {expected} must stand",
+                self.block_index
+            );
             return Err(FormatError::damaged(Structure::Block, what));
         }
         Ok(())
@@ -137,7 +140,7 @@ impl BlockHeader {
         if self.stripe_salt == *stripe_salt {
             return Ok(());
         }
-        let what = "its stripe_salt is not that of its stripe";
+        let what = "it does not belong to its stripe (stripe_salt)";
         Err(FormatError::damaged(Structure::Block, what))
     }
 }

@@ -118,12 +118,12 @@ impl CheckPage {
         let structure = Structure::CheckPage;
         let mut cursor = WireReader::new(structure, first_sector);
         if cursor.array()? != *MAGIC {
-            return Err(damaged("its magic is wrong"));
+            return Err(damaged("its first bytes are wrong"));
         }
         let version = cursor.u8()?;
         let crc = sector_0_crc(first_sector).ok_or(FormatError::Truncated { structure })?;
         if stored_crcs(first_sector).next() != Some(crc) {
-            return Err(damaged("the CRC of its sector 0 differs"));
+            return Err(damaged("the checksum of its sector 0 does not match"));
         }
         if version != VERSION {
             return Err(FormatError::unsupported(
@@ -147,7 +147,7 @@ impl CheckPage {
             || !(1..=full).contains(&data_count)
             || !last && data_count < full
         {
-            return Err(damaged("its flags or its data_count are wrong"));
+            return Err(damaged("its flags or its number of blocks are wrong"));
         }
         let layout = geometry.stripe_of(expected, data_count, last);
         let lens = [cursor.u16()?.into(), cursor.len32()?, cursor.len32()?];
@@ -158,14 +158,14 @@ impl CheckPage {
         }
         reserved.push(cursor.bytes(4)?);
         if cursor.u64()? != layout.first_block.0 {
-            return Err(damaged("its first block_index is wrong"));
+            return Err(damaged("the number of its first block is wrong"));
         }
         if cursor.array()? != *head_digest.as_bytes() {
-            return Err(damaged("its head digest is that of another head"));
+            return Err(damaged("it belongs to another head"));
         }
         reserved.push(cursor.bytes(168)?);
         if !reserved.into_iter().all(all_zero) {
-            return Err(damaged("reserved bytes are set"));
+            return Err(damaged("unused bytes are not zero"));
         }
         Ok(layout)
     }
@@ -198,7 +198,9 @@ impl CheckPage {
         }
         if let Some(sector) = Self::damaged_sectors(bytes, layout.covered_len).first() {
             // spec: CHK-2
-            return Err(damaged(format!("the CRC of its sector {sector} differs")));
+            return Err(damaged(format!(
+                "the checksum of its sector {sector} does not match"
+            )));
         }
         let (covered, _) = bytes.split_at(layout.covered_len);
         let mut cursor = WireReader::new(structure, covered);
@@ -211,7 +213,7 @@ impl CheckPage {
         let [head, envelope, data_slots, envelope_slots] = copies;
         if !all_zero(&covered[envelope.end..]) {
             // spec: CHK-1
-            return Err(damaged("unused bytes are set"));
+            return Err(damaged("unused bytes are not zero"));
         }
         Ok(Self {
             layout,
@@ -253,7 +255,7 @@ impl CheckPage {
     pub fn check_layout(&self, expected: &StripeLayout) -> Result<(), FormatError> {
         if self.layout.last != expected.last {
             // spec: CHK-6
-            return Err(damaged("its last flag is wrong"));
+            return Err(damaged("it says wrongly whether it is the last one"));
         }
         if self.layout != *expected {
             // spec: CHK-1

@@ -87,7 +87,7 @@ impl<'a> EnvelopeBody<'a> {
             .ok_or(FormatError::Truncated { structure })?;
         if Digest::of(bytes) != *digest {
             // spec: ENV-1
-            return damaged("the digest of its body differs");
+            return damaged("its checksum does not match");
         }
         let mut cursor = WireReader::new(structure, clear);
         let magic = cursor.array()?;
@@ -95,7 +95,7 @@ impl<'a> EnvelopeBody<'a> {
         let nonce = cursor.array()?;
         if magic != *MAGIC || !all_zero(&reserved) || !all_zero(cursor.rest()) {
             // spec: ENV-1
-            return damaged("magic or reserved bytes are wrong");
+            return damaged("its first bytes are wrong");
         }
         Ok(Self {
             clear,

@@ -68,7 +68,7 @@ pub enum Class {
 #[non_exhaustive]
 pub enum FormatError {
     /// Whole, but newer than or foreign to this reader: upgrade, or use what wrote it.
-    #[error("{structure}: {what} is not supported")]
+    #[error("{}: {what} is not supported by this version", .structure.in_words())]
     Unsupported {
         /// Where.
         structure: Structure,
@@ -76,7 +76,7 @@ pub enum FormatError {
         what: String,
     },
     /// A limit is passed (spec, chapter 13).
-    #[error("{structure}: {field} is {found}, allowed are {min} to {max}")]
+    #[error("{}: {field} is {found}, allowed are {min} to {max}", .structure.in_words())]
     LimitExceeded {
         /// Where.
         structure: Structure,
@@ -90,7 +90,7 @@ pub enum FormatError {
         max: u64,
     },
     /// Not what was written: another copy, `repair` or `salvage` may help.
-    #[error("{structure} is damaged: {what}")]
+    #[error("{} is damaged: {what}", .structure.in_words())]
     Damaged {
         /// Where.
         structure: Structure,
@@ -98,13 +98,13 @@ pub enum FormatError {
         what: String,
     },
     /// The bytes end within the structure.
-    #[error("{structure} is cut off")]
+    #[error("the archive ends within {}", .structure.in_words())]
     Truncated {
         /// Where.
         structure: Structure,
     },
     /// Breaks a rule of the specification: a faulty writer, or an attack.
-    #[error("{structure} is malformed: {what} ({rule})")]
+    #[error("{} breaks the format: {what} (rule {rule})", .structure.in_words())]
     Malformed {
         /// Where.
         structure: Structure,
@@ -197,6 +197,31 @@ impl FormatError {
     }
 }
 
+impl Structure {
+    /// What messages call it, with its article.
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Head => "the head",
+            Self::Header => "the header",
+            Self::Slots => "a table of key slots",
+            Self::Envelope => "the master-key envelope",
+            Self::Block => "a block",
+            Self::CheckPage => "a check page",
+            Self::Record => "a record",
+            Self::Chunk => "a chunk",
+            Self::Script => "the script of a chunk",
+            Self::Entry => "an entry",
+            Self::Catalogue => "the catalogue",
+            Self::Facts => "a record of facts",
+            Self::Checkpoint => "a checkpoint",
+            Self::Tree => "the tree of the catalogue",
+            Self::Final => "the final record",
+            Self::Tail => "the archive's end (tail)",
+        }
+    }
+}
+
+/// As the manifest of vectors and JSON name it.
 impl fmt::Display for Structure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

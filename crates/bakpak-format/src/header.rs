@@ -136,7 +136,7 @@ impl Head {
     /// # Errors
     ///
     /// - Those of [`Head::peek_len`].
-    /// - [`FormatError::Damaged`]: the head digest differs (spec: HDR-9), or padding is not zero
+    /// - [`FormatError::Damaged`]: its checksum does not match (spec: HDR-9), or padding is not zero
     ///   (spec: HED-4).
     /// - [`FormatError::Unsupported`], [`FormatError::LimitExceeded`], [`FormatError::Malformed`]:
     ///   a field's value (spec: HDR-1 to HDR-8, HED-3).
@@ -155,7 +155,10 @@ impl Head {
         let head_digest = Digest::of(covered);
         if head_digest.as_bytes() != stored_digest {
             // spec: HDR-9
-            return Err(FormatError::damaged(structure, "the head digest differs"));
+            return Err(FormatError::damaged(
+                structure,
+                "its checksum does not match",
+            ));
         }
         if !all_zero(padding) || bytes.len() != head_len {
             // spec: HED-4
@@ -333,7 +336,7 @@ fn peek_header_len(header: &[u8]) -> Result<usize, FormatError> {
     let header_len = cursor.len32()?;
     let range = MIN_HEADER_LEN as u64..=MAX_HEADER_LEN as u64;
     if magic != *MAGIC {
-        return Err(FormatError::damaged(structure, "its magic is wrong"));
+        return Err(FormatError::damaged(structure, "its first bytes are wrong"));
     }
     FormatError::check_range(structure, "header_len", header_len as u64, range)?;
     Ok(header_len)

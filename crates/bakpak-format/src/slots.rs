@@ -184,7 +184,7 @@ impl SlotTable {
             .ok_or(FormatError::Truncated { structure })?;
         if Digest::of(covered).as_bytes() != digest {
             // spec: SLT-1
-            return Err(damaged("the table digest differs"));
+            return Err(damaged("its checksum does not match"));
         }
         let mut cursor = WireReader::new(structure, Self::mac_covered(bytes));
         let magic = cursor.array()?;
@@ -194,7 +194,9 @@ impl SlotTable {
         let slots_len = cursor.len32()?;
         if magic != *domain.tag() || reserved != [0; 2] || cursor.array()? != archive_id.0 {
             // spec: SLT-1
-            return Err(damaged("magic, archive_id or reserved bytes are wrong"));
+            return Err(damaged(
+                "its first bytes are wrong, or it is of another archive",
+            ));
         }
         check_counts(slot_count, slots_len, bytes.len())?;
         let mut slot_cursor = WireReader::new(structure, cursor.bytes(slots_len)?);
@@ -203,11 +205,11 @@ impl SlotTable {
             .collect::<Result<_, _>>()?;
         if !slot_cursor.rest().is_empty() {
             // spec: SLT-2
-            return Err(damaged("the slots do not fill slots_len"));
+            return Err(damaged("the lengths of its slots do not add up"));
         }
         if !all_zero(cursor.rest()) {
             // spec: SLT-1
-            return Err(damaged("bytes behind the slots are not zero"));
+            return Err(damaged("bytes behind its slots are not zero"));
         }
         let (_, mac) = covered.split_at(covered.len() - MAC_LEN);
         Ok(Self {
@@ -289,7 +291,8 @@ impl Slot {
     }
 
     fn decode(cursor: &mut WireReader<'_>) -> Result<Self, FormatError> {
-        let beyond = |_| FormatError::damaged(Structure::Slots, "the slots do not fill slots_len");
+        let beyond =
+            |_| FormatError::damaged(Structure::Slots, "the lengths of its slots do not add up");
         let kind = cursor.u16().map_err(beyond)?;
         let len = cursor.u16().map_err(beyond)?.into();
         let reserved: [u8; 4] = cursor.array().map_err(beyond)?;

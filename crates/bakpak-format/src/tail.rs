@@ -153,7 +153,7 @@ impl TailPage {
     pub fn peek_len(first_sector: &[u8]) -> Result<usize, FormatError> {
         let mut cursor = WireReader::new(Structure::Tail, first_sector);
         if cursor.array()? != *MAGIC {
-            return Err(damaged("the magic of the tail page is wrong"));
+            return Err(damaged("its first bytes are wrong"));
         }
         let len = cursor.len32()?;
         check_page_len(len)?;
@@ -187,14 +187,15 @@ impl TailPage {
             .split_last_chunk::<LOCATOR_LEN>()
             .filter(|_| bytes.len() >= MIN_TAIL_PAGE_LEN)
             .ok_or(FormatError::Truncated { structure })?;
-        let locator = Locator::decode(locator)?.ok_or_else(|| damaged("its locator is none"))?;
+        let locator = Locator::decode(locator)?
+            .ok_or_else(|| damaged("its last bytes, which tell where all else is, are wrong"))?;
         if Digest::of(page) != locator.page_digest {
             // spec: TAL-1
-            return Err(damaged("the digest of the tail page differs"));
+            return Err(damaged("its checksum does not match"));
         }
         let mut cursor = WireReader::new(structure, page);
         if cursor.array()? != *MAGIC || cursor.len32()? != bytes.len() {
-            return Err(damaged("magic or length of the tail page is wrong"));
+            return Err(damaged("its first bytes are wrong"));
         }
         let mut tail_page = Self {
             tail_page_len: bytes.len(),
@@ -211,10 +212,10 @@ impl TailPage {
         let reserved = cursor.bytes(12)?;
         let signatures = cursor
             .bytes(signatures_len)
-            .map_err(|_| damaged("the signatures do not fit the tail page"))?; // spec: TAL-4
+            .map_err(|_| damaged("its signatures do not fit into it"))?; // spec: TAL-4
         tail_page.signatures = Signature::decode_all(signatures)?;
         if !all_zero(reserved) || !all_zero(cursor.rest()) {
-            return Err(damaged("unused bytes of the tail page are set"));
+            return Err(damaged("unused bytes are not zero"));
         }
         let expected = Locator {
             tail_page_len: bytes.len(),
@@ -224,7 +225,7 @@ impl TailPage {
             ..locator
         };
         if locator != expected {
-            return Err(damaged("tail page and locator differ"));
+            return Err(damaged("its last bytes do not agree with the rest of it"));
         }
         Ok(tail_page)
     }
@@ -244,7 +245,7 @@ impl TailPage {
         signed: bool,
     ) -> Result<(), FormatError> {
         if self.archive_id != *archive_id || self.head_digest != *head_digest {
-            return Err(damaged("the tail page is that of another archive"));
+            return Err(damaged("it is of another archive"));
         }
         let tail_offset = geometry.tail_offset(self.block_count);
         let archive_len = tail_offset
@@ -253,7 +254,7 @@ impl TailPage {
         let stripe_count = geometry.stripe_count(self.block_count);
         let found = (self.tail_offset, self.archive_len, self.stripe_count);
         if found != (tail_offset, archive_len, stripe_count) || self.block_count == 0 {
-            return Err(damaged("counts and lengths of the tail page are wrong"));
+            return Err(damaged("its counts and lengths do not fit together"));
         }
         Ok(())
     }
@@ -271,7 +272,7 @@ impl Signature {
 
     /// Signatures that fill their bytes (spec: TAL-4).
     fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, FormatError> {
-        let beyond = |_| damaged("the signatures do not fill signatures_len");
+        let beyond = |_| damaged("the lengths of its signatures do not add up");
         let mut cursor = WireReader::new(Structure::Tail, bytes);
         let mut signatures = Vec::new();
         while !cursor.rest().is_empty() {
@@ -338,7 +339,7 @@ impl Locator {
         check_page_len(locator.tail_page_len)?;
         if !all_zero(cursor.rest()) {
             // spec: TAL-1
-            return Err(damaged("reserved bytes of the locator are set"));
+            return Err(damaged("unused bytes are not zero"));
         }
         Ok(Some(locator))
     }

@@ -1,7 +1,8 @@
 //! What can go wrong, sorted by who can act.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bakpak_format::entry::EntryPath;
 use thiserror::Error;
@@ -13,7 +14,7 @@ use crate::names::Clash;
 #[non_exhaustive]
 pub enum WalkError {
     /// Two sources would have the same name in the archive.
-    #[error("two sources are named '{path}' in the archive: {first:?} and {second:?}")]
+    #[error("two sources are named '{path}' in the archive: {} and {}", Quoted(.first), Quoted(.second))]
     SameName {
         /// The name.
         path: EntryPath,
@@ -25,7 +26,7 @@ pub enum WalkError {
     /// A source lies where the parts of a source of unknown size may come to lie.
     #[error(
         "the size of '{stream}' is not known, so it may be stored as '{stream}.parts', \
-         which is also the name of {disk:?}"
+         which is also the name of {}", Quoted(.disk)
     )]
     PartsName {
         /// The source of unknown size.
@@ -49,7 +50,7 @@ pub enum WalkError {
 #[non_exhaustive]
 pub enum StageError {
     /// The operating system refused; for the operator (exit 1).
-    #[error("cannot {action} {path:?}: {source}")]
+    #[error("cannot {action} {}: {source}", Quoted(.path))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -59,7 +60,7 @@ pub enum StageError {
         source: io::Error,
     },
     /// The target is full; for the operator (exit 30).
-    #[error("no room for {path:?}: {source}")]
+    #[error("no room for {}: {source}", Quoted(.path))]
     NoRoom {
         /// What was being written.
         path: PathBuf,
@@ -71,10 +72,11 @@ pub enum StageError {
     Clash(Clash),
     /// A run broke off while it published, and that is not undone now (exit 30).
     #[error(
-        "{stage:?} is of a run that broke off while publishing, and that is not undone: {source}; \
+        "{} is of a run that broke off while publishing, and that is not undone: {source}; \
          if that run has ended, look at what it published (its journal lists it) and at what is \
          left in its stage, rename the stage so that its name does not begin with '.bakpak-', and \
-         unpack again"
+         unpack again",
+        Quoted(.stage)
     )]
     Unfinished {
         /// The stage of that run; its journal says what was done.
@@ -83,13 +85,13 @@ pub enum StageError {
         source: io::Error,
     },
     /// Something is at the target, and it was not said what shall become of it (exit 31).
-    #[error("{path:?} is already there")]
+    #[error("{} is already there", Quoted(.path))]
     AlreadyThere {
         /// What is there.
         path: PathBuf,
     },
     /// Another run unpacks to the same target now (exit 11).
-    #[error("another run is unpacking to {path:?}, its stage is {stage:?}")]
+    #[error("another run is unpacking to {}, its stage is {}", Quoted(.path), Quoted(.stage))]
     Locked {
         /// The target.
         path: PathBuf,
@@ -114,7 +116,7 @@ pub enum StageError {
 #[non_exhaustive]
 pub enum OutputError {
     /// The operating system refused; for the operator (exit 1).
-    #[error("cannot {action} {path:?}: {source}")]
+    #[error("cannot {action} {}: {source}", Quoted(.path))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -124,13 +126,13 @@ pub enum OutputError {
         source: io::Error,
     },
     /// Something has this name already (exit 31).
-    #[error("{path:?} is already there")]
+    #[error("{} is already there", Quoted(.path))]
     AlreadyThere {
         /// The name.
         path: PathBuf,
     },
     /// Another run is writing to the same name now (exit 11).
-    #[error("another run is writing {path:?}, its temporary file is {temporary:?}")]
+    #[error("another run is writing {}, its temporary file is {}", Quoted(.path), Quoted(.temporary))]
     Locked {
         /// The name.
         path: PathBuf,
@@ -150,6 +152,22 @@ impl StageError {
                 source,
             },
         }
+    }
+}
+
+/// A path of this machine in quotes, safe for a terminal.
+pub(crate) struct Quoted<'a>(pub(crate) &'a Path);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("'")?;
+        for c in self.0.to_string_lossy().chars() {
+            match c.is_control() {
+                true => write!(f, "{}", c.escape_default())?,
+                false => write!(f, "{c}")?,
+            }
+        }
+        f.write_str("'")
     }
 }
 

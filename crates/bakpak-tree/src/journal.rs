@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use bakpak_format::entry::EntryPath;
 
 use crate::cursor::{Cursor, Missing};
+use crate::error::Quoted;
 use crate::later::Began;
 use crate::leftover::{is_aside_name, is_ours_alone};
 use crate::platform::Kind;
@@ -18,6 +19,9 @@ pub(crate) const DONE: &[u8] = b"journal.done";
 
 /// Its name while it is written: nothing was done yet.
 pub(crate) const DRAFT: &[u8] = b"journal.draft";
+
+/// A file that says that publishing was begun and undone.
+pub(crate) const UNDONE: &[u8] = b"journal.undone";
 
 const MAGIC: &[u8] = b"bakpak journal 1";
 
@@ -47,6 +51,14 @@ pub(crate) enum Progress {
     Begun(Journal),
     /// All, and they are on disk.
     Done,
+}
+
+/// Notes that what is in the stage's tree was published for a while.
+pub(crate) fn mark_undone(stage: &Dir) -> io::Result<()> {
+    match stage.create_file(UNDONE) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 impl Journal {
@@ -197,7 +209,8 @@ impl Journal {
         if let Some(path) = Began::at(written, target, &done)?.find_later(target, &done)? {
             let path = os::path_from_bytes(&path);
             return Err(io::Error::other(format!(
-                "{path:?} is newer than what it published there, and would be taken back with it"
+                "{} is newer than what it published there, and would be taken back with it",
+                Quoted(&path)
             )));
         }
         self.take_back(target, tree)

@@ -6,14 +6,14 @@ use std::io;
 use bakpak_format::entry::{EntryKind, EntryPath};
 
 use crate::cursor::{Cursor, Missing};
-use crate::error::StageError;
+use crate::error::{Quoted, StageError};
 use crate::journal::{Journal, Step};
 use crate::leftover;
 use crate::platform::Kind;
 use crate::platform::os::{self, Dir};
 use crate::report::{LossKind, Report};
 use crate::stage::{Stage, TargetMode};
-use crate::target::{self, TREE};
+use crate::target::{self, Remains, TREE};
 
 /// The mode of a target that was not there; what is in it has modes of its own.
 const TARGET_MODE: u32 = 0o755;
@@ -58,9 +58,9 @@ impl Stage {
         if self.remove().is_err() {
             // The tree is in its place; only our own things are left over.
             let path = self.path();
-            match target::holds_content(&self.room.dir).unwrap_or(true) {
-                true => self.report.others.push(path),
-                false => self.report.leftovers.push(path),
+            match target::remains(&self.room.dir) {
+                Ok(Remains::Directories) => self.report.leftovers.push(path),
+                _ => self.report.others.push(path),
             }
         }
         let mut report = std::mem::take(&mut self.report);
@@ -164,7 +164,7 @@ impl Stage {
         planned.map_err(|error| StageError::io("list", self.target.path.clone(), error))?;
         match (self.mode, plan.left.first()) {
             (TargetMode::New, Some(there)) => Err(StageError::AlreadyThere {
-                path: self.target.path.join(os::path_from_bytes(there.as_bytes())),
+                path: (self.target.path).join(os::path_from_bytes(there.path.as_bytes())),
             }),
             _ => Ok(plan),
         }
@@ -172,8 +172,8 @@ impl Stage {
 
     /// What is in the stage's tree goes into the target, which is there.
     fn move_into_target(&mut self, plan: Plan) -> Result<(), StageError> {
-        for path in &plan.left {
-            self.losses.note(LossKind::AlreadyThere, path, None);
+        if self.mode == TargetMode::Merge {
+            self.uncount(&plan);
         }
         let journal = self.write_journal(plan.steps);
         let journal = journal.map_err(|error| self.stage_error("write the journal of", error))?;
@@ -199,6 +199,31 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Takes out of the report what a merge leaves: it was staged, but is not restored.
+    fn uncount(&mut self, plan: &Plan) {
+        for left in &plan.left {
+            if let Some(kind) = left.loss {
+                self.losses.note(kind, &left.path, None);
+            }
+            let report = &mut self.report;
+            let counter = match left.kind {
+                Kind::File if self.further_names.contains(&left.path) => &mut report.hard_links,
+                Kind::File => {
+                    report.len = report.len.saturating_sub(left.size);
+                    &mut report.files
+                }
+                Kind::Directory if self.implied.contains(&left.path) => continue,
+                Kind::Directory => &mut report.directories,
+                Kind::Symlink => &mut report.symlinks,
+                _ => &mut report.specials,
+            };
+            *counter = counter.saturating_sub(1);
+        }
+        let merged = plan.merged.iter();
+        let merged = merged.filter(|path| !self.implied.contains(*path)).count() as u64;
+        self.report.directories = self.report.directories.saturating_sub(merged);
     }
 
     fn write_journal(&self, steps: Vec<Step>) -> io::Result<Journal> {
@@ -229,8 +254,8 @@ impl Stage {
             // The tree is about to be removed, and someone may have been quicker.
             match journal.find_later(stage, &self.tree)? {
                 Some(path) => Err(io::Error::other(format!(
-                    "{:?} in its tree was put there by another program",
-                    os::path_from_bytes(&path)
+                    "{} in its tree was put there by another program",
+                    Quoted(&os::path_from_bytes(&path))
                 ))),
                 None => Ok(()),
             }
@@ -266,7 +291,7 @@ struct Plan {
     /// Directories that are in both.
     merged: HashSet<EntryPath>,
     /// What is left as it was.
-    left: Vec<EntryPath>,
+    left: Vec<Left>,
 }
 
 impl Plan {
@@ -296,22 +321,30 @@ impl Plan {
     ) -> io::Result<()> {
         let entry_path = EntryPath::new(path.as_slice());
         let entry_path = entry_path.ok_or(io::ErrorKind::InvalidData)?;
-        let kind = match there.status(name) {
-            Ok(status) => status.kind,
+        let found = match there.status(name) {
+            Ok(status) => status,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.steps.push(Step::Put(path.clone()));
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
-        let are_directories =
-            kind == Kind::Directory && staged.status(name)?.kind == Kind::Directory;
+        let ours = staged.status(name)?;
+        let are_directories = found.kind == Kind::Directory && ours.kind == Kind::Directory;
         match self.mode {
             TargetMode::Merge | TargetMode::Replace if are_directories => {
                 self.merged.insert(entry_path);
                 self.add(&staged.open_child(name)?, &there.open_child(name)?, path)?;
             }
-            TargetMode::New | TargetMode::Merge => self.left.push(entry_path),
+            TargetMode::New | TargetMode::Merge => {
+                let is_same =
+                    (found.kind, found.size, found.mtime) == (ours.kind, ours.size, ours.mtime);
+                let loss = match is_same {
+                    true => LossKind::AlreadyThere,
+                    false => LossKind::DifferentThere,
+                };
+                self.leave(staged, name, path, Some(loss))?;
+            }
             TargetMode::Replace => {
                 self.steps.push(Step::Aside(path.clone()));
                 self.steps.push(Step::Put(path.clone()));
@@ -319,6 +352,47 @@ impl Plan {
         }
         Ok(())
     }
+
+    /// Notes what is left out, with all below it.
+    fn leave(
+        &mut self,
+        staged: &Dir,
+        name: &[u8],
+        path: &mut Vec<u8>,
+        loss: Option<LossKind>,
+    ) -> io::Result<()> {
+        let status = staged.status(name)?;
+        let (kind, size) = (status.kind, status.size);
+        let entry_path = EntryPath::new(path.as_slice());
+        self.left.push(Left {
+            path: entry_path.ok_or(io::ErrorKind::InvalidData)?,
+            kind,
+            size,
+            loss,
+        });
+        // What is to be refused needs no list.
+        if kind != Kind::Directory || self.mode == TargetMode::New {
+            return Ok(());
+        }
+        let dir = staged.open_child(name)?;
+        let len = path.len();
+        for name in dir.list()? {
+            path.push(b'/');
+            path.extend_from_slice(&name);
+            self.leave(&dir, &name, path, None)?;
+            path.truncate(len);
+        }
+        Ok(())
+    }
+}
+
+/// Something in the stage that is not put into the target.
+struct Left {
+    path: EntryPath,
+    kind: Kind,
+    size: u64,
+    /// How it is told; what is below something that is told is not.
+    loss: Option<LossKind>,
 }
 
 /// Whether the system said that this may not be, rather than that it failed.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use bakpak_format::entry::EntryPath;
 
-/// What became of everything that was staged.
+/// What became of everything that was staged. What a merge left as it was is not counted.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Regular files.
@@ -28,6 +28,9 @@ pub struct Report {
     pub replaced_count: u64,
     /// Stages of killed runs that lie beside ours and hold no file; they can be removed.
     pub leftovers: Vec<PathBuf>,
+    /// Stages of runs of this user that were killed before they published anything: they hold what
+    /// those had unpacked, and nothing of the target.
+    pub unpublished: Vec<PathBuf>,
     /// Further stages that lie beside ours: what is in them may be nowhere else, or they are of
     /// another user, or of a run that may last. To be looked into, not to be removed unseen.
     pub others: Vec<PathBuf>,
@@ -52,10 +55,16 @@ pub struct Loss {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LossKind {
-    /// The entry was left out: something is there already (only with [`TargetMode::Merge`]).
+    /// The entry was left out: something of its kind, size and time is there already (only with
+    /// [`TargetMode::Merge`]).
     ///
     /// [`TargetMode::Merge`]: crate::TargetMode::Merge
     AlreadyThere,
+    /// The entry was left out, with all below it: something else is there already (only with
+    /// [`TargetMode::Merge`]).
+    ///
+    /// [`TargetMode::Merge`]: crate::TargetMode::Merge
+    DifferentThere,
     /// A named pipe or device was not made, because that was not allowed or not possible.
     Special,
     /// A symbolic link was not made.
@@ -81,7 +90,8 @@ pub enum LossKind {
 impl fmt::Display for LossKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::AlreadyThere => "left as it was",
+            Self::AlreadyThere => "left as it was, of the archive's size and time",
+            Self::DifferentThere => "left as it was, though NOT of the archive's size and time",
             Self::Special => "named pipe or device not made",
             Self::Symlink => "symbolic link not made",
             Self::HardLink => "hard link became a copy",

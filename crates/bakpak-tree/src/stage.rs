@@ -72,6 +72,8 @@ pub struct Stage {
     pub(crate) directories: Spool,
     /// Directories that the archive has no entry for; such are few.
     pub(crate) implied: HashSet<EntryPath>,
+    /// Hard links, of which the report of a merge must know which are left out.
+    pub(crate) further_names: HashSet<EntryPath>,
     pub(crate) report: Report,
     pub(crate) losses: Losses,
     /// There is nothing to remove any more, or it must stay.
@@ -149,8 +151,10 @@ impl Stage {
             symlinks,
             directories,
             implied: HashSet::new(),
+            further_names: HashSet::new(),
             report: Report {
                 leftovers: settled.leftovers,
+                unpublished: settled.unpublished,
                 others: settled.others,
                 ..Report::default()
             },
@@ -166,6 +170,11 @@ impl Stage {
     /// are and can be removed.
     pub fn leftovers(&self) -> &[PathBuf] {
         &self.report.leftovers
+    }
+
+    /// Stages for the same target of runs that were killed before they published anything.
+    pub fn unpublished(&self) -> &[PathBuf] {
+        &self.report.unpublished
     }
 
     /// Further stages for the same target: what is in them may be nowhere else, or they are of

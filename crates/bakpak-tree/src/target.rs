@@ -127,6 +127,8 @@ pub fn room(target: &Path) -> io::Result<platform::Room> {
 pub(crate) struct Settled {
     /// There is no file in them and they are ours: they can be removed.
     pub(crate) leftovers: Vec<PathBuf>,
+    /// They are ours and hold only what their runs had unpacked.
+    pub(crate) unpublished: Vec<PathBuf>,
     /// All others.
     pub(crate) others: Vec<PathBuf>,
 }
@@ -149,6 +151,7 @@ pub(crate) fn settle(target: &Target, room: &Room) -> Result<Settled, StageError
         match settle_one(target, other) {
             Ok(Remains::Nothing) => {}
             Ok(Remains::Directories) => settled.leftovers.push(stage),
+            Ok(Remains::Unpacked) => settled.unpublished.push(stage),
             Ok(Remains::Unknown) => settled.others.push(stage),
             Err(source) => return Err(StageError::Unfinished { stage, source }),
         }
@@ -157,10 +160,12 @@ pub(crate) fn settle(target: &Target, room: &Room) -> Result<Settled, StageError
 }
 
 /// What is left of another stage.
-enum Remains {
+pub(crate) enum Remains {
     Nothing,
     /// Only what we made to work with.
     Directories,
+    /// What was unpacked, of which nothing was ever published.
+    Unpacked,
     /// Perhaps something that is nowhere else.
     Unknown,
 }
@@ -183,10 +188,7 @@ fn settle_one(target: &Target, other: &Other) -> io::Result<Remains> {
                 return Ok(Remains::Nothing);
             }
             // What cannot be looked at may be anything.
-            match holds_content(dir).unwrap_or(true) {
-                true => Ok(Remains::Unknown),
-                false => Ok(Remains::Directories),
-            }
+            Ok(remains(dir).unwrap_or(Remains::Unknown))
         }
     }
 }
@@ -197,6 +199,7 @@ fn undo_or_finish(target: &Dir, name: &[u8], stage: &Dir) -> io::Result<bool> {
         Progress::NotBegun => Ok(false),
         Progress::Begun(journal) => {
             journal.undo(stage, target, &stage.open_child(TREE)?)?;
+            journal::mark_undone(stage)?;
             Journal::remove(stage)?;
             Ok(false)
         }
@@ -207,19 +210,23 @@ fn undo_or_finish(target: &Dir, name: &[u8], stage: &Dir) -> io::Result<bool> {
     }
 }
 
-/// Whether a stage has anything in it but directories and the files that a run works with.
-pub(crate) fn holds_content(stage: &Dir) -> io::Result<bool> {
+/// What is in a stage of ours that does not publish.
+pub(crate) fn remains(stage: &Dir) -> io::Result<Remains> {
+    let (mut holds_files, mut was_undone) = (false, false);
     for name in stage.list()? {
-        let is_content = match name.as_slice() {
-            TREE | LINKS => leftover::holds_files(&stage.open_child(&name)?)?,
-            leftover::LOCK | SYMLINKS | DIRECTORIES | journal::DRAFT | journal::DONE => false,
-            _ => true,
-        };
-        if is_content {
-            return Ok(true);
+        match name.as_slice() {
+            TREE | LINKS => holds_files |= leftover::holds_files(&stage.open_child(&name)?)?,
+            leftover::LOCK | SYMLINKS | DIRECTORIES | journal::DRAFT | journal::DONE => {}
+            // What was taken back may have been changed while it was published.
+            journal::UNDONE => was_undone = true,
+            _ => return Ok(Remains::Unknown),
         }
     }
-    Ok(false)
+    Ok(match (holds_files, was_undone) {
+        (false, _) => Remains::Directories,
+        (true, false) => Remains::Unpacked,
+        (true, true) => Remains::Unknown,
+    })
 }
 
 /// Removes our stage, if what has its name is still it.

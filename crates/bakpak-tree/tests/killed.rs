@@ -115,6 +115,11 @@ fn publishing_that_was_killed_is_undone_by_the_next_run() {
     assert!(stage.leftovers().is_empty());
     assert_eq!(stage.others(), std::slice::from_ref(&killed.stage));
     drop(stage);
+    // Nor is anybody later, when the journal is gone.
+    let stage = killed.unpack().unwrap();
+    assert_eq!(stage.others(), std::slice::from_ref(&killed.stage));
+    assert!(stage.unpublished().is_empty());
+    drop(stage);
     assert_eq!(names_in(&killed.target), [STAGE, "home"]);
     assert!(names_in(&killed.target.join("home")).is_empty());
     let tree = killed.stage.join("tree");
@@ -177,11 +182,11 @@ fn what_came_later_is_not_taken_back() {
     };
     type Act<'a> = &'a dyn Fn(&Killed) -> std::io::Result<()>;
     let acts: [(Act<'_>, &str); 5] = [
-        (&add, "\"home/dir"),
-        (&add_below, "\"home/dir/deep"),
-        (&change_below, "\"home/dir/deep/x\""),
-        (&change, "\"home/file\""),
-        (&move_in, "\"home/dir/deep"),
+        (&add, "'home/dir"),
+        (&add_below, "'home/dir/deep"),
+        (&change_below, "'home/dir/deep/x'"),
+        (&change, "'home/file'"),
+        (&move_in, "'home/dir/deep"),
     ];
     for (act, what) in acts {
         let killed = Killed::new();
@@ -235,14 +240,19 @@ fn a_stage_is_called_removable_only_if_there_is_no_file_in_it() {
     assert_eq!(report.leftovers, std::slice::from_ref(&stale));
     assert_eq!(names_in(temp.path()), [STAGE, "home"]);
 
+    // What was unpacked and never published is in the archive too; what we do not make is not.
+    let (mut unpacked, mut unknown) = (Vec::new(), Vec::new());
     for name in ["tree/home/dir/a", "links/1", "notes"] {
         fs::write(stale.join(name), "mine").unwrap();
         let stage = create(temp.path(), TargetMode::Merge);
         assert!(stage.leftovers().is_empty(), "{name}");
-        assert_eq!(stage.others(), std::slice::from_ref(&stale));
+        unpacked.extend(stage.unpublished().iter().map(|_| name));
+        unknown.extend(stage.others().iter().map(|_| name));
         drop(stage);
         fs::remove_file(stale.join(name)).unwrap();
     }
+    assert_eq!(unpacked, ["tree/home/dir/a", "links/1"]);
+    assert_eq!(unknown, ["notes"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod trees;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use bakpak_tree::{LossKind, StageError, StageOptions, TargetMode, room};
+use bakpak_tree::{LossKind, Report, StageError, StageOptions, TargetMode, room};
 use trees::{
     ID, create, describe, directory, file, hard_link, names_in, path, put, symlink as link_entry,
 };
@@ -155,8 +155,49 @@ fn a_merge_puts_only_what_is_missing() {
     let [loss] = &report.losses[..] else {
         panic!("{:?}", report.losses);
     };
-    assert_eq!((loss.kind, loss.count), (LossKind::AlreadyThere, 2));
+    assert_eq!((loss.kind, loss.count), (LossKind::DifferentThere, 2));
     assert_eq!(loss.example, path("home/a"));
+    assert_eq!((report.files, report.len), (1, 3));
+}
+
+#[test]
+fn what_a_merge_leaves_is_not_counted_and_told_by_whether_it_differs() {
+    let temp = tempfile::tempdir().unwrap();
+    let merge = || {
+        let mut stage = create(temp.path(), TargetMode::Merge);
+        put(&mut stage, &directory("home"), "");
+        put(&mut stage, &file("home/a", 3), "one");
+        put(&mut stage, &file("home/b", 4), "four");
+        put(&mut stage, &hard_link("home/c", "home/b"), "");
+        put(&mut stage, &directory("home/dir"), "");
+        put(&mut stage, &file("home/dir/x", 1), "x");
+        put(&mut stage, &link_entry("home/way", "a"), "");
+        stage.publish().unwrap()
+    };
+    let counts = |report: &Report| {
+        let links = (report.hard_links, report.symlinks);
+        (report.files, report.len, report.directories, links)
+    };
+    let losses = |report: &Report| -> Vec<_> {
+        let losses = report.losses.iter();
+        losses.map(|loss| (loss.kind, loss.count)).collect()
+    };
+    let first = merge();
+    assert_eq!(counts(&first), (3, 8, 2, (1, 1)));
+    assert!(first.losses.is_empty(), "{:?}", first.losses);
+    let second = merge();
+    assert_eq!(counts(&second), (0, 0, 0, (0, 0)));
+    assert_eq!(losses(&second), [(LossKind::AlreadyThere, 5)]);
+    // One is missing, one differs, and a file is where a directory would be.
+    fs::remove_file(temp.path().join("home/a")).unwrap();
+    fs::write(temp.path().join("home/b"), "changed").unwrap();
+    fs::remove_dir_all(temp.path().join("home/dir")).unwrap();
+    fs::write(temp.path().join("home/dir"), "in the way").unwrap();
+    let third = merge();
+    assert_eq!(counts(&third), (1, 3, 0, (0, 0)));
+    // The other name of what was changed differs too.
+    let expected = [(LossKind::AlreadyThere, 1), (LossKind::DifferentThere, 3)];
+    assert_eq!(losses(&third), expected);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn preamble() -> Vec<Vector> {
         refused(
             "magic-damaged",
             (Class::Damaged, Structure::Head),
-            &["HED-1"],
+            &["HED-1", "RDR-7"],
             "one bit of the magic is changed, but a whole locator stands at the end",
             |b| b.flip(Site::File, 0),
         ),
@@ -195,14 +195,14 @@ fn preamble() -> Vec<Vector> {
         refused(
             "cover-text-flipped",
             (Class::Damaged, Structure::Head),
-            &["HDR-9"],
+            &["HDR-9", "RDR-7"],
             "one bit of the cover text is changed",
             |b| b.flip(Site::File, COVER + 7),
         ),
         refused(
             "header-flipped",
             (Class::Damaged, Structure::Head),
-            &["HDR-9"],
+            &["HDR-9", "RDR-7"],
             "one bit of the header's salt is changed",
             |b| b.flip(Site::File, HEADER + 80),
         ),

@@ -98,7 +98,7 @@ fn tables() -> Vec<Vector> {
         refused(
             "slots-both-damaged",
             DAMAGED,
-            &["SLT-1"],
+            &["SLT-1", "RDR-7"],
             "one bit of each of the tables A and B is changed; the tail's copy is whole",
             |b| {
                 b.flip(Site::File, TABLE_A + 40);

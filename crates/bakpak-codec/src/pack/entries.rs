@@ -13,7 +13,7 @@ use crate::records::Closing;
 use crate::source::{Opened, Source, SourceSize};
 use crate::writer::{ArchiveWriter, EntrySize};
 use crate::zeros::hash_zeros;
-use bakpak_format::catalogue::{Row, RowFlags};
+use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{END_OF_STREAM, Entry, EntryHeader, EntryKind, EntryPath};
 use bakpak_format::geometry::StreamOffset;
@@ -32,6 +32,8 @@ pub(super) struct EntryWriter<'a> {
     order: Order,
     content_len: u64,
     rows: u64,
+    /// Anything but directories, and read to its end.
+    holds_something: bool,
     changed: u64,
     read: u64,
 }
@@ -58,6 +60,7 @@ impl<'a> EntryWriter<'a> {
             order: Order::default(),
             content_len: 0,
             rows: 0,
+            holds_something: false,
             changed: 0,
             read: 0,
         }
@@ -66,6 +69,11 @@ impl<'a> EntryWriter<'a> {
     /// Sources known to be missing from the start.
     pub(super) fn missing(&mut self, missing: impl Iterator<Item = Missing>) {
         self.missing.extend(missing);
+    }
+
+    /// Whether there is any content, or at least a name of some.
+    pub(super) fn holds_something(&self) -> bool {
+        self.holds_something
     }
 
     pub(super) fn has_missing(&self) -> bool {
@@ -311,6 +319,8 @@ impl<'a> EntryWriter<'a> {
             self.content_len += row.size;
         }
         self.rows += 1;
+        self.holds_something |=
+            row.kind != RowKind::Directory && !row.flags.contains(RowFlags::UNREADABLE);
         self.archive.entry_ended(row, facts);
     }
 

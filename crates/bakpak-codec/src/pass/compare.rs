@@ -42,7 +42,7 @@ impl<T: StreamTaker> Pass<'_, T> {
                 (true, false) => (
                     Structure::CheckPage,
                     layout.page_offset.0,
-                    format!("the check page's sector sums of block {index} are wrong"),
+                    format!("the check page's checksums of block {index} are wrong"),
                 ),
             };
             self.note_block(Finding {
@@ -124,7 +124,7 @@ impl<T: StreamTaker> Pass<'_, T> {
                 });
             }
             _ => {
-                let what = "its copy of a slot table differs";
+                let what = "its copy of the key slots differs from the original";
                 let finding = Finding::from(FormatError::damaged(structure, what));
                 self.damaged_copy(finding.at(offset));
             }

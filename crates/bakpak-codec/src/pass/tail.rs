@@ -81,7 +81,7 @@ impl<T: StreamTaker> Pass<'_, T> {
                 return wrong("the two tail pages differ");
             }
             if page.root != root {
-                return wrong("the root differs"); // spec: TAL-3
+                return wrong("the checksum of the whole archive (root) does not match"); // spec: TAL-3
             }
             Ok(())
         });
@@ -112,7 +112,7 @@ impl<T: StreamTaker> Pass<'_, T> {
             Some(domain) => self.compare_table(domain, copy, original, Structure::Tail, offset),
             None if copy == original => {}
             None => {
-                let what = "a copy of the head differs";
+                let what = "a copy in it differs from the original";
                 let finding = Finding::from(FormatError::damaged(Structure::Tail, what));
                 self.damaged_copy(finding.at(offset));
             }
@@ -143,7 +143,7 @@ impl TailFeed<'_> {
             let ends_here = bytes.last_chunk().is_some_and(input::is_locator);
             match error {
                 ReadError::Fault(_) if ends_here => {
-                    let what = "its length is not that of its locator";
+                    let what = "its length is said in two ways";
                     ReadError::from(FormatError::damaged(Structure::Tail, what)).at(offset)
                 }
                 error => error,

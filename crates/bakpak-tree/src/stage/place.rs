@@ -12,7 +12,7 @@ use crate::error::StageError;
 use crate::names::{Clash, ClashReason};
 use crate::platform::os::{self, Dir};
 use crate::report::LossKind;
-use crate::stage::Stage;
+use crate::stage::{Stage, TargetMode};
 
 /// Directories that the archive has no entry for get this mode, whatever the umask.
 const PARENT_MODE: u32 = 0o755;
@@ -206,6 +206,9 @@ impl Stage {
     /// Notes what an entry became.
     pub(super) fn place(&mut self, path: &EntryPath, placed: Placed) {
         self.count(&placed, u64::wrapping_add);
+        if self.mode == TargetMode::Merge && matches!(placed, Placed::HardLink) {
+            self.further_names.insert(path.clone());
+        }
         self.last = Some((path.clone(), placed));
     }
 
@@ -228,6 +231,7 @@ impl Stage {
     /// Undoes what the last entry did.
     pub(super) fn take_back(&mut self, path: &EntryPath, placed: Placed) -> Result<(), StageError> {
         self.count(&placed, u64::wrapping_sub);
+        self.further_names.remove(path);
         let done = match placed {
             Placed::File { .. } | Placed::HardLink | Placed::Special => {
                 return self.remove_content(path, None);
