@@ -1,8 +1,9 @@
 //! Blocks to records to the stream: everything between the tags and the tar.
 
 use crate::blocks::OpenedBlock;
-use crate::chunks::{self, CopyCost, DataMap, new_decompressor};
+use crate::chunks::{self, CopyCost, new_decompressor};
 use crate::compress::Decompressor;
+use crate::data_map::{DataMap, SourceChunk, holding};
 use crate::error::ReadError;
 use crate::fetch::{ChunkCache, Fetch};
 use crate::observer::Observer;
@@ -15,7 +16,7 @@ use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, BlockSize, DataOffset, Place, StreamOffset};
 use bakpak_format::header::Header;
-use bakpak_format::record::{self, RecordHeader, RecordType};
+use bakpak_format::record::{self, Checkpoint, RecordHeader, RecordType};
 use std::collections::VecDeque;
 
 /// Shorter pieces are joined: hashing is several times faster on long ones.
@@ -141,7 +142,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             bodies: Buffers::new(spares),
             raws: Buffers::new(spares),
             decompressors: Spares::new(spares),
-            map: DataMap::default(),
+            map: DataMap::new(),
             cost: CopyCost::new(header.chunk_size as u64),
             cache: ChunkCache::default(),
             fetch,
@@ -287,6 +288,9 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             }
             Decoded::Other { kind, body } => {
                 let taken = self.taker.record(kind, &body[record::HEADER_LEN..], place);
+                if kind == RecordType::Checkpoint {
+                    self.map.checkpoint(place);
+                }
                 self.bodies.give_buffer(body);
                 taken
             }
@@ -307,9 +311,13 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             return Err(FormatError::malformed(Structure::Chunk, "CHU-1", what).into());
         }
         let stream_bytes = head.stream_len - zero_len(&head.script);
-        self.cost
-            .check(self.map.distinct_sources(&head.script), stream_bytes)?;
-        self.apply(&head.script, &raw)?;
+        let most = self.cost.most(stream_bytes);
+        let sources = self.map.sources(&head.script, most, |place| {
+            let body = self.fetch.record(place, RecordType::Checkpoint)?;
+            Ok(Checkpoint::decode(&body)?)
+        })?;
+        self.cost.check(sources.len() as u64, stream_bytes)?;
+        self.apply(&head.script, &raw, &sources)?;
         self.map.push(head.raw_len, place);
         self.next_stream = head.stream_offset.plus(head.stream_len);
         self.next_data = head.data_offset.plus(head.raw_len);
@@ -327,7 +335,12 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     }
 
     /// Assembles the chunk's stretch of the stream.
-    fn apply(&mut self, script: &Script, raw: &[u8]) -> Result<(), ReadError> {
+    fn apply(
+        &mut self,
+        script: &Script,
+        raw: &[u8],
+        sources: &[SourceChunk],
+    ) -> Result<(), ReadError> {
         if script.0.is_empty() {
             return self.taker.stream(raw);
         }
@@ -343,7 +356,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                     give_joined(&mut self.joined, &mut self.taker)?;
                     self.zero(len)?;
                 }
-                Instruction::Copy { source, len } => self.copy(source, len)?,
+                Instruction::Copy { source, len } => self.copy(source, len, sources)?,
             }
         }
         give_joined(&mut self.joined, &mut self.taker)
@@ -359,21 +372,33 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         })
     }
 
-    fn copy(&mut self, source: DataOffset, len: u64) -> Result<(), ReadError> {
-        let end = source.plus(len);
-        for number in self.map.chunks(source, len) {
-            let Some((start, place)) = self.map.chunk(number) else {
-                continue;
-            };
+    fn copy(
+        &mut self,
+        source: DataOffset,
+        len: u64,
+        sources: &[SourceChunk],
+    ) -> Result<(), ReadError> {
+        let lost = || {
+            let what = "a chunk is not what it was when it was read first";
+            FormatError::malformed(Structure::Chunk, "CHU-7", what)
+        };
+        let (mut at, end) = (source.0, source.plus(len).0);
+        while at < end {
+            let chunk = holding(sources, DataOffset(at)).ok_or_else(lost)?;
+            let start = DataOffset(chunk.start);
             if !self.cache.contains(start) {
-                let raw = self.fetch.chunk(place, start)?;
+                let raw = self.fetch.chunk(chunk.place, start)?;
                 self.cache.insert(start, raw);
             }
             let raw = self.cache.get(start).unwrap_or_default();
-            let from = source.0.saturating_sub(start.0) as usize;
-            let to = ((end.0 - start.0) as usize).min(raw.len());
-            let piece = raw.get(from..to).unwrap_or_default();
-            join(&mut self.joined, &mut self.taker, piece)?;
+            let to = end.min(chunk.end);
+            let piece = (at - chunk.start) as usize..(to - chunk.start) as usize;
+            join(
+                &mut self.joined,
+                &mut self.taker,
+                raw.get(piece).ok_or_else(lost)?,
+            )?;
+            at = to;
         }
         Ok(())
     }

@@ -41,6 +41,7 @@ mod blocks;
 mod chunks;
 mod compress;
 mod contents;
+mod data_map;
 mod decoder;
 mod entries;
 pub mod envelope;
