@@ -8,7 +8,7 @@ use bakpak_benches::memory::{NullSink, key, settings};
 use bakpak_codec::archive::Archive;
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Observer;
-use bakpak_codec::pack::{PackSettings, pack};
+use bakpak_codec::pack::{Matching, PackSettings, pack};
 use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
 use bakpak_codec::unpack::unpack;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
@@ -25,7 +25,8 @@ const USAGE: &str = "\
 usage: scale pack ARCHIVE files COUNT              empty files, 100 in a directory
        scale pack ARCHIVE linked COUNT             the same; every second one is a hard link
        scale pack ARCHIVE noise MIB                one file that does not compress
-       scale pack ARCHIVE chunks COUNT             chunks of 4 KiB: half new, then all of it again
+       scale pack ARCHIVE chunks COUNT             chunks of 4 KiB, all new
+       scale pack ARCHIVE copies COUNT             half as many, then all of it again
        scale verify|keyless|unpack|pipe|list|cat ARCHIVE
 ARCHIVE may be /dev/null when packing";
 
@@ -62,6 +63,7 @@ enum Workload {
     Linked,
     Noise,
     Chunks,
+    Copies,
 }
 
 impl Workload {
@@ -71,6 +73,7 @@ impl Workload {
             "linked" => Self::Linked,
             "noise" => Self::Noise,
             "chunks" => Self::Chunks,
+            "copies" => Self::Copies,
             _ => return None,
         })
     }
@@ -81,7 +84,7 @@ fn make(archive: &str, workload: Workload, count: u64) -> Result<(), Box<dyn Err
     let (bytes, chunk_size) = match workload {
         Workload::Files | Workload::Linked => (0, None),
         Workload::Noise => (count << 20, None),
-        Workload::Chunks => (count * SMALL_CHUNK as u64, Some(SMALL_CHUNK)),
+        Workload::Chunks | Workload::Copies => (count * SMALL_CHUNK as u64, Some(SMALL_CHUNK)),
     };
     let settings = PackSettings {
         expected_len: Some(bytes),
@@ -89,6 +92,17 @@ fn make(archive: &str, workload: Workload, count: u64) -> Result<(), Box<dyn Err
         // As an archive of that many chunks would have it.
         block_size: chunk_size.map(|_| BlockSize::ONE_MIB),
         ..settings(THREADS)
+    };
+    let settings = match workload {
+        // The table knows a segment chunk by chunk, and here it lies in many.
+        Workload::Copies => PackSettings {
+            matching: Some(Matching {
+                table_memory: 512 << 20,
+                ..Matching::default()
+            }),
+            ..settings
+        },
+        _ => settings,
     };
     let tenths = Tenths::new(if bytes == 0 { count } else { bytes });
     let report = match workload {
@@ -110,6 +124,10 @@ fn make(archive: &str, workload: Workload, count: u64) -> Result<(), Box<dyn Err
             )?
         }
         Workload::Chunks => {
+            let files = [made("home/a", bytes, Content::Rare)];
+            pack(files.into_iter(), settings, output, &tenths)?
+        }
+        Workload::Copies => {
             let files = ["home/a", "home/b"].map(|path| made(path, bytes / 2, Content::Rare));
             pack(files.into_iter(), settings, output, &tenths)?
         }

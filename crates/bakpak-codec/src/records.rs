@@ -231,7 +231,12 @@ impl<'a> RecordWriter<'a> {
             checkpoint: place,
         });
         self.stripe_start = (self.checkpoint.stream_offset, self.checkpoint.data_offset);
-        self.stripes.end(Position::Inner)
+        self.stripes.end(Position::Inner)?;
+        // The last stripe must hold the tree: better now than after hours.
+        match self.end_bound() > self.stripes.capacity() {
+            true => Err(stripe_too_small()),
+            false => Ok(()),
+        }
     }
 
     /// Puts the pending page, then the CHECKPOINT: chunk index and pages are the checkpoint.

@@ -58,6 +58,7 @@ mod owners;
 mod platform;
 mod publish;
 mod report;
+mod roll;
 mod source;
 mod spool;
 mod stage;

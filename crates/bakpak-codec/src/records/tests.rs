@@ -9,6 +9,12 @@ use bakpak_format::header::ArchiveId;
 
 /// Writes records with `f` into stripes of 4 KiB blocks; gives the number of blocks and pages.
 fn written(f: impl FnOnce(&mut RecordWriter<'_>) -> Result<(), PackError>) -> (u64, usize) {
+    try_to_write(f).unwrap()
+}
+
+fn try_to_write(
+    f: impl FnOnce(&mut RecordWriter<'_>) -> Result<(), PackError>,
+) -> Result<(u64, usize), PackError> {
     let archive_id = ArchiveId([1; 16]);
     let key = DomainKey::from_bytes([2; 32]);
     let subkeys = key.subkeys(&[3; 32], archive_id, KeyDomain::Archive);
@@ -49,7 +55,7 @@ fn written(f: impl FnOnce(&mut RecordWriter<'_>) -> Result<(), PackError>) -> (u
         },
     );
     ended.unwrap();
-    result.unwrap()
+    result
 }
 
 fn span(number: u64) -> ChunkSpan {
@@ -101,4 +107,23 @@ fn what_can_never_fit_is_refused() {
         Ok(())
     });
     assert!(matches!(refused, Some(PackError::Settings(_))));
+}
+
+#[test]
+fn a_tree_that_outgrows_the_last_stripe_is_refused_as_soon_as_that_shows() {
+    let facts = Facts {
+        entry: None,
+        kind: 99,
+        data: Vec::new(),
+    };
+    let mut count = 0;
+    let result = try_to_write(|records| {
+        loop {
+            records.facts(&facts)?;
+            count += 1;
+        }
+    });
+    assert!(matches!(result, Err(PackError::Settings(_))));
+    // 18 bytes of 2 MiB each, doubled for the levels above.
+    assert!((30_000..80_000).contains(&count), "{count}");
 }
