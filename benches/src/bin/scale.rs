@@ -156,6 +156,9 @@ fn read(verb: &str, path: &str) -> Result<(), Box<dyn Error>> {
                 report.findings.len(),
                 report.blocks
             );
+            if let Some(finding) = report.findings.first() {
+                return Err(finding.to_string().into());
+            }
         }
         "unpack" => drop(unpack(input, &mut keys, &mut NullSink, THREADS, &tenths)?),
         "pipe" => {

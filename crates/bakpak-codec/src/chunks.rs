@@ -88,6 +88,11 @@ impl ChunkWriter {
         }
     }
 
+    /// Whether nothing is in the chunk yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.stream_len == 0
+    }
+
     /// Whether the chunk must be closed before anything is added.
     pub(crate) fn is_full(&self) -> bool {
         self.open.raw.len() >= self.chunk_size
