@@ -100,8 +100,10 @@ fn judge_cause(cause: &(dyn std::error::Error + 'static), hints: &mut Vec<String
     if let Some(error) = cause.downcast_ref::<OutputError>() {
         return Some(output_error(error, hints));
     }
-    if cause.is::<WalkError>() {
-        return Some(Exit::USAGE);
+    match cause.downcast_ref::<WalkError>() {
+        // What the system says of the temporary file is one of the causes.
+        None | Some(WalkError::List(_)) => {}
+        Some(_) => return Some(Exit::USAGE),
     }
     let full = cause.downcast_ref::<io::Error>().is_some_and(is_full);
     full.then(|| {

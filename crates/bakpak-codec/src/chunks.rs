@@ -6,13 +6,12 @@ use crate::history::{DataPlace, DataRun};
 use bakpak_format::chunk::script::{Instruction, Script};
 use bakpak_format::chunk::{Chunk, ChunkHead, Compression};
 use bakpak_format::error::{FormatError, Structure};
-use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
+use bakpak_format::geometry::{DataOffset, StreamOffset};
 use bakpak_format::limits::{
     COPY_COST_FACTOR, COPY_COST_FREE, MAX_INSTRUCTIONS, MAX_SCRIPT_BYTES, MAX_ZSTD_WINDOW_LOG,
 };
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Collects the stream into chunks.
@@ -44,14 +43,6 @@ pub(crate) struct ClosedChunk {
     pub(crate) stream_len: u64,
     pub(crate) script: Vec<Instruction>,
     pub(crate) raw: Arc<Vec<u8>>,
-}
-
-/// Where each chunk's raw bytes begin in the data space, and where the chunk stands.
-#[derive(Default)]
-pub(crate) struct DataMap {
-    starts: Vec<u64>,
-    places: Vec<Place>,
-    end: u64,
 }
 
 /// What COPY has cost so far, and what it may (spec: CHU-9).
@@ -95,6 +86,11 @@ impl ChunkWriter {
             offset: self.open.raw.len(),
             data_offset: self.open.data_offset.plus(self.open.raw.len() as u64),
         }
+    }
+
+    /// Whether nothing is in the chunk yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.stream_len == 0
     }
 
     /// Whether the chunk must be closed before anything is added.
@@ -252,58 +248,6 @@ impl ClosedChunk {
     }
 }
 
-impl DataMap {
-    /// Adds the next chunk. One without data of its own can be nobody's source and is left out.
-    pub(crate) fn push(&mut self, raw_len: u64, place: Place) {
-        if raw_len > 0 {
-            self.starts.push(self.end);
-            self.places.push(place);
-            self.end += raw_len;
-        }
-    }
-
-    /// The numbers of the chunks that a stretch of the data space touches.
-    pub(crate) fn chunks(&self, source: DataOffset, len: u64) -> Range<usize> {
-        let first = self
-            .starts
-            .partition_point(|&start| start <= source.0)
-            .saturating_sub(1);
-        let end = self
-            .starts
-            .partition_point(|&start| start < source.0.saturating_add(len));
-        first..end.max(first)
-    }
-
-    /// Data offset and place of a chunk by its number here.
-    pub(crate) fn chunk(&self, number: usize) -> Option<(DataOffset, Place)> {
-        Some((
-            DataOffset(*self.starts.get(number)?),
-            *self.places.get(number)?,
-        ))
-    }
-
-    /// How many distinct chunks all COPYs of a script touch.
-    pub(crate) fn distinct_sources(&self, script: &Script) -> u64 {
-        let mut ranges: Vec<Range<usize>> = script
-            .0
-            .iter()
-            .filter_map(|i| match i {
-                Instruction::Copy { source, len } => Some(self.chunks(*source, *len)),
-                _ => None,
-            })
-            .collect();
-        ranges.sort_unstable_by_key(|r| r.start);
-        let mut counted_to = 0;
-        let mut count = 0;
-        for range in ranges {
-            let start = range.start.max(counted_to);
-            count += range.end.saturating_sub(start) as u64;
-            counted_to = counted_to.max(range.end);
-        }
-        count
-    }
-}
-
 impl CopyCost {
     pub(crate) fn new(chunk_size: u64) -> Self {
         Self {
@@ -319,6 +263,13 @@ impl CopyCost {
         let alone = Self::new(self.chunk_size);
         alone.cost(source_chunks) <= alone.allowance(stream_bytes)
             && self.cost(source_chunks) <= self.allowance(stream_bytes)
+    }
+
+    /// The most source chunks that [`Self::allows`] a chunk of so many bytes.
+    pub(crate) fn most(&self, stream_bytes: u64) -> u64 {
+        let alone = Self::new(self.chunk_size).allowance(stream_bytes) / self.chunk_size;
+        let with_all = self.allowance(stream_bytes) / self.chunk_size;
+        alone.min(with_all.saturating_sub(self.source_chunks))
     }
 
     pub(crate) fn add(&mut self, source_chunks: u64, stream_bytes: u64) {

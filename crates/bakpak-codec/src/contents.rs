@@ -112,7 +112,7 @@ impl<'a> Contents<'a> {
         if let Some(first) = rows.first() {
             let first_path = first.path.as_bytes().to_vec();
             let row_count = page.row_count;
-            self.tree.pages.items.push(PageItem {
+            self.tree.pages.expect(&PageItem {
                 first_path,
                 place,
                 row_count,
@@ -151,7 +151,7 @@ impl<'a> Contents<'a> {
     fn list_facts(&mut self, entry: Option<StreamOffset>, kind: u16, place: Place) {
         let listed = FactsPlace { entry, kind, place };
         self.expected.facts.push(listed);
-        self.tree.facts.items.push(listed);
+        self.tree.facts.expect(&listed);
     }
 
     /// Compares a CHECKPOINT with what stands before it (spec: CKP-1).
@@ -336,7 +336,7 @@ impl StreamTaker for Contents<'_> {
         }
         if let (false, Some(checkpoint)) = (last, self.expected.previous) {
             let (stream_offset, data_offset) = self.stripe_start;
-            self.tree.stripes.items.push(StripeItem {
+            self.tree.stripes.expect(&StripeItem {
                 stream_offset,
                 data_offset,
                 checkpoint,

@@ -1,10 +1,11 @@
 //! What is kept of the data space for COPY while an archive is read from its front.
 
-use crate::chunks::DataMap;
+use crate::data_map::{SourceChunk, holding};
 use crate::error::ReadError;
 use crate::fetch::{CACHE_BYTES, ChunkCache, Fetch};
 use bakpak_format::error::{FormatError, Structure};
-use bakpak_format::geometry::{BlockIndex, DataOffset};
+use bakpak_format::geometry::{BlockIndex, DataOffset, Place};
+use bakpak_format::record::{Checkpoint, RecordType};
 use std::collections::VecDeque;
 
 /// The raw bytes that COPY may ask for.
@@ -80,10 +81,10 @@ impl DataSpace {
         }
     }
 
-    /// Hands out a stretch of the data space, piece by piece.
+    /// Hands out a stretch of the data space, piece by piece; `sources` are the chunks it touches.
     pub(crate) fn copy(
         &mut self,
-        map: &DataMap,
+        sources: &[SourceChunk],
         source: DataOffset,
         len: u64,
         mut take: impl FnMut(&[u8]) -> Result<(), ReadError>,
@@ -96,21 +97,40 @@ impl DataSpace {
             }
             Self::Recent { cache, fetch } => (cache, fetch),
         };
-        let end = source.plus(len);
-        for number in map.chunks(source, len) {
-            let Some((start, place)) = map.chunk(number) else {
-                continue;
-            };
+        let lost = || {
+            let what = "a chunk is not what it was when it was read first";
+            FormatError::malformed(Structure::Chunk, "CHU-7", what)
+        };
+        let (mut at, end) = (source.0, source.plus(len).0);
+        while at < end {
+            let chunk = holding(sources, DataOffset(at)).ok_or_else(lost)?;
+            let start = DataOffset(chunk.start);
             if !cache.contains(start) {
-                let raw = fetch.chunk(place, start)?;
+                let raw = fetch.chunk(chunk.place, start)?;
                 cache.insert(start, raw);
             }
             let raw = cache.get(start).unwrap_or_default();
-            let from = source.0.saturating_sub(start.0) as usize;
-            let to = ((end.0 - start.0) as usize).min(raw.len());
-            take(raw.get(from..to).unwrap_or_default())?;
+            let to = end.min(chunk.end);
+            let piece = (at - chunk.start) as usize..(to - chunk.start) as usize;
+            take(raw.get(piece).ok_or_else(lost)?)?;
+            at = to;
         }
         Ok(())
+    }
+
+    /// Reads a CHECKPOINT again, to know the chunks that it lists.
+    pub(crate) fn checkpoint(&mut self, place: Place) -> Result<Checkpoint, ReadError> {
+        match self {
+            // All chunks within its reach are known, unless they are smaller than any writer's.
+            Self::Window(_) => {
+                let what = "more chunks stand within copy_reach than can be kept in memory";
+                Err(FormatError::malformed(Structure::Chunk, "RDR-4", what).into())
+            }
+            Self::Recent { fetch, .. } => {
+                let body = fetch.record(place, RecordType::Checkpoint)?;
+                Ok(Checkpoint::decode(&body)?)
+            }
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Blocks to records to the stream: everything between the tags and the tar.
 
 use crate::blocks::OpenedBlock;
-use crate::chunks::{self, CopyCost, DataMap, new_decompressor};
+use crate::chunks::{self, CopyCost, new_decompressor};
 use crate::compress::Decompressor;
+use crate::data_map::{DataMap, SourceChunk};
 use crate::data_space::DataSpace;
 use crate::error::ReadError;
 use crate::observer::Observer;
@@ -140,7 +141,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             bodies: Buffers::new(spares),
             raws: Buffers::new(spares),
             decompressors: Spares::new(spares),
-            map: DataMap::default(),
+            map: DataMap::new(),
             cost: CopyCost::new(header.chunk_size as u64),
             data_space,
             joined: Vec::with_capacity(2 * JOINED_LEN),
@@ -285,6 +286,9 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             }
             Decoded::Other { kind, body } => {
                 let taken = self.taker.record(kind, &body[record::HEADER_LEN..], place);
+                if kind == RecordType::Checkpoint {
+                    self.map.checkpoint(place);
+                }
                 self.bodies.give_buffer(body);
                 taken
             }
@@ -305,9 +309,12 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             return Err(FormatError::malformed(Structure::Chunk, "CHU-1", what).into());
         }
         let stream_bytes = head.stream_len - zero_len(&head.script);
-        self.cost
-            .check(self.map.distinct_sources(&head.script), stream_bytes)?;
-        self.apply(&head.script, &raw)?;
+        let most = self.cost.most(stream_bytes);
+        let data_space = &mut self.data_space;
+        let load = |place| data_space.checkpoint(place);
+        let sources = self.map.sources(&head.script, most, load)?;
+        self.cost.check(sources.len() as u64, stream_bytes)?;
+        self.apply(&head.script, &raw, &sources)?;
         self.map.push(head.raw_len, place);
         self.next_stream = head.stream_offset.plus(head.stream_len);
         self.next_data = head.data_offset.plus(head.raw_len);
@@ -326,7 +333,12 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     }
 
     /// Assembles the chunk's stretch of the stream.
-    fn apply(&mut self, script: &Script, raw: &[u8]) -> Result<(), ReadError> {
+    fn apply(
+        &mut self,
+        script: &Script,
+        raw: &[u8],
+        sources: &[SourceChunk],
+    ) -> Result<(), ReadError> {
         if script.0.is_empty() {
             return self.taker.stream(raw);
         }
@@ -342,7 +354,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                     give_joined(&mut self.joined, &mut self.taker)?;
                     self.zero(len)?;
                 }
-                Instruction::Copy { source, len } => self.copy(source, len)?,
+                Instruction::Copy { source, len } => self.copy(source, len, sources)?,
             }
         }
         give_joined(&mut self.joined, &mut self.taker)
@@ -358,17 +370,23 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         })
     }
 
-    fn copy(&mut self, source: DataOffset, len: u64) -> Result<(), ReadError> {
+    fn copy(
+        &mut self,
+        source: DataOffset,
+        len: u64,
+        sources: &[SourceChunk],
+    ) -> Result<(), ReadError> {
         let (joined, taker) = (&mut self.joined, &mut self.taker);
         self.data_space
-            .copy(&self.map, source, len, |piece| join(joined, taker, piece))
+            .copy(sources, source, len, |piece| join(joined, taker, piece))
     }
 
     /// No later chunk copies from before its data offset less the reach (spec: CHU-8).
     fn drop_beyond_reach(&mut self) {
         let floor = self.next_data.0.saturating_sub(self.copy_reach);
-        let first = self.map.chunks(DataOffset(floor), 0).start;
-        if let Some((_, place)) = self.map.chunk(first).filter(|_| floor > 0) {
+        if floor > 0
+            && let Some(place) = self.map.place_not_behind(DataOffset(floor))
+        {
             self.data_space.drop_before(self.block_size.locate(place).0);
         }
     }

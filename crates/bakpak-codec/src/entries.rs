@@ -12,7 +12,7 @@ use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::limits::{MAX_LOGICAL_SIZE, MAX_PAGE_RAW_LEN};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 mod parts;
 
@@ -25,8 +25,6 @@ pub(crate) struct EntryChecker<'a> {
     /// The entry that is open, or that may go on with a further part.
     open: Option<OpenEntry>,
     order: Order,
-    /// Files that a hard link points to: none of them can turn out to be unreadable.
-    linked_to: HashSet<EntryPath>,
     rows: VecDeque<(Row, usize)>,
     rows_len: usize,
     superseded: Option<EntryPath>,
@@ -57,7 +55,6 @@ impl<'a> EntryChecker<'a> {
             observer,
             open: None,
             order: Order::default(),
-            linked_to: HashSet::new(),
             rows: VecDeque::new(),
             rows_len: 0,
             superseded: None,
@@ -141,8 +138,9 @@ impl<'a> EntryChecker<'a> {
             return Err(malformed(Structure::Catalogue, "CAT-1", what));
         }
         let only_of_files = (row.flags & said_here).bits() != 0 && row.kind != RowKind::File;
+        // A file that a hard link points to cannot turn out to be unreadable.
         let linked_to =
-            row.flags.contains(RowFlags::UNREADABLE) && self.linked_to.contains(&row.path);
+            row.flags.contains(RowFlags::UNREADABLE) && self.order.is_linked_to(&row.path);
         if only_of_files || linked_to {
             let what = format!(
                 "the flags of '{}' are those of another kind of entry",
@@ -252,9 +250,6 @@ impl EntryTaker for EntryChecker<'_> {
             Stored::Whole
         };
         self.order.next(&entry, stored)?;
-        if let EntryKind::HardLink { target } = &entry.kind {
-            self.linked_to.insert(target.clone());
-        }
         if let Some(sink) = &mut self.sink {
             let size = match (&entry.kind, &first_part) {
                 (EntryKind::File { size, .. }, None) => Some(*size),

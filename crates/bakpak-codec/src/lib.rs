@@ -28,12 +28,13 @@
 //! | master-key | [`envelope`] | a file's envelope, with its own keys |
 //!
 //! Inside, from the top: the verbs; `writer` and `reading` with `pass`, `contents` and `entries`, the
-//! four layers put together each way; `records`, `decoder`, `chunks`, `stripes`, `scan` and `blocks`,
-//! one layer each; `seal`, `slots`, `opening`; `pipeline` (all threads), `matcher`, `compress`, `aead`,
-//! `keys` (all derivation), `random`.
+//! four layers put together each way; `records`, `decoder`, `chunks`, `data_map`, `stripes`, `scan`
+//! and `blocks`, one layer each; `seal`, `slots`, `opening`; `pipeline` (all threads), `matcher`,
+//! `compress`, `aead`, `keys` (all derivation), `random`.
 //!
 //! Guarantees: no input panics; nothing leaves before it has authenticated; memory does not grow
-//! with the data but by 16 bytes a chunk; the result does not depend on the number of threads.
+//! with the data but by a few hundred bytes a stripe and a catalogue page (format-spec/rationale.md,
+//! "Scale"); the result does not depend on the number of threads.
 
 pub mod aead;
 pub mod archive;
@@ -41,6 +42,7 @@ mod blocks;
 mod chunks;
 mod compress;
 mod contents;
+mod data_map;
 mod data_space;
 mod decoder;
 mod entries;

@@ -22,6 +22,7 @@ use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
 use bakpak_format::error::FormatError;
 use bakpak_format::geometry::BlockSize;
 use bakpak_format::header::ArchiveId;
+use bakpak_format::limits::{MAX_CHUNK_SIZE, MIN_CHUNK_SIZE};
 use bakpak_format::preamble;
 use bakpak_format::record::{EnvelopeItemFacts, Facts, MissingFacts};
 use bakpak_format::slots::{Argon2Params, Domain};
@@ -43,6 +44,9 @@ pub struct PackSettings {
     pub threads: usize,
     /// Block size; by default it follows from the archive's size.
     pub block_size: Option<BlockSize>,
+    /// Longest raw data of a chunk; by default 1 MiB, with blocks of 4 KiB a quarter of that. Small
+    /// ones make an archive of little data have as many chunks as one of much.
+    pub chunk_size: Option<usize>,
     /// What `head` shows; must follow HED-3.
     pub cover_text: String,
     /// What opens the archive.
@@ -156,6 +160,7 @@ impl PackSettings {
             level: DEFAULT_LEVEL,
             threads: default_threads(),
             block_size: None,
+            chunk_size: None,
             cover_text: String::new(),
             key,
             envelope: None,
@@ -317,6 +322,12 @@ fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
         let what = format!("history of {history_len} bytes, at most {most} allowed");
         return Err(PackError::Settings(what));
     }
+    if let Some(size) = settings.chunk_size
+        && !(MIN_CHUNK_SIZE..=MAX_CHUNK_SIZE).contains(&size)
+    {
+        let what = format!("a chunk_size of {size} bytes is none");
+        return Err(PackError::Settings(what));
+    }
     settings.argon2.check_limits().map_err(refused)
 }
 
@@ -368,10 +379,10 @@ fn plan_head(
     };
     // Chunks are cut before the block size is known; only a stripe of 4 KiB blocks asks for small
     // ones (spec: REC-1).
-    let chunk_size = if settings.block_size == Some(BlockSize::FOUR_KIB) {
-        256 << 10
-    } else {
-        CHUNK_SIZE
+    let chunk_size = match (settings.chunk_size, settings.block_size) {
+        (Some(size), _) => size,
+        (None, Some(BlockSize::FOUR_KIB)) => 256 << 10,
+        (None, _) => CHUNK_SIZE,
     };
     let plan = HeadPlan {
         cover_text: settings.cover_text.clone(),

@@ -62,6 +62,8 @@ struct StripeState {
     salt: Option<[u8; 16]>,
     key: Option<StripeKey>,
     sums: Vec<Option<ShardSums>>,
+    /// How many findings there were before it.
+    findings_before: usize,
 }
 
 /// What a worker says of a block.
@@ -356,7 +358,10 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
                 self.fault(finding)?;
             }
         }
-        self.stripe = StripeState::default();
+        self.stripe = StripeState {
+            findings_before: self.findings.len(),
+            ..StripeState::default()
+        };
         if let Some(decoder) = &mut self.decoder {
             let ended = decoder.stripe_ended(layout.last);
             self.decoded(ended.map_err(|e| e.at(offset)))?;

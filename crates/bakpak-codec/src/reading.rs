@@ -75,7 +75,10 @@ impl<'r> Reading<'_, 'r> {
         'r: 'w,
     {
         let header = &self.opening.head.header;
-        let data_space = match DataSpace::in_memory(header.copy_reach) {
+        // A file can be read again at any place, whatever its chunks are like.
+        let from_pipe = self.feed.file().is_none();
+        let in_memory = DataSpace::in_memory(header.copy_reach);
+        let data_space = match in_memory.filter(|_| from_pipe) {
             Some(data_space) => data_space,
             None => DataSpace::recent(self.fetch(subkeys, workers.threads())?),
         };

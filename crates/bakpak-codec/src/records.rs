@@ -21,8 +21,9 @@ use bakpak_format::record::{
 /// Room kept for FINAL with its record header; it is about 170 bytes.
 const FINAL_ROOM: usize = 256;
 
-/// A CHECKPOINT that would grow longer is put at once (spec: CKP-2).
-const CHECKPOINT_LEN: usize = 1 << 20;
+/// A CHECKPOINT that would grow longer is put at once: one more chunk, with what goes with it, must
+/// leave it below 1 MiB (spec: CKP-2).
+const CHECKPOINT_LEN: usize = (1 << 20) - (128 << 10);
 
 /// What a CHECKPOINT must know of a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,16 @@ pub(crate) struct ChunkSpan {
     pub(crate) data_offset: DataOffset,
     pub(crate) stream_len: u64,
     pub(crate) raw_len: u64,
+}
+
+/// What stands behind the chunk in which an entry ends.
+pub(crate) enum Following {
+    /// A row, encoded, and its path.
+    Row {
+        encoded: Vec<u8>,
+        path: Vec<u8>,
+    },
+    Facts(Facts),
 }
 
 /// What FINAL says that the records before it do not tell.
@@ -88,14 +99,24 @@ impl<'a> RecordWriter<'a> {
         })
     }
 
-    /// Puts a chunk. `cursor` is the source being read at its end.
+    /// Puts a chunk and what follows it. `cursor` is the source being read at its end.
+    ///
+    /// Before all rows that follow stand in pages no CHECKPOINT may come, so neither may a stripe
+    /// end (spec: CAT-3).
     pub(crate) fn chunk(
         &mut self,
         body: &[u8],
         span: ChunkSpan,
         cursor: Option<Cursor>,
+        following: &[Following],
     ) -> Result<(), PackError> {
-        self.make_room(record_len(body))?;
+        let is_row = |one: &Following| matches!(one, Following::Row { .. });
+        let with_chunk = following
+            .iter()
+            .rposition(is_row)
+            .map_or(0, |last| last + 1);
+        let (with_chunk, later) = following.split_at(with_chunk);
+        self.make_room(record_len(body), with_chunk)?;
         let place = self.put(RecordType::Chunk, body)?;
         let ChunkSpan {
             stream_offset,
@@ -111,7 +132,19 @@ impl<'a> RecordWriter<'a> {
         self.checkpoint.data_offset = data_offset.plus(span.raw_len);
         self.checkpoint.cursor = cursor;
         self.chunk_count += 1;
-        self.put_checkpoint_if_due()
+        for one in with_chunk {
+            match one {
+                Following::Row { encoded, path } => self.row(encoded, path)?,
+                Following::Facts(facts) => self.put_facts(facts)?,
+            }
+        }
+        self.put_checkpoint_if_due()?;
+        for one in later {
+            if let Following::Facts(facts) = one {
+                self.facts(facts)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts a CHECKPOINT where one is due: after so many chunks, or before it grows beyond bounds.
@@ -122,19 +155,18 @@ impl<'a> RecordWriter<'a> {
             return Ok(());
         }
         // Behind a CHECKPOINT in the middle of a stripe there must be room for the one at its end.
-        if self.stripes.room() >= self.reserve() + self.checkpoint_bound() {
+        if self.stripes.room() >= self.reserve(&[]) + self.checkpoint_bound() {
             self.put_checkpoint().map(drop)
         } else {
             self.end_stripe()
         }
     }
 
-    /// Adds a row, encoded, to the catalogue.
-    pub(crate) fn row(&mut self, row: &[u8], path: &[u8]) -> Result<(), PackError> {
+    /// Adds a row, encoded, to the catalogue; there is room for it.
+    fn row(&mut self, row: &[u8], path: &[u8]) -> Result<(), PackError> {
         if self.rows.raw.len() + row.len() > MAX_PAGE_RAW_LEN {
             self.put_page()?;
         }
-        self.make_room(page_bound(row.len()))?;
         if self.rows.count == 0 {
             self.rows.first_path = path.to_vec();
         }
@@ -143,22 +175,23 @@ impl<'a> RecordWriter<'a> {
         Ok(())
     }
 
-    /// Puts facts about an entry that has ended, or about the archive.
-    pub(crate) fn facts(&mut self, facts: &Facts) -> Result<(), PackError> {
-        let body = facts.encode();
-        self.make_room(record_len(&body))?;
-        let place = self.put(RecordType::Facts, &body)?;
-        self.checkpoint.facts.push(FactsPlace {
-            entry: facts.entry,
-            kind: facts.kind,
-            place,
-        });
-        self.tree.facts.push(FactsPlace {
-            entry: facts.entry,
-            kind: facts.kind,
-            place,
-        });
+    /// Puts facts that are about no entry whose row is still to come.
+    fn facts(&mut self, facts: &Facts) -> Result<(), PackError> {
+        self.make_room(record::HEADER_LEN + facts_len(facts), &[])?;
+        self.put_facts(facts)?;
         self.put_checkpoint_if_due()
+    }
+
+    fn put_facts(&mut self, facts: &Facts) -> Result<(), PackError> {
+        let place = self.put(RecordType::Facts, &facts.encode())?;
+        let listed = FactsPlace {
+            entry: facts.entry,
+            kind: facts.kind,
+            place,
+        };
+        self.checkpoint.facts.push(listed);
+        self.tree.facts.push(listed);
+        Ok(())
     }
 
     /// Puts the tree, the last CHECKPOINT and FINAL, and ends the last stripe.
@@ -195,20 +228,34 @@ impl<'a> RecordWriter<'a> {
         Ok(self.stripes.finish(block_count))
     }
 
-    /// Makes sure that `len` more bytes of records fit into the stripe with all that must follow.
-    fn make_room(&mut self, len: usize) -> Result<(), PackError> {
-        if self.stripes.room() < len + self.reserve() {
+    /// Makes sure that `len` more bytes of records, and what follows them, fit into the stripe with
+    /// all that must stand behind.
+    fn make_room(&mut self, len: usize, following: &[Following]) -> Result<(), PackError> {
+        if self.stripes.room() < len + self.reserve(following) {
             self.end_stripe()?;
         }
-        if self.stripes.room() < len + self.reserve() {
+        if self.stripes.room() < len + self.reserve(following) {
             return Err(stripe_too_small());
         }
         Ok(())
     }
 
-    /// What must still fit behind the next record: the pending page and the checkpoint.
-    fn reserve(&self) -> usize {
-        page_bound(self.rows.raw.len()) + self.checkpoint_bound()
+    /// What must still fit behind the next record: what follows it, the pending rows and the
+    /// checkpoint.
+    fn reserve(&self, following: &[Following]) -> usize {
+        let mut rows_len = self.rows.raw.len();
+        let (mut facts_lens, mut facts_count) = (0, 0);
+        for one in following {
+            match one {
+                Following::Row { encoded, .. } => rows_len += encoded.len(),
+                Following::Facts(facts) => {
+                    facts_lens += record::HEADER_LEN + facts_len(facts);
+                    facts_count += 1;
+                }
+            }
+        }
+        let lists = page_count_bound(rows_len) * 12 + facts_count * 18;
+        facts_lens + pages_bound(rows_len) + lists + self.checkpoint_bound()
     }
 
     /// Upper bound of the CHECKPOINT due after one more chunk, page and facts.
@@ -231,7 +278,12 @@ impl<'a> RecordWriter<'a> {
             checkpoint: place,
         });
         self.stripe_start = (self.checkpoint.stream_offset, self.checkpoint.data_offset);
-        self.stripes.end(Position::Inner)
+        self.stripes.end(Position::Inner)?;
+        // The last stripe must hold the tree: better now than after hours.
+        match self.end_bound() > self.stripes.capacity() {
+            true => Err(stripe_too_small()),
+            false => Ok(()),
+        }
     }
 
     /// Puts the pending page, then the CHECKPOINT: chunk index and pages are the checkpoint.
@@ -376,13 +428,20 @@ fn record_len(body: &[u8]) -> usize {
     record::HEADER_LEN + body.len()
 }
 
-/// Upper bound of a catalogue page's record; nothing if there are no rows.
-fn page_bound(raw_len: usize) -> usize {
-    if raw_len == 0 {
-        0
-    } else {
-        record::HEADER_LEN + 8 + raw_len + raw_len / 128 + 1024
-    }
+/// Length of a FACTS record's body.
+fn facts_len(facts: &Facts) -> usize {
+    facts.encode().len()
+}
+
+/// Upper bound of how many pages rows of this length take: a page is full but for one row, of which
+/// path and link target are at most 32 KiB each.
+fn page_count_bound(raw_len: usize) -> usize {
+    raw_len.div_ceil(MAX_PAGE_RAW_LEN - 3 * MAX_PATH_LEN)
+}
+
+/// Upper bound of the records of these pages.
+fn pages_bound(raw_len: usize) -> usize {
+    raw_len + raw_len / 128 + page_count_bound(raw_len) * (record::HEADER_LEN + 8 + 1024)
 }
 
 fn stripe_too_small() -> PackError {

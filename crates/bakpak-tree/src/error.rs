@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::names::Clash;
 
-/// Why there is no list of what to pack. All are for whoever chose the sources.
+/// Why there is no list of what to pack. All but the last are for whoever chose the sources.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WalkError {
@@ -34,14 +34,9 @@ pub enum WalkError {
         /// The other source.
         disk: PathBuf,
     },
-    /// More than can be numbered.
-    #[error("too many {what} to pack, at most {max} are possible")]
-    TooMany {
-        /// Of what.
-        what: &'static str,
-        /// How many are possible.
-        max: u64,
-    },
+    /// The list of what was found, which lies in a temporary file, cannot be read again.
+    #[error("cannot read the list of what was found again: {0}")]
+    List(#[source] io::Error),
 }
 
 /// Why a tree is not where it should be. Nothing that was there is changed then, but for

@@ -32,7 +32,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `walk`, `tree` | what there is to pack, in canonical order, in little memory |
+//! | `walk`, `tree`, `roll` | what there is to pack, in canonical order, in little memory |
 //! | `source`, `links` | one of these, open for reading; names that share a file |
 //! | `stage`, `cursor`, `spool` | what was unpacked, not yet under its final name |
 //! | `target`, `publish`, `journal`, `leftover` | renaming it into place; undoing that if killed |
@@ -58,6 +58,7 @@ mod owners;
 mod platform;
 mod publish;
 mod report;
+mod roll;
 mod source;
 mod spool;
 mod stage;

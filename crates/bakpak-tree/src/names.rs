@@ -1,6 +1,7 @@
 //! Which names a target can hold side by side.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
 
@@ -85,10 +86,12 @@ impl NameRules {
         })
     }
 
-    /// All names among `paths`, which are in canonical order, that cannot be held.
+    /// All names among `paths`, which are in canonical order, that cannot be held. Only the names
+    /// in the directories above the present path are kept: of two directories that clash, what is
+    /// below them is not compared.
     pub(crate) fn check(&self, paths: impl IntoIterator<Item = EntryPath>) -> Vec<Clash> {
         let mut clashes = Vec::new();
-        let mut seen: HashMap<Vec<u8>, EntryPath> = HashMap::new();
+        let mut levels: Vec<HashMap<Vec<u8>, Vec<u8>>> = Vec::new();
         let mut before: Option<EntryPath> = None;
         for path in paths {
             if let Some(reason) = path.components().find_map(|name| self.refuses(name)) {
@@ -100,10 +103,21 @@ impl NameRules {
                     .as_ref()
                     .map_or(0, |before| shared_len(before.as_bytes(), path.as_bytes()));
                 for prefix in prefixes(&path, shared) {
-                    let other = seen.entry(fold(prefix.as_bytes()));
-                    let other = other.or_insert_with(|| prefix.clone());
-                    if *other != prefix {
-                        let reason = ClashReason::SameAs(other.clone());
+                    let (parent, name) = split(prefix.as_bytes());
+                    levels.resize_with(prefix.components().count(), HashMap::new);
+                    let siblings = levels.last_mut();
+                    let other = siblings.and_then(|siblings| match siblings.entry(fold(name)) {
+                        Entry::Vacant(vacant) => {
+                            vacant.insert(name.to_vec());
+                            None
+                        }
+                        Entry::Occupied(there) => {
+                            let there = (there.get() != name).then(|| there.get())?;
+                            EntryPath::new([parent, there].concat())
+                        }
+                    });
+                    if let Some(other) = other {
+                        let reason = ClashReason::SameAs(other);
                         clashes.push(Clash {
                             path: prefix,
                             reason,
@@ -172,6 +186,12 @@ fn shared_len(a: &[u8], b: &[u8]) -> usize {
     }
 }
 
+/// What is before the last component, the slash included, and that component.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let after = path.iter().rposition(|&b| b == b'/');
+    path.split_at(after.map_or(0, |slash| slash + 1))
+}
+
 /// A name as a file system sees it that does not tell upper case from lower.
 fn fold(name: &[u8]) -> Vec<u8> {
     match str::from_utf8(name) {
@@ -200,13 +220,15 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_clash_once_for_each_directory() {
         let paths = [
-            "home/A", "home/A/x", "home/a", "home/a/x", "home/a/y", "home/b",
+            "home/A", "home/A/X", "home/A/x", "home/a", "home/a/x", "home/a/y", "home/b",
+            "home/b/x",
         ]
         .map(path);
         let clashes = rules(true, false).check(paths);
         let found: Vec<_> = clashes.iter().map(|clash| clash.path.to_string()).collect();
-        assert_eq!(found, ["home/a", "home/a/x"]);
-        assert_eq!(clashes[0].reason, ClashReason::SameAs(path("home/A")));
+        assert_eq!(found, ["home/A/x", "home/a"]);
+        assert_eq!(clashes[0].reason, ClashReason::SameAs(path("home/A/X")));
+        assert_eq!(clashes[1].reason, ClashReason::SameAs(path("home/A")));
     }
 
     #[test]

@@ -35,6 +35,20 @@ pub(crate) enum Kind {
     Other,
 }
 
+impl Kind {
+    /// All kinds, each at the place of its number.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::File,
+        Self::Directory,
+        Self::Symlink,
+        Self::Fifo,
+        Self::CharDevice,
+        Self::BlockDevice,
+        Self::Socket,
+        Self::Other,
+    ];
+}
+
 /// What the file system says of a name, without following it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status {

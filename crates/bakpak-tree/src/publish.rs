@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use bakpak_format::entry::{EntryKind, EntryPath};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 
 use crate::cursor::{Cursor, Missing};
 use crate::error::{Quoted, StageError};
@@ -71,9 +71,11 @@ impl Stage {
     fn make_symlinks(&mut self) -> Result<(), StageError> {
         let flushed = self.symlinks.flush();
         flushed.map_err(|error| self.stage_error("write", error))?;
-        for index in 0..self.symlinks.len() {
-            let entry = self.symlinks.read(index);
-            let entry = entry.map_err(|error| self.stage_error("read", error))?;
+        let mut at = 0;
+        while at < self.symlinks.end() {
+            let read = self.symlinks.read(at);
+            let (entry, next) = read.map_err(|error| self.stage_error("read", error))?;
+            at = next;
             let EntryKind::Symlink { target } = &entry.kind else {
                 continue;
             };
@@ -104,23 +106,21 @@ impl Stage {
     fn finish_directories(&mut self, merged: &HashSet<EntryPath>) -> Result<(), StageError> {
         let flushed = self.directories.flush();
         flushed.map_err(|error| self.stage_error("write", error))?;
-        for index in (0..self.directories.len()).rev() {
-            let done = self.finish_directory(index, Side::Stage, |path| !merged.contains(path));
+        let mut at = self.directories.end();
+        while at > 0 {
+            let done = self.directories.read_before(at).and_then(|(entry, start)| {
+                at = start;
+                match merged.contains(&entry.path) {
+                    true => Ok(()),
+                    false => self.finish_directory(&entry, Side::Stage),
+                }
+            });
             done.map_err(|error| self.stage_error("finish directories in", error))?;
         }
         Ok(())
     }
 
-    fn finish_directory(
-        &mut self,
-        index: usize,
-        side: Side,
-        is_wanted: impl FnOnce(&EntryPath) -> bool,
-    ) -> io::Result<()> {
-        let entry = self.directories.read(index)?;
-        if !is_wanted(&entry.path) {
-            return Ok(());
-        }
+    fn finish_directory(&mut self, entry: &Entry, side: Side) -> io::Result<()> {
         let root = match side {
             Side::Stage => &self.tree,
             Side::Target => &self.target.container,
@@ -128,8 +128,7 @@ impl Stage {
         let dir = self
             .cursor
             .enter(root, entry.path.as_bytes(), Missing::Fail, |_| Ok(()))?;
-        self.policy
-            .restore(dir.as_file()?, &entry, &mut self.losses);
+        self.policy.restore(dir.as_file()?, entry, &mut self.losses);
         Ok(())
     }
 
@@ -186,14 +185,24 @@ impl Stage {
         // Nothing can fail any more: what is there is complete, on disk, and marked as done.
         if self.mode == TargetMode::Replace {
             self.cursor = Cursor::default();
-            for index in (0..self.directories.len()).rev() {
+            let mut at = self.directories.end();
+            while at > 0 {
+                let entry = match self.directories.read_before(at) {
+                    Ok((entry, start)) => {
+                        at = start;
+                        entry
+                    }
+                    Err(error) => {
+                        let first = plan.merged.iter().min();
+                        first.inspect(|path| self.losses.note(LossKind::Mode, path, Some(error)));
+                        break;
+                    }
+                };
                 // One that the archive has no entry for keeps what it has.
-                let implied = std::mem::take(&mut self.implied);
-                let done = self.finish_directory(index, Side::Target, |path| {
-                    plan.merged.contains(path) && !implied.contains(path)
-                });
-                self.implied = implied;
-                if let (Err(error), Ok(entry)) = (done, self.directories.read(index)) {
+                if plan.merged.contains(&entry.path)
+                    && !self.implied.contains(&entry.path)
+                    && let Err(error) = self.finish_directory(&entry, Side::Target)
+                {
                     self.losses.note(LossKind::Mode, &entry.path, Some(error));
                 }
             }

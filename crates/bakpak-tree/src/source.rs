@@ -12,7 +12,7 @@ use bakpak_format::limits::MAX_XATTR_LEN;
 use crate::links::Role;
 use crate::platform::os::{self, Handle};
 use crate::platform::{FileId, Kind, Status};
-use crate::tree::{NodeIndex, Place, Tree};
+use crate::tree::{Node, Place, Tree};
 
 /// All extended attributes of an entry must fit into its record of 1 MiB, with the rest of it.
 const MAX_XATTRS_LEN: usize = 900 * 1024;
@@ -32,8 +32,7 @@ const LARGE_FILE_LEN: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct FileSource {
     tree: Arc<Tree>,
-    node: NodeIndex,
-    path: EntryPath,
+    node: Node,
     state: State,
     /// The file this was when it was last opened.
     id: Option<FileId>,
@@ -79,6 +78,8 @@ enum State {
     Empty,
     File(Handle),
     Stream(Stream),
+    /// What it was cannot be told any more.
+    Lost(io::ErrorKind),
 }
 
 struct Stream {
@@ -93,29 +94,38 @@ impl std::fmt::Debug for Stream {
 }
 
 impl FileSource {
-    pub(crate) fn new(tree: Arc<Tree>, node: NodeIndex) -> Option<Self> {
-        Some(Self {
-            path: tree.path(node)?,
+    pub(crate) fn new(tree: Arc<Tree>, node: Node) -> Self {
+        Self {
             tree,
             node,
             state: State::Closed,
             id: None,
+        }
+    }
+
+    /// Stands for all that comes behind `last` and cannot be read from the list any more.
+    pub(crate) fn lost(tree: &Arc<Tree>, last: Node, kind: io::ErrorKind) -> Option<Self> {
+        let path = [last.path.as_bytes(), b" and all behind it"].concat();
+        let path = EntryPath::new(path)?;
+        Some(Self {
+            state: State::Lost(kind),
+            ..Self::new(Arc::clone(tree), Node { path, ..last })
         })
     }
 
     /// Its path in the archive.
     pub fn path(&self) -> &EntryPath {
-        &self.path
+        &self.node.path
     }
 
     /// Where it lies on this machine, for messages.
     pub fn disk_path(&self) -> PathBuf {
-        self.tree.disk_path(self.node)
+        self.tree.disk_path(&self.node)
     }
 
     /// Whether its size can only be known by reading it to the end.
     pub fn is_stream(&self) -> bool {
-        let place = &self.tree.root(self.node).place;
+        let place = &self.tree.root(&self.node).place;
         matches!(place, Place::Stream(_) | Place::Stdin)
     }
 
@@ -127,10 +137,15 @@ impl FileSource {
     /// became a named pipe is not waited for, a link is not followed), or has an extended
     /// attribute that the archive cannot hold.
     pub fn open(&mut self) -> io::Result<Opened> {
-        if matches!(self.state, State::Stream(_)) {
-            return Err(io::Error::other("a stream can be read only once"));
+        match self.state {
+            State::Stream(_) => return Err(io::Error::other("a stream can be read only once")),
+            State::Lost(kind) => {
+                let what = format!("the list of what was found cannot be read again: {kind}");
+                return Err(io::Error::new(kind, what));
+            }
+            _ => {}
         }
-        let result = match &self.tree.root(self.node).place {
+        let result = match &self.tree.root(&self.node).place {
             Place::Stdin => self.open_stdin(),
             Place::Stream(disk) => self.open_stream(&disk.clone()),
             Place::File(_) | Place::Directory(..) => self.open_walked(),
@@ -148,7 +163,7 @@ impl FileSource {
     /// What the system says; a stream is read in order only.
     pub fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.state {
-            State::Closed => Err(io::Error::other("the source is not open")),
+            State::Closed | State::Lost(_) => Err(io::Error::other("the source is not open")),
             State::Empty => Ok(0),
             State::File(handle) => handle.read_at(buffer, offset),
             State::Stream(stream) if offset != stream.position => {
@@ -178,23 +193,25 @@ impl FileSource {
     /// of them becomes the file.
     pub fn give_up(&mut self) {
         if let Some(id) = self.id.take() {
-            self.tree.links.forget(id, &self.path);
+            self.tree.links.forget(id, &self.node.path);
         }
         self.close();
     }
 
     /// Closes it; what was read stays counted.
     pub fn close(&mut self) {
-        self.state = State::Closed;
+        if !matches!(self.state, State::Lost(_)) {
+            self.state = State::Closed;
+        }
     }
 
     fn open_walked(&mut self) -> io::Result<Opened> {
-        let walked = self.tree.kind(self.node);
-        let root = &self.tree.root(self.node).place;
+        let walked = self.node.kind;
+        let root = &self.tree.root(&self.node).place;
         let handle = match root {
             Place::Directory(_, dir) => {
-                let path = self.tree.relative_path(self.node);
-                Handle::open_beneath(dir, &path, walked)
+                let path = self.tree.relative_path(&self.node);
+                Handle::open_beneath(dir, path, walked)
             }
             Place::File(path) | Place::Stream(path) => Handle::open(path, walked),
             Place::Stdin => Err(io::ErrorKind::InvalidInput.into()),
@@ -207,7 +224,7 @@ impl FileSource {
         if let Some(old) = self.id.replace(status.id)
             && old != status.id
         {
-            self.tree.links.forget(old, &self.path);
+            self.tree.links.forget(old, &self.node.path);
         }
         let (kind, linked) = self.entry_kind(&handle, &status)?;
         let is_file = matches!(kind, EntryKind::File { .. });
@@ -249,7 +266,7 @@ impl FileSource {
             Kind::File | Kind::Socket | Kind::Other => {
                 let role = match status.link_count {
                     0 | 1 => Role::File { linked: false },
-                    _ => self.tree.links.open(status.id, &self.path),
+                    _ => self.tree.links.open(status.id, &self.node.path),
                 };
                 let linked = match role {
                     Role::LinkTo(target) => return Ok((EntryKind::HardLink { target }, false)),
@@ -268,7 +285,7 @@ impl FileSource {
 
     fn entry(&self, kind: EntryKind, status: &Status) -> Entry {
         Entry {
-            path: self.path.clone(),
+            path: self.path().clone(),
             kind,
             mode: status.mode,
             uid: status.uid.into(),
@@ -306,7 +323,7 @@ impl FileSource {
             extents: None,
         };
         let entry = Entry {
-            path: self.path.clone(),
+            path: self.path().clone(),
             kind,
             mode,
             uid: uid.into(),

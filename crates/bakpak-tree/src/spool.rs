@@ -12,15 +12,18 @@ use crate::platform::os;
 /// Entries are collected up to this length before they are written.
 const BUFFER_LEN: usize = 64 * 1024;
 
+/// Length of a length.
+const LEN_LEN: usize = size_of::<u64>();
+
 const DIRECTORY: u8 = 0;
 const SYMLINK: u8 = 1;
 
-/// Directory and link entries in the order they came, readable by number.
+/// Directory and link entries in the order they came, readable in that order and in the other one.
+///
+/// Each stands between two lengths: a list of places would need memory for each.
 #[derive(Debug)]
 pub(crate) struct Spool {
     file: File,
-    /// Where each entry starts.
-    starts: Vec<u64>,
     flushed_len: u64,
     buffer: Vec<u8>,
 }
@@ -30,15 +33,14 @@ impl Spool {
     pub(crate) fn new(file: File) -> Self {
         Self {
             file,
-            starts: Vec::new(),
             flushed_len: 0,
             buffer: Vec::new(),
         }
     }
 
-    /// Number of entries.
-    pub(crate) fn len(&self) -> usize {
-        self.starts.len()
+    /// Where the next entry will start.
+    pub(crate) fn end(&self) -> u64 {
+        self.flushed_len + self.buffer.len() as u64
     }
 
     /// Adds an entry.
@@ -46,17 +48,20 @@ impl Spool {
         if self.buffer.len() >= BUFFER_LEN {
             self.flush()?;
         }
-        self.starts
-            .push(self.flushed_len + self.buffer.len() as u64);
+        let start = self.buffer.len();
+        self.buffer.extend([0; LEN_LEN]);
         encode(entry, &mut self.buffer);
+        let len = ((self.buffer.len() - start - LEN_LEN) as u64).to_le_bytes();
+        self.buffer[start..start + LEN_LEN].copy_from_slice(&len);
+        self.buffer.extend(len);
         Ok(())
     }
 
     /// Takes back the last entry.
     pub(crate) fn pop(&mut self) -> io::Result<()> {
-        if let Some(start) = self.starts.pop() {
-            self.flush()?;
-            self.flushed_len = start;
+        self.flush()?;
+        if self.flushed_len > 0 {
+            self.flushed_len = self.start_before(self.flushed_len)?;
         }
         Ok(())
     }
@@ -69,21 +74,49 @@ impl Spool {
         Ok(())
     }
 
-    /// Reads an entry.
-    pub(crate) fn read(&self, index: usize) -> io::Result<Entry> {
-        let start = self.starts.get(index).copied().unwrap_or_default();
-        let end = self.starts.get(index + 1).copied();
-        let len = end.unwrap_or(self.flushed_len).saturating_sub(start);
-        let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidData)?;
-        let mut bytes = vec![0; len];
+    /// The entry that starts at `start`, and where the next one does.
+    pub(crate) fn read(&self, start: u64) -> io::Result<(Entry, u64)> {
+        let len = self.len_at(start)?;
+        let mut bytes = vec![0; usize::try_from(len).map_err(|_| io::ErrorKind::InvalidData)?];
+        let content = start + LEN_LEN as u64;
+        self.read_exact(&mut bytes, content)?;
+        let entry = decode(&bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((entry, content + len + LEN_LEN as u64))
+    }
+
+    /// The entry before the one that starts at `end`, and where it starts.
+    pub(crate) fn read_before(&self, end: u64) -> io::Result<(Entry, u64)> {
+        let start = self.start_before(end)?;
+        Ok((self.read(start)?.0, start))
+    }
+
+    fn start_before(&self, end: u64) -> io::Result<u64> {
+        let broken = || io::Error::from(io::ErrorKind::InvalidData);
+        let after = end.checked_sub(LEN_LEN as u64).ok_or_else(broken)?;
+        let len = self.len_at(after)?;
+        let start = after.checked_sub(len.saturating_add(LEN_LEN as u64));
+        start.ok_or_else(broken)
+    }
+
+    /// The length that stands there; never more than is in the file.
+    fn len_at(&self, at: u64) -> io::Result<u64> {
+        let mut bytes = [0; LEN_LEN];
+        self.read_exact(&mut bytes, at)?;
+        match u64::from_le_bytes(bytes) {
+            len if len <= self.flushed_len => Ok(len),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn read_exact(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
         let mut done = 0;
         while done < bytes.len() {
-            match os::read_at(&self.file, &mut bytes[done..], start + done as u64)? {
+            match os::read_at(&self.file, &mut bytes[done..], at + done as u64)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 len => done += len,
             }
         }
-        decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        Ok(())
     }
 }
 
@@ -194,9 +227,19 @@ mod tests {
             spool.pop().unwrap();
         }
         spool.flush().unwrap();
-        assert_eq!(spool.len(), 2000);
-        for index in [1999, 0, 1234] {
-            assert_eq!(spool.read(index).unwrap(), entry(&index.to_string(), "to"));
+        let mut at = 0;
+        for index in 0..2000 {
+            let (read, next) = spool.read(at).unwrap();
+            assert_eq!(read, entry(&index.to_string(), "to"));
+            at = next;
         }
+        assert_eq!(at, spool.end());
+        for index in (0..2000).rev() {
+            let (read, start) = spool.read_before(at).unwrap();
+            assert_eq!(read, entry(&index.to_string(), "to"));
+            at = start;
+        }
+        assert_eq!(at, 0);
+        assert!(spool.read_before(0).is_err());
     }
 }

@@ -1,8 +1,8 @@
-//! What was walked, in 16 bytes and its own name each: ten million files must be possible.
+//! What was walked: a list of names, from which paths are made again one after another.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::ops::Range;
+use std::io;
 use std::path::PathBuf;
 
 use bakpak_format::entry::EntryPath;
@@ -12,19 +12,15 @@ use crate::links::Links;
 use crate::owners::Owners;
 use crate::platform::Kind;
 use crate::platform::os::{Dir, path_from_bytes};
-
-/// The parent of what has none.
-const NO_PARENT: u32 = u32::MAX;
+use crate::roll::{Record, Roll, RollCursor};
 
 /// Everything that was walked.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     roots: Vec<TreeRoot>,
-    nodes: Vec<Node>,
-    /// The names of all nodes, end to end.
-    names: Vec<u8>,
-    /// The nodes in canonical order: runs of neighbours.
-    runs: Vec<Range<u32>>,
+    /// Where each root's nodes begin.
+    starts: Vec<(RollCursor, u64)>,
+    roll: Roll,
     pub(crate) links: Links,
     pub(crate) owners: Owners,
 }
@@ -50,83 +46,56 @@ pub(crate) enum Place {
     Stdin,
 }
 
-/// One thing: 16 bytes.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    parent: u32,
-    name_start: u32,
-    name_len: u16,
-    root: u16,
-    kind: Kind,
+/// One thing that was walked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// Its path in the archive.
+    pub(crate) path: EntryPath,
+    pub(crate) kind: Kind,
+    pub(crate) root: usize,
 }
 
-/// The number of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NodeIndex(u32);
+/// All nodes in canonical order.
+#[derive(Clone, Debug)]
+pub(crate) struct InOrder {
+    /// The next node of each root.
+    heads: BinaryHeap<Reverse<Head>>,
+    failed: Option<io::ErrorKind>,
+}
 
 impl Tree {
     /// Adds a root; its nodes follow, until the next one is added.
-    pub(crate) fn add_root(&mut self, root: TreeRoot) -> Result<(), WalkError> {
-        if self.roots.len() > usize::from(u16::MAX) {
-            return Err(too_many("sources", u64::from(u16::MAX) + 1));
-        }
+    pub(crate) fn add_root(&mut self, root: TreeRoot) {
         self.roots.push(root);
-        Ok(())
+        self.starts.push((self.roll.end(), self.roll.count()));
     }
 
-    /// Adds a node to the last root. Without a parent and name it is that root itself.
-    pub(crate) fn add(
-        &mut self,
-        parent: Option<NodeIndex>,
-        name: &[u8],
-        kind: Kind,
-    ) -> Result<NodeIndex, WalkError> {
-        let index = u32::try_from(self.nodes.len()).ok();
-        let index = index.filter(|&index| index != NO_PARENT);
-        let index = index.ok_or_else(|| too_many("files", u64::from(NO_PARENT)))?;
-        let name_start = u32::try_from(self.names.len());
-        let name_start =
-            name_start.map_err(|_| too_many("bytes of file names", u64::from(u32::MAX)))?;
-        let name_len = u16::try_from(name.len());
-        let name_len = name_len
-            .map_err(|_| too_many("bytes in one of the file names", u64::from(u16::MAX)))?;
-        let root = u16::try_from(self.roots.len().saturating_sub(1)).unwrap_or_default();
-        self.names.extend_from_slice(name);
-        self.nodes.push(Node {
-            parent: parent.map_or(NO_PARENT, |parent| parent.0),
-            name_start,
-            name_len,
-            root,
-            kind,
-        });
-        Ok(NodeIndex(index))
+    /// Adds a node to the last root, below `depth` directories of it. Without a name it is that root
+    /// itself.
+    pub(crate) fn add(&mut self, depth: u8, name: &[u8], kind: Kind) {
+        self.roll.push(&Record { depth, kind, name });
     }
 
-    /// Puts all into canonical order and refuses what cannot stand beside each other.
-    ///
-    /// The nodes of each root are in that order already, so this is a merge.
-    pub(crate) fn sort(&mut self) -> Result<(), WalkError> {
+    /// Ends the walk, and refuses what cannot stand beside each other.
+    pub(crate) fn finish(&mut self) -> Result<(), WalkError> {
+        self.roll.finish();
         if self.roots.len() == 1 {
-            self.runs = self.root_ranges();
             return Ok(());
         }
-        let mut heads: BinaryHeap<_> = (self.root_ranges().into_iter())
-            .filter_map(|range| self.head(range))
-            .map(Reverse)
-            .collect();
         let streams = self.streams();
-        let mut before: Option<(EntryPath, NodeIndex)> = None;
-        let mut file: Option<(EntryPath, NodeIndex)> = None;
-        while let Some(Reverse(head)) = heads.pop() {
-            let node = NodeIndex(head.range.start);
-            let clash = |other: &Option<(EntryPath, NodeIndex)>, below: bool| match other {
-                Some((path, other))
-                    if *path == head.path || (below && head.path.is_below(path)) =>
+        let mut before: Option<Node> = None;
+        let mut file: Option<Node> = None;
+        let mut nodes = self.in_order();
+        while let Some(node) = nodes.next(self) {
+            let node = node.map_err(|kind| WalkError::List(kind.into()))?;
+            let clash = |other: &Option<Node>, below: bool| match other {
+                Some(other)
+                    if other.path == node.path || (below && node.path.is_below(&other.path)) =>
                 {
                     Err(WalkError::SameName {
-                        path: path.clone(),
-                        first: self.disk_path(*other),
-                        second: self.disk_path(node),
+                        path: other.path.clone(),
+                        first: self.disk_path(other),
+                        second: self.disk_path(&node),
                     })
                 }
                 _ => Ok(()),
@@ -134,118 +103,72 @@ impl Tree {
             clash(&before, false)?;
             clash(&file, true)?;
             for (stream, parts) in &streams {
-                if head.path == *parts || head.path.is_below(parts) {
+                if node.path == *parts || node.path.is_below(parts) {
                     return Err(WalkError::PartsName {
                         stream: stream.clone(),
-                        disk: self.disk_path(node),
+                        disk: self.disk_path(&node),
                     });
                 }
             }
-            match self.runs.last_mut() {
-                Some(run) if run.end == node.0 => run.end += 1,
-                _ => self.runs.push(node.0..node.0 + 1),
+            if node.kind != Kind::Directory {
+                file = Some(node.clone());
             }
-            if self.kind(node) != Kind::Directory {
-                file = Some((head.path.clone(), node));
-            }
-            before = Some((head.path, node));
-            let rest = head.range.start + 1..head.range.end;
-            heads.extend(self.head(rest).map(Reverse));
+            before = Some(node);
         }
         Ok(())
     }
 
-    /// The node at a place in canonical order, counted by run and place in the run.
-    pub(crate) fn at(&self, run: usize, offset: u32) -> Option<NodeIndex> {
-        let run = self.runs.get(run)?;
-        let index = run.start.checked_add(offset)?;
-        run.contains(&index).then_some(NodeIndex(index))
+    /// All nodes in canonical order, from the first one.
+    ///
+    /// Those of each root are in that order already, so this is a merge.
+    pub(crate) fn in_order(&self) -> InOrder {
+        let ends = self.starts.iter().skip(1).map(|(_, start)| *start);
+        let ends = ends.chain([self.roll.count()]);
+        let mut all = InOrder {
+            heads: BinaryHeap::new(),
+            failed: None,
+        };
+        for (root, ((cursor, start), end)) in self.starts.iter().zip(ends).enumerate() {
+            let path = self.roots[root].path.as_bytes().to_vec();
+            all.push(
+                Branch {
+                    root,
+                    cursor: cursor.reading(end - start),
+                    lens: vec![path.len()],
+                    path,
+                },
+                self,
+            );
+        }
+        all
     }
 
     /// How many nodes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// What was walked there.
-    pub(crate) fn kind(&self, node: NodeIndex) -> Kind {
-        self.node(node).kind
+    pub(crate) fn len(&self) -> u64 {
+        self.roll.count()
     }
 
     /// The root above a node.
-    pub(crate) fn root(&self, node: NodeIndex) -> &TreeRoot {
-        &self.roots[usize::from(self.node(node).root)]
-    }
-
-    /// The path in the archive.
-    pub(crate) fn path(&self, node: NodeIndex) -> Option<EntryPath> {
-        let mut path = self.root(node).path.as_bytes().to_vec();
-        self.push_components(node, &mut path);
-        EntryPath::new(path)
+    pub(crate) fn root(&self, node: &Node) -> &TreeRoot {
+        &self.roots[node.root]
     }
 
     /// The path below the root, empty for the root itself.
-    pub(crate) fn relative_path(&self, node: NodeIndex) -> Vec<u8> {
-        let mut path = Vec::new();
-        self.push_components(node, &mut path);
-        path
+    pub(crate) fn relative_path<'n>(&self, node: &'n Node) -> &'n [u8] {
+        let above = self.root(node).path.as_bytes().len();
+        node.path.as_bytes().get(above + 1..).unwrap_or_default()
     }
 
     /// The path on this machine, for messages.
-    pub(crate) fn disk_path(&self, node: NodeIndex) -> PathBuf {
+    pub(crate) fn disk_path(&self, node: &Node) -> PathBuf {
         let relative = self.relative_path(node);
         match &self.root(node).place {
             Place::Directory(path, _) if !relative.is_empty() => {
-                path.join(path_from_bytes(&relative))
+                path.join(path_from_bytes(relative))
             }
             Place::Directory(path, _) | Place::File(path) | Place::Stream(path) => path.clone(),
             Place::Stdin => PathBuf::from("(standard input)"),
         }
-    }
-
-    fn node(&self, node: NodeIndex) -> &Node {
-        &self.nodes[node.0 as usize]
-    }
-
-    fn name(&self, node: &Node) -> &[u8] {
-        let start = node.name_start as usize;
-        &self.names[start..start + usize::from(node.name_len)]
-    }
-
-    fn push_components(&self, node: NodeIndex, path: &mut Vec<u8>) {
-        let mut ancestors = Vec::new();
-        let mut index = node.0;
-        while index != NO_PARENT {
-            let node = self.node(NodeIndex(index));
-            ancestors.push(node);
-            index = node.parent;
-        }
-        for node in ancestors.into_iter().rev() {
-            let name = self.name(node);
-            if !path.is_empty() && !name.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name);
-        }
-    }
-
-    /// The nodes of each root.
-    fn root_ranges(&self) -> Vec<Range<u32>> {
-        let mut ranges: Vec<Range<u32>> = Vec::new();
-        let mut root = None;
-        for (index, node) in (0..).zip(&self.nodes) {
-            match ranges.last_mut() {
-                Some(range) if root == Some(node.root) => range.end = index + 1,
-                _ => ranges.push(index..index + 1),
-            }
-            root = Some(node.root);
-        }
-        ranges
-    }
-
-    fn head(&self, range: Range<u32>) -> Option<Head> {
-        let path = (!range.is_empty()).then(|| self.path(NodeIndex(range.start)))??;
-        Some(Head { path, range })
     }
 
     /// The sources of unknown size, and what their parts would be called.
@@ -262,17 +185,68 @@ impl Tree {
     }
 }
 
+impl InOrder {
+    /// The next node; after one that cannot be read, none.
+    pub(crate) fn next(&mut self, tree: &Tree) -> Option<Result<Node, io::ErrorKind>> {
+        if let Some(kind) = self.failed.take() {
+            self.heads.clear();
+            return Some(Err(kind));
+        }
+        let Reverse(Head { node, branch }) = self.heads.pop()?;
+        self.push(branch, tree);
+        Some(Ok(node))
+    }
+
+    fn push(&mut self, mut branch: Branch, tree: &Tree) {
+        match branch.next(&tree.roll) {
+            Ok(Some(node)) => self.heads.push(Reverse(Head { node, branch })),
+            Ok(None) => {}
+            Err(error) => self.failed = Some(error.kind()),
+        }
+    }
+}
+
+/// The nodes of one root.
+#[derive(Clone, Debug)]
+struct Branch {
+    root: usize,
+    cursor: RollCursor,
+    /// The path of the last node.
+    path: Vec<u8>,
+    /// How much of it is the directory at each depth.
+    lens: Vec<usize>,
+}
+
+impl Branch {
+    fn next(&mut self, roll: &Roll) -> io::Result<Option<Node>> {
+        let Some(Record { depth, kind, name }) = self.cursor.next(roll)? else {
+            return Ok(None);
+        };
+        self.lens.truncate(usize::from(depth) + 1);
+        self.path
+            .truncate(self.lens.last().copied().unwrap_or_default());
+        if !name.is_empty() {
+            self.path.push(b'/');
+            self.path.extend_from_slice(name);
+        }
+        self.lens.push(self.path.len());
+        let path = EntryPath::new(self.path.as_slice()).ok_or(io::ErrorKind::InvalidData)?;
+        let root = self.root;
+        Ok(Some(Node { path, kind, root }))
+    }
+}
+
 /// The first of a root's nodes that is not yet in order.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Head {
-    path: EntryPath,
-    range: Range<u32>,
+    node: Node,
+    branch: Branch,
 }
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_path = self.path.cmp(&other.path);
-        by_path.then_with(|| self.range.start.cmp(&other.range.start))
+        let by_path = self.node.path.cmp(&other.node.path);
+        by_path.then_with(|| self.node.root.cmp(&other.node.root))
     }
 }
 
@@ -282,8 +256,33 @@ impl PartialOrd for Head {
     }
 }
 
-fn too_many(what: &'static str, max: u64) -> WalkError {
-    WalkError::TooMany { what, max }
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
+
+#[cfg(test)]
+impl Tree {
+    /// Files below `home` whose list lay in a temporary file that cannot be read any more, but
+    /// for its first piece.
+    pub(crate) fn with_lost_list(files: usize) -> Self {
+        let mut tree = Self {
+            roll: Roll::keeping(1),
+            ..Self::default()
+        };
+        let path = EntryPath::new("home").expect("it is a root");
+        let place = Place::File(PathBuf::new());
+        tree.add_root(TreeRoot { path, place });
+        for number in 0..files {
+            tree.add(0, format!("{number:09}").as_bytes(), Kind::File);
+        }
+        tree.roll.finish();
+        tree.roll.lose();
+        tree
+    }
 }
 
 #[cfg(test)]
@@ -299,21 +298,18 @@ mod tests {
         for (root, names) in roots {
             let place = Place::File(PathBuf::from(root));
             let path = path(root);
-            tree.add_root(TreeRoot { path, place }).unwrap();
+            tree.add_root(TreeRoot { path, place });
             for name in *names {
-                tree.add(None, name.as_bytes(), Kind::File).unwrap();
+                tree.add(0, name.as_bytes(), Kind::File);
             }
         }
         tree
     }
 
     fn order(tree: &Tree) -> Vec<String> {
-        let mut all = Vec::new();
-        for run in 0..tree.runs.len() {
-            let nodes = (0..).map_while(|offset| tree.at(run, offset));
-            all.extend(nodes.map(|node| tree.path(node).unwrap().to_string()));
-        }
-        all
+        let mut nodes = tree.in_order();
+        let paths = std::iter::from_fn(|| nodes.next(tree));
+        paths.map(|node| node.unwrap().path.to_string()).collect()
     }
 
     #[test]
@@ -324,7 +320,7 @@ mod tests {
             ("sql/b", &[""]),
             ("home/b", &["x", "y"]),
         ]);
-        tree.sort().unwrap();
+        tree.finish().unwrap();
         let expected = [
             "sql/b",
             "home/a",
@@ -339,11 +335,26 @@ mod tests {
     #[test]
     fn a_file_has_nothing_below_it() {
         let mut tree = tree_of(&[("home", &["b"]), ("home/b", &["x"])]);
-        assert!(matches!(tree.sort(), Err(WalkError::SameName { .. })));
+        assert!(matches!(tree.finish(), Err(WalkError::SameName { .. })));
     }
 
     #[test]
-    fn a_node_is_small() {
-        assert!(size_of::<Node>() <= 16);
+    fn paths_are_made_again_from_names_and_depths() {
+        let mut tree = tree_of(&[("home/b", &[])]);
+        for (depth, name) in [(0, ""), (1, "x"), (2, "y"), (3, "z"), (2, "z"), (1, "xx")] {
+            tree.add(depth, name.as_bytes(), Kind::Directory);
+        }
+        tree.finish().unwrap();
+        let expected = ["", "/x", "/x/y", "/x/y/z", "/x/z", "/xx"];
+        assert_eq!(order(&tree), expected.map(|path| format!("home/b{path}")));
+        let mut nodes = tree.in_order();
+        let mut relative = || {
+            tree.relative_path(&nodes.next(&tree).unwrap().unwrap())
+                .to_vec()
+        };
+        assert_eq!(
+            [relative(), relative(), relative()],
+            [&b""[..], b"x", b"x/y"]
+        );
     }
 }

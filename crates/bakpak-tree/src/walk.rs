@@ -13,7 +13,7 @@ use crate::links::Links;
 use crate::owners::Owners;
 use crate::platform::FileId;
 use crate::source::FileSource;
-use crate::tree::Tree;
+use crate::tree::{InOrder, Node, Tree};
 
 mod excludes;
 mod walker;
@@ -56,8 +56,8 @@ pub struct Walked {
 #[derive(Clone, Debug)]
 pub struct Sources {
     tree: Arc<Tree>,
-    run: usize,
-    offset: u32,
+    nodes: InOrder,
+    last: Option<Node>,
 }
 
 /// Something that is not among the sources although it was met.
@@ -140,13 +140,14 @@ impl Walk {
     ///
     /// - [`WalkError::SameName`]: two sources would have the same path in the archive.
     /// - [`WalkError::PartsName`]: a source lies where the parts of a stream may come to lie.
-    /// - [`WalkError::TooMany`]: more than four billion files or bytes of names.
+    /// - [`WalkError::List`]: a list of millions of names is put into a temporary file and cannot be
+    ///   read there.
     pub fn run(self) -> Result<Walked, WalkError> {
         let mut walker = Walker::new(Excludes::new(&self.exclude), &self.never);
         for root in self.roots {
             walker.root(root)?;
         }
-        walker.tree.sort()?;
+        walker.tree.finish()?;
         walker.tree.links = Links::new(walker.link_counts);
         walker.tree.owners = Owners::load();
         Ok(Walked {
@@ -164,8 +165,8 @@ impl Walked {
     pub fn sources(&self) -> Sources {
         Sources {
             tree: Arc::clone(&self.tree),
-            run: 0,
-            offset: 0,
+            nodes: self.tree.in_order(),
+            last: None,
         }
     }
 
@@ -176,7 +177,7 @@ impl Walked {
 
     /// Number of sources.
     pub fn source_count(&self) -> u64 {
-        self.tree.len() as u64
+        self.tree.len()
     }
 
     /// Sum of the lengths of the files, each counted once; streams count nothing.
@@ -204,15 +205,38 @@ impl Iterator for Sources {
     type Item = FileSource;
 
     fn next(&mut self) -> Option<FileSource> {
-        let node = match self.tree.at(self.run, self.offset) {
-            Some(node) => node,
-            None => {
-                self.run += 1;
-                self.offset = 0;
-                self.tree.at(self.run, 0)?
-            }
+        let node = match self.nodes.next(&self.tree)? {
+            Ok(node) => node,
+            // What is lost must not look like the end: it is a source that cannot be opened.
+            Err(kind) => return FileSource::lost(&self.tree, self.last.take()?, kind),
         };
-        self.offset += 1;
-        FileSource::new(Arc::clone(&self.tree), node)
+        self.last = Some(node.clone());
+        Some(FileSource::new(Arc::clone(&self.tree), node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_lost_does_not_look_like_the_end() {
+        let tree = Arc::new(Tree::with_lost_list(10_000));
+        let nodes = tree.in_order();
+        let sources = Sources {
+            tree,
+            nodes,
+            last: None,
+        };
+        let mut all: Vec<_> = sources.collect();
+        assert!((1000..9000).contains(&all.len()));
+        assert!(all.is_sorted_by(|a, b| a.path() < b.path()));
+        let mut last = all.pop().unwrap();
+        assert!(last.path().to_string().ends_with(" and all behind it"));
+        for _ in 0..2 {
+            let error = last.open().unwrap_err();
+            assert!(error.to_string().contains("the list"), "{error}");
+            last.close();
+        }
     }
 }

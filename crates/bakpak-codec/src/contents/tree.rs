@@ -5,6 +5,7 @@ use bakpak_format::catalogue::{NodeItem, PageItem, StripeItem, TreeItem, TreePag
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::Place;
 use bakpak_format::record::{FactsPlace, TreeRoot};
+use std::marker::PhantomData;
 
 /// What the tree must list, and the pages of it that came.
 #[derive(Default)]
@@ -15,17 +16,32 @@ pub(super) struct TreeCheck {
     pub(super) hasher: blake3::Hasher,
 }
 
-/// The items of one part.
+/// The items of one part: what the archive holds and what the tree lists, by count and hash, since
+/// there may be millions.
 pub(super) struct Listed<T> {
-    pub(super) items: Vec<T>,
-    /// Items that tree pages have listed so far.
-    seen: usize,
+    expected: Items,
+    seen: Items,
     /// The pages of each level, not yet listed by the level above.
     levels: Vec<Vec<NodeItem>>,
     root: TreeRoot,
+    items: PhantomData<T>,
 }
 
-impl<T: TreeItem + PartialEq> Listed<T> {
+/// Items, by their encodings end to end.
+#[derive(Default)]
+struct Items {
+    count: u64,
+    hasher: blake3::Hasher,
+}
+
+impl<T: TreeItem> Listed<T> {
+    /// The archive holds this; the tree must list it.
+    pub(super) fn expect(&mut self, item: &T) {
+        let mut encoded = Vec::new();
+        item.encode_into(&mut encoded);
+        self.expected.add(&encoded, 1);
+    }
+
     /// Takes a tree page: it must list the next items, or the next pages of the level below
     /// (spec: TRE-1).
     pub(super) fn page(
@@ -38,12 +54,9 @@ impl<T: TreeItem + PartialEq> Listed<T> {
         let level = usize::from(page.level);
         let key = if level == 0 {
             let items = T::decode_all(raw, page.count)?;
-            let end = self.seen + items.len();
-            if items.is_empty() || self.items.get(self.seen..end) != Some(&items) {
-                return Err(wrong_tree());
-            }
-            self.seen = end;
-            items.first().map(key).unwrap_or_default()
+            // Of one encoding each, so the pages' own bytes tell.
+            self.seen.add(raw, items.len() as u64);
+            items.first().map(key).ok_or_else(wrong_tree)?
         } else {
             let nodes = NodeItem::decode_all(raw, page.count)?;
             let below = self.levels.get_mut(level - 1).ok_or_else(wrong_tree)?;
@@ -72,7 +85,7 @@ impl<T: TreeItem + PartialEq> Listed<T> {
     pub(super) fn check_root(&self, root: TreeRoot) -> Result<(), ReadError> {
         let unlisted: usize = self.levels.iter().map(Vec::len).sum();
         let one_root = unlisted == usize::from(self.root.place.is_some());
-        if self.seen != self.items.len() || !one_root {
+        if self.seen != self.expected || !one_root {
             return Err(wrong_tree());
         }
         if root != self.root {
@@ -90,11 +103,25 @@ impl<T> Default for Listed<T> {
             level: 0,
         };
         Self {
-            items: Vec::new(),
-            seen: 0,
+            expected: Items::default(),
+            seen: Items::default(),
             levels: Vec::new(),
             root,
+            items: PhantomData,
         }
+    }
+}
+
+impl Items {
+    fn add(&mut self, encoded: &[u8], count: u64) {
+        self.hasher.update(encoded);
+        self.count += count;
+    }
+}
+
+impl PartialEq for Items {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && self.hasher.finalize() == other.hasher.finalize()
     }
 }
 

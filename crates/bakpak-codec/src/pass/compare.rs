@@ -57,8 +57,7 @@ impl<T: StreamTaker> Pass<'_, T> {
 
     /// A block whose tag or header failed is named already: then only its sectors are added.
     fn note_block(&mut self, finding: Finding) -> Result<(), ReadError> {
-        let known = self
-            .findings
+        let known = self.findings[self.stripe.findings_before..]
             .iter_mut()
             .rev()
             .find(|f| f.block == finding.block && f.structure == finding.structure);

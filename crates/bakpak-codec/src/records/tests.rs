@@ -9,6 +9,12 @@ use bakpak_format::header::ArchiveId;
 
 /// Writes records with `f` into stripes of 4 KiB blocks; gives the number of blocks and pages.
 fn written(f: impl FnOnce(&mut RecordWriter<'_>) -> Result<(), PackError>) -> (u64, usize) {
+    try_to_write(f).unwrap()
+}
+
+fn try_to_write(
+    f: impl FnOnce(&mut RecordWriter<'_>) -> Result<(), PackError>,
+) -> Result<(u64, usize), PackError> {
     let archive_id = ArchiveId([1; 16]);
     let key = DomainKey::from_bytes([2; 32]);
     let subkeys = key.subkeys(&[3; 32], archive_id, KeyDomain::Archive);
@@ -49,7 +55,7 @@ fn written(f: impl FnOnce(&mut RecordWriter<'_>) -> Result<(), PackError>) -> (u
         },
     );
     ended.unwrap();
-    result.unwrap()
+    result
 }
 
 fn span(number: u64) -> ChunkSpan {
@@ -64,7 +70,7 @@ fn span(number: u64) -> ChunkSpan {
 #[test]
 fn checkpoints_of_very_many_chunks_fit_their_stripes() {
     let (blocks, stripes) = written(|records| {
-        (0..100_000).try_for_each(|number| records.chunk(&[0; 46], span(number), None))
+        (0..100_000).try_for_each(|number| records.chunk(&[0; 46], span(number), None, &[]))
     });
     // 100,000 chunks of 62 bytes and their index of 24 bytes each, in stripes of 2,040,000.
     assert_eq!(stripes, 5);
@@ -80,13 +86,15 @@ fn rows_and_facts_of_every_length_fit_their_stripes() {
     };
     let (_, stripes) = written(|records| {
         for number in 0..200_u64 {
-            records.chunk(&vec![1; 1000 * number as usize], span(number), None)?;
-            let mut row = vec![0; 70_000];
+            let mut encoded = vec![0; 70_000];
             Random::seeded(&number.to_le_bytes())
-                .fill(&mut row)
+                .fill(&mut encoded)
                 .unwrap();
-            records.row(&row, &[b'p'; 30_000])?;
-            records.facts(&facts)?;
+            let path = vec![b'p'; 30_000];
+            let row = Following::Row { encoded, path };
+            let body = vec![1; 1000 * number as usize];
+            let following = [row, Following::Facts(facts.clone())];
+            records.chunk(&body, span(number), None, &following)?;
         }
         Ok(())
     });
@@ -97,8 +105,27 @@ fn rows_and_facts_of_every_length_fit_their_stripes() {
 fn what_can_never_fit_is_refused() {
     let mut refused = None;
     written(|records| {
-        refused = records.chunk(&vec![0; 3 << 20], span(0), None).err();
+        refused = records.chunk(&vec![0; 3 << 20], span(0), None, &[]).err();
         Ok(())
     });
     assert!(matches!(refused, Some(PackError::Settings(_))));
+}
+
+#[test]
+fn a_tree_that_outgrows_the_last_stripe_is_refused_as_soon_as_that_shows() {
+    let facts = Facts {
+        entry: None,
+        kind: 99,
+        data: Vec::new(),
+    };
+    let mut count = 0;
+    let result = try_to_write(|records| {
+        loop {
+            records.facts(&facts)?;
+            count += 1;
+        }
+    });
+    assert!(matches!(result, Err(PackError::Settings(_))));
+    // 18 bytes of 2 MiB each, doubled for the levels above.
+    assert!((30_000..80_000).contains(&count), "{count}");
 }

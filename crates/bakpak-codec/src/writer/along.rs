@@ -1,5 +1,6 @@
 //! What goes along with the stream until the chunk is closed to which it belongs.
 
+use crate::records::Following;
 use crate::source::Identity;
 use bakpak_format::catalogue::Row;
 use bakpak_format::entry::EntryPath;
@@ -12,13 +13,9 @@ use std::collections::VecDeque;
 pub(super) struct Along {
     entry_starts: VecDeque<StreamOffset>,
     following: VecDeque<(StreamOffset, Following)>,
+    /// How many of these are known to belong to the open chunk, and how long they are.
+    passed: (usize, usize),
     sources: VecDeque<OpenSource>,
-}
-
-/// What stands behind the chunk in which an entry ends.
-pub(super) enum Following {
-    Row(Row),
-    Facts(Facts),
 }
 
 /// What belongs to one chunk.
@@ -40,7 +37,7 @@ impl Following {
     /// About as long as its record.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Row(row) => 200 + row.path.as_bytes().len() + row.link.len(),
+            Self::Row { encoded, .. } => 100 + encoded.len(),
             Self::Facts(facts) => 64 + facts.data.len(),
         }
     }
@@ -76,15 +73,31 @@ impl Along {
         for facts in facts {
             self.facts(here, facts);
         }
-        self.following.push_back((here, Following::Row(row)));
+        let mut encoded = Vec::new();
+        row.encode_into(&mut encoded);
+        let path = row.path.as_bytes().to_vec();
+        let row = Following::Row { encoded, path };
+        self.following.push_back((here, row));
     }
 
     pub(super) fn facts(&mut self, here: StreamOffset, facts: Facts) {
         self.following.push_back((here, Following::Facts(facts)));
     }
 
+    /// How much will follow the open chunk if it ends here.
+    pub(super) fn following_len(&mut self, here: StreamOffset) -> usize {
+        let (mut count, mut len) = self.passed;
+        while let Some((_, next)) = self.following.get(count).filter(|(at, _)| *at <= here) {
+            count += 1;
+            len += next.len();
+        }
+        self.passed = (count, len);
+        len
+    }
+
     /// Takes what belongs to the chunk that ends here; those before it were asked for already.
     pub(super) fn chunk_ends(&mut self, end: StreamOffset) -> OfChunk {
+        self.passed = (0, 0);
         let mut first_entry = None;
         while let Some(start) = self.entry_starts.pop_front_if(|start| *start < end) {
             first_entry.get_or_insert(start);

@@ -1,6 +1,6 @@
 //! Chunks: filled in order, compressed on all cores, put into records in order.
 
-use super::along::{Along, Following, OfChunk};
+use super::along::{Along, OfChunk};
 use super::{Counts, WriterSettings};
 use crate::chunks::{ChunkWriter, ClosedChunk, Copied, zstd_failed};
 use crate::compress::Compressor;
@@ -9,7 +9,7 @@ use crate::head_plan::HeadPlan;
 use crate::history::{DataPlace, DataRun, History};
 use crate::matcher::Output;
 use crate::pipeline::{Buffers, InOrder, Spares, Workers};
-use crate::records::{ChunkSpan, Closing, RecordWriter};
+use crate::records::{ChunkSpan, Closing, Following, RecordWriter};
 use crate::stripes::{StripeWriter, Tools, output_stopped};
 use crate::tail::put_tail;
 use bakpak_format::digest::Digest;
@@ -23,6 +23,10 @@ const HELD_BACK: usize = 16 << 20;
 
 /// Up to so many bytes of records, blocks of 4 KiB waste least.
 const SMALL: usize = 256 << 10;
+
+/// A chunk is closed when more than this follows it: rows stand in the same stripe as the chunk, and
+/// wait in memory with it.
+const MAX_FOLLOWING: usize = 256 << 10;
 
 /// Takes literals, copies and zeros, and writes the archive.
 pub(super) struct ChunkOutput<'a> {
@@ -118,7 +122,10 @@ impl<'a> ChunkOutput<'a> {
 
     /// Closes the open chunk if nothing more may be added.
     fn close_if_full(&mut self) -> Result<(), PackError> {
-        if self.chunks.is_full() {
+        let here = self.chunks.stream_offset();
+        if self.chunks.is_full()
+            || (self.along.following_len(here) > MAX_FOLLOWING && !self.chunks.is_empty())
+        {
             self.close_chunk()
         } else {
             Ok(())
@@ -277,17 +284,5 @@ fn put_chunk(
     body: &[u8],
     waiting: Waiting,
 ) -> Result<(), PackError> {
-    records.chunk(body, waiting.span, waiting.cursor)?;
-    let mut row_bytes = Vec::new();
-    for following in waiting.following {
-        match following {
-            Following::Row(row) => {
-                row_bytes.clear();
-                row.encode_into(&mut row_bytes);
-                records.row(&row_bytes, row.path.as_bytes())?;
-            }
-            Following::Facts(facts) => records.facts(&facts)?,
-        }
-    }
-    Ok(())
+    records.chunk(body, waiting.span, waiting.cursor, &waiting.following)
 }

@@ -9,7 +9,7 @@ use bakpak_format::entry::EntryPath;
 use crate::error::WalkError;
 use crate::platform::os::{self, Dir, path_from_bytes};
 use crate::platform::{FileId, Kind, Status};
-use crate::tree::{NodeIndex, Place, Tree, TreeRoot};
+use crate::tree::{Place, Tree, TreeRoot};
 use crate::walk::excludes::Excludes;
 use crate::walk::{Finding, FindingKind, Given, Root};
 
@@ -44,8 +44,8 @@ impl<'a> Walker<'a> {
             Given::Contents(disk) => (disk, false),
             Given::Stdin => {
                 let place = Place::Stdin;
-                self.tree.add_root(TreeRoot { path, place })?;
-                self.tree.add(None, b"", Kind::Fifo)?;
+                self.tree.add_root(TreeRoot { path, place });
+                self.tree.add(0, b"", Kind::Fifo);
                 return Ok(());
             }
         };
@@ -64,14 +64,14 @@ impl<'a> Walker<'a> {
                 }
                 self.count(&status);
                 let place = Place::File(disk);
-                self.tree.add_root(TreeRoot { path, place })?;
-                self.tree.add(None, b"", Kind::File)?;
+                self.tree.add_root(TreeRoot { path, place });
+                self.tree.add(0, b"", Kind::File);
                 Ok(())
             }
             Kind::Fifo | Kind::CharDevice | Kind::BlockDevice => {
                 let place = Place::Stream(disk);
-                self.tree.add_root(TreeRoot { path, place })?;
-                self.tree.add(None, b"", status.kind)?;
+                self.tree.add_root(TreeRoot { path, place });
+                self.tree.add(0, b"", status.kind);
                 Ok(())
             }
             Kind::Socket => self.find(disk, FindingKind::Socket),
@@ -92,12 +92,11 @@ impl<'a> Walker<'a> {
         };
         let mut here = path.as_bytes().to_vec();
         let place = Place::Directory(disk.clone(), held);
-        self.tree.add_root(TreeRoot { path, place })?;
-        let parent = match with_itself {
-            true => Some(self.tree.add(None, b"", Kind::Directory)?),
-            false => None,
-        };
-        self.directory(&dir, parent, &mut here, &disk)
+        self.tree.add_root(TreeRoot { path, place });
+        if with_itself {
+            self.tree.add(0, b"", Kind::Directory);
+        }
+        self.directory(&dir, u8::from(with_itself), &mut here, &disk)
     }
 
     /// Walks what is in `dir`, which has the path `here` in the archive.
@@ -106,7 +105,7 @@ impl<'a> Walker<'a> {
     fn directory(
         &mut self,
         dir: &Dir,
-        parent: Option<NodeIndex>,
+        depth: u8,
         here: &mut Vec<u8>,
         disk: &Path,
     ) -> Result<(), WalkError> {
@@ -119,7 +118,7 @@ impl<'a> Walker<'a> {
         for name in names {
             here.push(b'/');
             here.extend_from_slice(&name);
-            self.child(dir, parent, &name, here, disk)?;
+            self.child(dir, depth, &name, here, disk)?;
             here.truncate(len);
         }
         Ok(())
@@ -128,7 +127,7 @@ impl<'a> Walker<'a> {
     fn child(
         &mut self,
         dir: &Dir,
-        parent: Option<NodeIndex>,
+        depth: u8,
         name: &[u8],
         here: &mut Vec<u8>,
         disk: &Path,
@@ -152,8 +151,9 @@ impl<'a> Walker<'a> {
                     Ok(inside) => inside,
                     Err(error) => return self.find(child_disk(), unreadable(error)),
                 };
-                let node = self.tree.add(parent, name, Kind::Directory)?;
-                return self.directory(&inside, Some(node), here, &child_disk());
+                self.tree.add(depth, name, Kind::Directory);
+                // A legal path is not deeper than that.
+                return self.directory(&inside, depth.saturating_add(1), here, &child_disk());
             }
             Kind::File => {
                 if let Err(error) = dir.may_read(name) {
@@ -163,7 +163,7 @@ impl<'a> Walker<'a> {
             }
             Kind::Symlink | Kind::Fifo | Kind::CharDevice | Kind::BlockDevice => {}
         }
-        self.tree.add(parent, name, status.kind)?;
+        self.tree.add(depth, name, status.kind);
         Ok(())
     }
 
