@@ -522,7 +522,7 @@ fn a_file_that_becomes_something_else_is_packed_as_that_or_given_up() {
 
         let large = file("sql/a", noise("large", LARGE));
         let large = custom(large, SourceSize::Known, becomes(kind), fails_once);
-        let (report, archive) = packed_with(vec![large]);
+        let (report, archive) = packed_with(vec![large, file("sql/b", "read").boxed()]);
         assert_eq!(paths(&report.missing), ["sql/a"]);
         assert_eq!(verified(&archive).unreadable, [path("sql/a")]);
     }
