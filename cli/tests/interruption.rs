@@ -248,6 +248,18 @@ fn a_killed_pack_does_not_stop_the_next_one() {
 /// Ctrl-C at a prompt on a terminal: what is shown then, with the terminal's settings after it.
 #[cfg(target_os = "linux")]
 fn interrupted_prompt(sandbox: &Sandbox, line: &str) -> String {
+    // Whether it reads yet shows from nowhere outside. Ctrl-C before that ends the shell too, and
+    // nothing can be seen: then once more, with more patience.
+    let tries = [300, 1000, 5000].map(Duration::from_millis);
+    let shown = tries
+        .iter()
+        .find_map(|patience| interrupt_prompt_after(sandbox, line, *patience));
+    shown.expect("a machine on which a prompt is up after five seconds")
+}
+
+#[cfg(target_os = "linux")]
+fn interrupt_prompt_after(sandbox: &Sandbox, line: &str, patience: Duration) -> Option<String> {
+    std::fs::remove_file(sandbox.path("shown")).ok();
     let typed = format!(
         "'{}' {line}; echo code=$?; stty -a",
         env!("CARGO_BIN_EXE_bakpak")
@@ -262,14 +274,16 @@ fn interrupted_prompt(sandbox: &Sandbox, line: &str) -> String {
     let shown = || String::from_utf8_lossy(&sandbox.read("shown")).into_owned();
     let has = |words| move || sandbox.path("shown").exists() && shown().contains(words);
     wait_until("the question", has("assphrase "));
-    // Until it reads, which nothing outside shows.
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(patience);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"\x03").unwrap();
-    wait_until("the settings", has("echoke"));
+    let is_told = has("echoke");
+    wait_until("the end", || {
+        is_told() || child.try_wait().unwrap().is_some()
+    });
     drop(stdin);
     child.wait().unwrap();
-    shown()
+    is_told().then(shown)
 }
 
 #[cfg(target_os = "linux")]

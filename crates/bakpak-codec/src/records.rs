@@ -5,9 +5,7 @@ use crate::chunks::zstd_failed;
 use crate::compress::Compressor;
 use crate::error::{Defect, PackError};
 use crate::stripes::{Position, StripeWriter, StripesWritten};
-use bakpak_format::catalogue::{
-    CataloguePage, NodeItem, PageItem, StripeItem, TreeItem, TreePage, TreePart,
-};
+use bakpak_format::catalogue::{CataloguePage, NodeItem, PageItem, StripeItem, TreePage, TreePart};
 use bakpak_format::digest::Digest;
 use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
 use bakpak_format::limits::{
@@ -17,6 +15,10 @@ use bakpak_format::record::{
     self, Checkpoint, ChunkPlace, Cursor, Facts, FactsPlace, Final, PagePlace, RecordHeader,
     RecordType, TreeRoot,
 };
+
+mod tree;
+
+use tree::{RawTreePage, Tree, split_items};
 
 /// Room kept for FINAL with its record header; it is about 170 bytes.
 const FINAL_ROOM: usize = 256;
@@ -69,20 +71,6 @@ struct PendingRows {
     raw: Vec<u8>,
     count: u32,
     first_path: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Tree {
-    pages: Vec<PageItem>,
-    stripes: Vec<StripeItem>,
-    facts: Vec<FactsPlace>,
-}
-
-/// One page of the tree, not yet compressed.
-struct RawTreePage {
-    raw: Vec<u8>,
-    count: u32,
-    key: Vec<u8>,
 }
 
 impl<'a> RecordWriter<'a> {
@@ -337,20 +325,7 @@ impl<'a> RecordWriter<'a> {
 
     /// Upper bound of what ends the archive: tree, CHECKPOINT, FINAL.
     fn end_bound(&self) -> usize {
-        let keys: usize = self
-            .tree
-            .pages
-            .iter()
-            .map(|page| page.first_path.len())
-            .sum();
-        let rows = self.tree.pages.len() * 20
-            + self.tree.stripes.len() * 24
-            + self.tree.facts.len() * 18
-            + keys;
-        // Upper levels repeat one key of each page below: at most as much again, in practice
-        // nothing. What zstd adds to data it cannot compress is below 1 %.
-        let pages = 3 + 2 * rows / (MAX_PAGE_RAW_LEN - MAX_PATH_LEN - 64);
-        2 * rows + rows / 64 + pages * 1024 + 3 * 1024 + self.checkpoint_bound() + FINAL_ROOM
+        self.tree.bound() + self.checkpoint_bound() + FINAL_ROOM
     }
 
     fn put_tree(&mut self) -> Result<([TreeRoot; 3], Digest), PackError> {
@@ -400,28 +375,6 @@ impl<'a> RecordWriter<'a> {
         }
         Ok((roots, Digest(*hasher.finalize().as_bytes())))
     }
-}
-
-/// Cuts a list of items into pages of at most 1 MiB (spec: CAT-2).
-fn split_items<T: TreeItem>(items: &[T], key: impl Fn(&T) -> &[u8]) -> Vec<RawTreePage> {
-    let mut pages: Vec<RawTreePage> = Vec::new();
-    let mut encoded = Vec::new();
-    for item in items {
-        encoded.clear();
-        item.encode_into(&mut encoded);
-        match pages.last_mut() {
-            Some(page) if page.raw.len() + encoded.len() <= MAX_PAGE_RAW_LEN => {
-                page.raw.extend_from_slice(&encoded);
-                page.count += 1;
-            }
-            _ => pages.push(RawTreePage {
-                raw: encoded.clone(),
-                count: 1,
-                key: key(item).to_vec(),
-            }),
-        }
-    }
-    pages
 }
 
 fn record_len(body: &[u8]) -> usize {
