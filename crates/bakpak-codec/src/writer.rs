@@ -20,7 +20,7 @@ mod along;
 mod chunk_output;
 
 /// How much of the stream is matched at once.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 
 /// How the writer works; none of it changes what a reader gets.
 pub(crate) struct WriterSettings {
