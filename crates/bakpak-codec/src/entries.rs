@@ -177,6 +177,16 @@ impl<'a> EntryChecker<'a> {
         Ok(())
     }
 
+    /// Counts a size before anything of the content is read or hashed (spec: ENT-9).
+    fn add_size(&mut self, size: u64) -> Result<(), ReadError> {
+        self.size_sum = self.size_sum.saturating_add(size);
+        let (found, max) = (self.size_sum, MAX_LOGICAL_SIZE);
+        if found <= max {
+            return Ok(());
+        }
+        Err(FormatError::limit(Structure::Entry, "sum of all sizes", found, max).into())
+    }
+
     /// An entry is complete: its row is due.
     fn complete(&mut self, mut open: OpenEntry) -> Result<(), ReadError> {
         let is_file = matches!(open.entry.kind, EntryKind::File { .. });
@@ -193,14 +203,6 @@ impl<'a> EntryChecker<'a> {
                     extents: None,
                 };
             }
-        }
-        self.size_sum = self.size_sum.saturating_add(file_size(&open.entry));
-        if self.size_sum > MAX_LOGICAL_SIZE {
-            // spec: ENT-9
-            let (found, max) = (self.size_sum, MAX_LOGICAL_SIZE);
-            return Err(
-                FormatError::limit(Structure::Entry, "sum of all sizes", found, max).into(),
-            );
         }
         let hash = if is_file {
             Digest(*open.hasher.finalize().as_bytes())
@@ -224,8 +226,9 @@ impl<'a> EntryChecker<'a> {
 
 impl EntryTaker for EntryChecker<'_> {
     fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
+        let size = file_size(&begun.header.entry);
         if self.continues(&begun)? {
-            return Ok(());
+            return self.add_size(size);
         }
         self.close_parts()?;
         let Begun {
@@ -250,6 +253,7 @@ impl EntryTaker for EntryChecker<'_> {
             Stored::Whole
         };
         self.order.next(&entry, stored)?;
+        self.add_size(size)?;
         if let Some(sink) = &mut self.sink {
             let size = match (&entry.kind, &first_part) {
                 (EntryKind::File { size, .. }, None) => Some(*size),

@@ -98,6 +98,19 @@ pub(super) fn vectors() -> Vec<Vector> {
             },
         ),
         sealed(
+            "sizes-sum-over-limit",
+            LIMIT,
+            &["ENT-9"],
+            "a file of 7 bytes and one of 2^60 - 1: as much as one may have, but not both",
+            |b| {
+                items(b, [file("home/a", b"content"), file("home/b", b"content")]);
+                b.items[1].pax = |records| {
+                    records.push((b"size".to_vec(), b"1152921504606846975".to_vec()));
+                };
+                b.items[1].header = |header| ustar(header, |block| block[124..135].fill(b'0'));
+            },
+        ),
+        sealed(
             "sparse-size-over-limit",
             LIMIT,
             &["ENT-9"],
