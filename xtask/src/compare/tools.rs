@@ -106,7 +106,7 @@ fn why_not(root: &Path, need: &Need, may_install: bool) -> Option<String> {
                 true => None,
                 false => Some(match built {
                     Ok(()) => format!("{crate_name} {version} was installed without its program"),
-                    Err(error) => format!("{crate_name} {version} does not build: {error:#}"),
+                    Err(error) => format!("{crate_name} {version} cannot be installed: {error:#}"),
                 }),
             }
         }
