@@ -222,6 +222,10 @@ impl Source for WalkedSource {
         self.file.path()
     }
 
+    fn waits(&self) -> bool {
+        self.file.is_stream()
+    }
+
     fn open(&mut self) -> io::Result<Opened> {
         self.has_failed = false;
         let opened = self.file.open();

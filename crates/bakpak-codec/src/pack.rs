@@ -22,7 +22,7 @@ use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
 use bakpak_format::error::FormatError;
 use bakpak_format::geometry::BlockSize;
 use bakpak_format::header::ArchiveId;
-use bakpak_format::limits::{MAX_CHUNK_SIZE, MIN_CHUNK_SIZE};
+use bakpak_format::limits::MIN_CHUNK_SIZE;
 use bakpak_format::preamble;
 use bakpak_format::record::{EnvelopeItemFacts, Facts, MissingFacts};
 use bakpak_format::slots::{Argon2Params, Domain};
@@ -44,7 +44,7 @@ pub struct PackSettings {
     pub threads: usize,
     /// Block size; by default it follows from the archive's size.
     pub block_size: Option<BlockSize>,
-    /// Longest raw data of a chunk; by default 1 MiB, with blocks of 4 KiB a quarter of that. Small
+    /// Longest raw data of a chunk, 4 KiB to 1 MiB; by default 1 MiB, with blocks of 4 KiB a quarter of that. Small
     /// ones make an archive of little data have as many chunks as one of much.
     pub chunk_size: Option<usize>,
     /// What `head` shows; must follow HED-3.
@@ -323,9 +323,10 @@ fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
         return Err(PackError::Settings(what));
     }
     if let Some(size) = settings.chunk_size
-        && !(MIN_CHUNK_SIZE..=MAX_CHUNK_SIZE).contains(&size)
+        && !(MIN_CHUNK_SIZE..=CHUNK_SIZE).contains(&size)
     {
-        let what = format!("a chunk_size of {size} bytes is none");
+        // A larger one the format allows, but the matcher's table does not count so far.
+        let what = format!("chunk_size of {size} bytes, {MIN_CHUNK_SIZE} to {CHUNK_SIZE} allowed");
         return Err(PackError::Settings(what));
     }
     settings.argon2.check_limits().map_err(refused)

@@ -95,13 +95,7 @@ impl<'r> Reading<'_, 'r> {
     fn fetch(&self, subkeys: Arc<Subkeys>, threads: usize) -> Result<Fetch, ReadError> {
         let head = &self.opening.head;
         let store = match self.feed.file() {
-            Some(file) => {
-                let file = file.try_clone().map_err(|source| ReadError::Io {
-                    what: "reading the archive",
-                    source,
-                })?;
-                BlockStore::Archive(file)
-            }
+            Some(file) => BlockStore::Archive(file.try_clone().map_err(ReadError::reading)?),
             None => BlockStore::Spool(self.spool(threads)?),
         };
         Ok(Fetch::new(

@@ -44,6 +44,12 @@ pub trait Source: Send {
     /// The entry's path.
     fn path(&self) -> &EntryPath;
 
+    /// Whether opening it may wait for somebody, as that of a named pipe does. Such a source is
+    /// opened when its turn comes, and not to see whether it can be.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Opens it, or opens it anew.
     ///
     /// # Errors

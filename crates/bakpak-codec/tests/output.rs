@@ -202,6 +202,66 @@ fn a_full_output_is_noticed_long_before_the_sources_end() {
     assert!(read < 64 << 20, "{read} bytes were read");
 }
 
+/// Waits for somebody who never comes: whoever opens it is lost.
+struct Waits(EntryPath);
+
+impl Source for Waits {
+    fn path(&self) -> &EntryPath {
+        &self.0
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn open(&mut self) -> io::Result<Opened> {
+        panic!("it is opened before its turn");
+    }
+
+    fn read_at(&mut self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+        panic!("it is not open");
+    }
+
+    fn identity(&mut self) -> io::Result<Option<Identity>> {
+        Ok(None)
+    }
+
+    fn close(&mut self) {}
+}
+
+#[test]
+fn a_source_that_waits_holds_up_no_error_of_those_before_it() {
+    let waits = || Box::new(Waits(path("sql/pipe"))) as Box<dyn Source>;
+    let unreadable = with_behaviour("sql/a", "", Behaviour::Closed).boxed();
+    let result = pack(
+        [unreadable, waits()].into_iter(),
+        settings(),
+        io::sink(),
+        &Unobserved,
+    );
+    assert!(matches!(result, Err(PackError::Unreadable(missing)) if missing.len() == 1));
+    let (endless, _) = Endless::boxed(1 << 40, None);
+    let kind = io::ErrorKind::StorageFull;
+    let output = Failing { room: 100, kind };
+    let result = pack(
+        [endless, waits()].into_iter(),
+        settings(),
+        output,
+        &Unobserved,
+    );
+    fails(result, kind, "endless");
+    // Small files go through the thread that reads ahead, and so would it.
+    let cancelled = StopsAt::new(0);
+    let small = file("sql/a", "content").boxed();
+    let result = pack(
+        [small, waits()].into_iter(),
+        settings(),
+        io::sink(),
+        &cancelled,
+    );
+    assert!(matches!(result, Err(PackError::Interrupted)));
+}
+
 /// Stops at the n-th time it is asked.
 struct StopsAt {
     left: Cell<usize>,

@@ -41,6 +41,8 @@ pub(super) enum Prepared {
     /// It is open; its content is still to be read. Nothing after it is looked at
     /// before that has been done: backups are read before all else.
     Open(Box<dyn Source>, Box<Opened>, Awaited),
+    /// Opening it may wait for somebody, so all before it is packed first.
+    Closed(Box<dyn Source>, Awaited),
     Unreadable(EntryPath, io::Error),
 }
 
@@ -73,7 +75,7 @@ impl Prepared {
         match self {
             Self::Small(file) => &file.entry.path,
             Self::Bare(entry) => &entry.path,
-            Self::Open(source, ..) => source.path(),
+            Self::Open(source, ..) | Self::Closed(source, _) => source.path(),
             Self::Unreadable(path, _) => path,
         }
     }
@@ -109,6 +111,9 @@ pub(super) fn prepare(
 
 /// Only looks whether a source can be opened.
 fn probed(mut source: Box<dyn Source>) -> Option<Prepared> {
+    if source.waits() {
+        return None;
+    }
     let opened = source.open();
     source.close();
     let path = source.path().clone();
@@ -120,6 +125,11 @@ fn prepared(
     content: &mut Vec<u8>,
     waiting: &mut Option<Waiting>,
 ) -> Prepared {
+    if source.waits() {
+        let (awaited, wait) = handed_over();
+        *waiting = Some(wait);
+        return Prepared::Closed(source, awaited);
+    }
     let start = content.len();
     match read_small(source.as_mut(), content) {
         Ok(Read::Whole(file)) => {

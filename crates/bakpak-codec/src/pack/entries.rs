@@ -99,6 +99,17 @@ impl<'a> EntryWriter<'a> {
                 source.close();
                 result
             }
+            Prepared::Closed(mut source, _awaited) => {
+                let result = match source.open() {
+                    Ok(opened) => self.put_opened(source.as_mut(), opened),
+                    Err(error) => {
+                        self.leave_out(source.path(), &error);
+                        Ok(())
+                    }
+                };
+                source.close();
+                result
+            }
             Prepared::Unreadable(path, error) => {
                 self.leave_out(&path, &error);
                 Ok(())
