@@ -8,6 +8,7 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use std::hint::black_box;
 use std::time::Duration;
+use zstd::zstd_safe::CParameter;
 
 const BLOCK_LEN: usize = 1 << 20;
 const CHUNK_LEN: usize = 1 << 20;
@@ -23,6 +24,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     aead(&mut criterion);
     sums(&mut criterion);
+    segments(&mut criterion);
     compression(&mut criterion);
     criterion.final_summary();
 }
@@ -81,6 +83,28 @@ fn sums(criterion: &mut Criterion) {
     });
 }
 
+/// The hash by which the matcher's far tier knows a segment, and what else it could be.
+fn segments(criterion: &mut Criterion) {
+    for len in [8 << 10, 32 << 10, 128 << 10] {
+        let segment = noise(len);
+        let mut group = group(criterion, "segment");
+        group.throughput(Throughput::Bytes(len as u64));
+        gmac::<RustCrypto>(&mut group, "gmac-aes-gcm", &segment);
+        gmac::<AwsLc>(&mut group, "gmac-aws-lc-rs", &segment);
+        group.bench_function(format!("blake3/{len}"), |b| {
+            b.iter(|| Digest::of(black_box(&segment)));
+        });
+    }
+}
+
+fn gmac<A: Aead>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, segment: &[u8]) {
+    let key = A::new(&[5; 32]);
+    let mut tag = [0; TAG_LEN];
+    group.bench_function(format!("{name}/{}", segment.len()), |b| {
+        b.iter(|| key.seal(&NONCE, black_box(segment), &mut tag));
+    });
+}
+
 fn compression(criterion: &mut Criterion) {
     for kind in Kind::ALL {
         let data: Vec<u8> = files(kind, (CHUNKS * CHUNK_LEN) as u64)
@@ -89,14 +113,41 @@ fn compression(criterion: &mut Criterion) {
         let mut group = group(criterion, "zstd");
         group.throughput(Throughput::Bytes(CHUNK_LEN as u64));
         for level in [1, 3, 5, 9] {
-            compress(&mut group, kind, level, &data);
+            let compressor = zstd::bulk::Compressor::new(level).expect("zstd knows the level");
+            compress(
+                &mut group,
+                kind,
+                &format!("level-{level}"),
+                compressor,
+                &data,
+            );
         }
+        compress(&mut group, kind, "level-3-tuned", tuned(), &data);
         decompress(&mut group, kind, &data);
     }
 }
 
-fn compress(group: &mut BenchmarkGroup<'_, WallTime>, kind: Kind, level: i32, data: &[u8]) {
-    let mut compressor = zstd::bulk::Compressor::new(level).expect("zstd knows the level");
+/// Level 3 as the codec uses it.
+fn tuned() -> zstd::bulk::Compressor<'static> {
+    let mut compressor = zstd::bulk::Compressor::new(3).expect("zstd knows the level");
+    for parameter in [
+        CParameter::MinMatch(6),
+        CParameter::HashLog(16),
+        CParameter::ChainLog(15),
+    ] {
+        let set = compressor.set_parameter(parameter);
+        set.expect("zstd knows the parameter");
+    }
+    compressor
+}
+
+fn compress(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    kind: Kind,
+    name: &str,
+    mut compressor: zstd::bulk::Compressor<'static>,
+    data: &[u8],
+) {
     let mut frame = Vec::with_capacity(2 * CHUNK_LEN);
     let compressed_len: usize = data
         .chunks(CHUNK_LEN)
@@ -106,7 +157,7 @@ fn compress(group: &mut BenchmarkGroup<'_, WallTime>, kind: Kind, level: i32, da
             len.expect("the buffer is long enough")
         })
         .sum();
-    let name = format!("level-{level}/{}", kind.name());
+    let name = format!("{name}/{}", kind.name());
     println!("size zstd/{name}: {} -> {compressed_len}", data.len());
     let mut chunks = data.chunks_exact(CHUNK_LEN).cycle();
     group.bench_function(name, |b| {
