@@ -1,13 +1,16 @@
 //! Random access: list, find and read single entries of an archive that can be sought.
 
-use crate::chunks::{new_decompressor, raw_bytes};
+use crate::chunk_store::{ChunkStore, RawChunk, Run};
+use crate::chunks::{CopyCost, new_decompressor, raw_bytes};
 use crate::compress::Decompressor;
+use crate::data_map::{SourceChunk, sources};
 use crate::error::ReadError;
-use crate::fetch::{BlockStore, ChunkCache, Fetch, page_rows};
+use crate::fetch::{BlockStore, Fetch, page_rows};
 use crate::index::Index;
 use crate::input::{self, Feed};
 use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
+use crate::observer::Unobserved;
 use crate::opening::Opening;
 use crate::scan::count_blocks;
 use crate::stream::{Begun, EntryTaker, StreamParser};
@@ -16,18 +19,17 @@ use bakpak_format::catalogue::{CataloguePage, PageItem, Row, RowFlags, RowKind};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::Instruction;
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::{Entry, EntryKind, EntryPath};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, padded};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
-use bakpak_format::limits::{COPY_COST_FACTOR, COPY_COST_FREE, MAX_SCRIPT_BYTES};
+use bakpak_format::limits::MAX_SCRIPT_BYTES;
 use bakpak_format::record::{Facts, RecordType};
 use bakpak_format::tail::LOCATOR_LEN;
+use bytes::Bytes;
 use std::fs::File;
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
-
-/// How often a chunk may be fetched for another one, on the average.
-const REFETCHES: u64 = 4;
 
 /// An archive opened for random access.
 ///
@@ -35,14 +37,10 @@ const REFETCHES: u64 = 4;
 /// [`crate::verify`] alone.
 pub struct Archive {
     head: HeadInfo,
-    fetch: Fetch,
+    store: ChunkStore,
     index: Index,
     totals: Totals,
-    cache: ChunkCache,
     decompressor: Decompressor,
-    /// Raw bytes of the chunks fetched for the present one.
-    fetched: u64,
-    allowance: u64,
 }
 
 /// The rows of the catalogue, in order; superseded ones are left out.
@@ -89,13 +87,10 @@ impl Archive {
         let totals = Totals::from(index.last());
         Ok(Self {
             head,
-            fetch,
+            store: ChunkStore::new(fetch),
             index,
             totals,
-            cache: ChunkCache::default(),
             decompressor,
-            fetched: 0,
-            allowance: 0,
         })
     }
 
@@ -141,7 +136,7 @@ impl Archive {
         let mut all = Vec::new();
         for place in self.index.facts_places() {
             // Facts of a version that is not known are passed over (spec: REC-3).
-            let (header, body) = self.fetch.any_record(place)?;
+            let (header, body) = self.store.fetch.any_record(place)?;
             if header.known()? == Some(RecordType::Facts) {
                 all.push(Facts::decode(&body)?);
             }
@@ -203,112 +198,92 @@ impl Archive {
     fn parse(&mut self, row: &Row, taker: &mut OneEntry<'_>) -> Result<(), ReadError> {
         let mut parser = StreamParser::new(row.header_offset);
         let mut at = row.header_offset;
+        let enough = taker.ends_before();
         while !taker.done && !parser.has_ended() {
-            let end = self.stretch(at, &mut |bytes| {
-                if taker.done {
-                    Ok(())
-                } else {
-                    parser.take(bytes, taker)
-                }
+            at = self.stretch(at, enough, &mut |bytes| match taker.done {
+                true => Ok(()),
+                false => parser.take(bytes, taker),
             })?;
-            at = end;
         }
         Ok(())
     }
 
-    /// Gives out the stream from `at` to the end of the chunk it is in, and returns that end.
+    /// Gives out the stream from `at` to the end of the chunk it is in, or to what is enough, if that
+    /// lies before, and returns how far it came.
     fn stretch(
         &mut self,
         at: StreamOffset,
-        output: &mut dyn FnMut(&[u8]) -> Result<(), ReadError>,
+        enough: StreamOffset,
+        output: &mut dyn FnMut(Bytes) -> Result<(), ReadError>,
     ) -> Result<StreamOffset, ReadError> {
-        let found = self.index.chunk_at_stream(&mut self.fetch, at)?;
-        let body = self.fetch.record(found.place, RecordType::Chunk)?;
-        let chunk = Chunk::decode(&body, self.fetch.chunk_size())?;
-        chunk.check_reach(self.fetch.copy_reach())?;
-        let end = chunk.head.stream_offset.plus(chunk.head.stream_len);
-        let agrees = chunk.head.stream_offset == found.stream_offset
-            && chunk.head.data_offset == found.data_offset;
-        let Some(mut skip) = at
-            .since(chunk.head.stream_offset)
-            .filter(|_| agrees && at < end)
-        else {
+        let found = self.index.chunk_at_stream(&mut self.store.fetch, at)?;
+        let body = self.store.fetch.record(found.place, RecordType::Chunk)?;
+        let chunk = Chunk::decode(&body, self.store.fetch.chunk_size())?;
+        chunk.check_reach(self.store.fetch.copy_reach())?;
+        let head = &chunk.head;
+        let end = head.stream_offset.plus(head.stream_len);
+        let agrees =
+            head.stream_offset == found.stream_offset && head.data_offset == found.data_offset;
+        let Some(from) = at.since(head.stream_offset).filter(|_| agrees && at < end) else {
             let what = "a chunk does not stand where its CHECKPOINT says";
             return Err(FormatError::malformed(Structure::Checkpoint, "CKP-1", what).into());
         };
-        if !self.cache.contains(chunk.head.data_offset) || chunk.head.raw_len == 0 {
-            let mut raw = Vec::new();
-            raw_bytes(&chunk.head, chunk.payload, &mut self.decompressor, &mut raw)?;
-            self.cache.insert(chunk.head.data_offset, raw);
-        }
-        self.fetched = 0;
-        let stretch = chunk.head.stream_len.min(MAX_SCRIPT_BYTES);
-        self.allowance = REFETCHES * (COPY_COST_FREE + COPY_COST_FACTOR * stretch);
-        let mut literal = chunk.head.data_offset;
-        for instruction in chunk.instructions() {
-            let len = instruction.len();
-            let passed = skip.min(len);
-            skip -= passed;
-            let left = len - passed;
-            match instruction {
-                Instruction::Literal(_) => {
-                    self.data(literal.plus(passed), left, output)?;
-                    literal = literal.plus(len);
-                }
-                Instruction::Copy { source, .. } => self.data(source.plus(passed), left, output)?,
-                Instruction::Zero(_) => zeros(left, output)?,
-            }
-        }
-        Ok(end)
+        let to = match at < enough && enough < end {
+            true => from + (enough.0 - at.0),
+            false => head.stream_len,
+        };
+        let raw = self.raw_bytes(&chunk)?;
+        let part = Part::of(chunk.instructions(), from..to);
+        let sources = self.sources(&part.script, head.stream_len)?;
+        let mut take = |run: Run<'_>| match run {
+            Run::Shared(bytes, stretch) => output(bytes.slice(stretch)),
+            Run::Passing(bytes) => output(Bytes::copy_from_slice(bytes)),
+            Run::Zero(len) => zeros(len, &mut |bytes| output(Bytes::from_static(bytes))),
+        };
+        let raw = raw.slice(part.first_literal.min(raw.len())..);
+        self.store
+            .assemble(&part.script, &raw, &sources, &Unobserved, &mut take)?;
+        Ok(head.stream_offset.plus(to))
     }
 
-    /// Gives out a stretch of the data space.
-    fn data(
+    fn raw_bytes(&mut self, chunk: &Chunk<'_>) -> Result<Bytes, ReadError> {
+        let head = &chunk.head;
+        if head.raw_len == 0 {
+            return Ok(Bytes::new());
+        }
+        if let Some(kept) = self.store.kept(head.data_offset) {
+            return Ok(kept);
+        }
+        let mut raw = Vec::new();
+        raw_bytes(head, chunk.payload, &mut self.decompressor, &mut raw)?;
+        let raw = RawChunk::from(raw);
+        let bytes = raw.bytes.clone();
+        self.store.insert(head.data_offset, raw);
+        Ok(bytes)
+    }
+
+    /// The chunks that a script takes from, no more than a chunk may (spec: CHU-9).
+    fn sources(
         &mut self,
-        mut at: DataOffset,
-        len: u64,
-        output: &mut dyn FnMut(&[u8]) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        let end = at.plus(len);
-        while at < end {
-            let found = self.index.chunk_at_data(&mut self.fetch, at)?;
-            if !self.cache.contains(found.data_offset) {
-                self.count_fetch()?;
-                let raw = self.fetch.chunk(found.place, found.data_offset)?;
-                self.cache.insert(found.data_offset, raw);
-            }
-            let raw = self.cache.get(found.data_offset).unwrap_or_default();
-            let from = (at.0 - found.data_offset.0) as usize;
-            let to = ((end.0 - found.data_offset.0) as usize).min(raw.len());
-            let bytes = raw
-                .get(from..to)
-                .filter(|bytes| !bytes.is_empty())
-                .ok_or_else(|| {
-                    let what = "a chunk is shorter than its CHECKPOINT says";
-                    FormatError::malformed(Structure::Checkpoint, "CKP-1", what)
-                })?;
-            output(bytes)?;
-            at = at.plus(bytes.len() as u64);
-        }
-        Ok(())
-    }
-
-    /// Bounds the work that one chunk may ask for. A chunk may touch so many distinct ones (spec:
-    /// CHU-9); the cache forgets, so some may be fetched again.
-    fn count_fetch(&mut self) -> Result<(), ReadError> {
-        self.fetched += self.fetch.chunk_size() as u64;
-        if self.fetched <= self.allowance {
-            return Ok(());
-        }
-        let (found, max) = (self.fetched, self.allowance);
-        Err(FormatError::limit(Structure::Script, "copy cost", found, max).into())
+        script: &[Instruction],
+        stream_len: u64,
+    ) -> Result<Vec<SourceChunk>, ReadError> {
+        let mut cost = CopyCost::new(self.store.fetch.chunk_size() as u64);
+        let stretch = stream_len.min(MAX_SCRIPT_BYTES);
+        let (index, fetch) = (&mut self.index, &mut self.store.fetch);
+        let end = index.last().data_len;
+        let found = sources(script, end, cost.most(stretch), |at| {
+            index.chunk_at_data(fetch, DataOffset(at))
+        })?;
+        cost.check(found.len() as u64, stretch)?;
+        Ok(found)
     }
 
     fn page(&mut self, number: usize) -> Result<Vec<Row>, ReadError> {
         let Some(PageItem { place, .. }) = self.index.pages().get(number) else {
             return Ok(Vec::new());
         };
-        let body = self.fetch.record(*place, RecordType::CataloguePage)?;
+        let body = self.store.fetch.record(*place, RecordType::CataloguePage)?;
         page_rows(&CataloguePage::decode(&body)?, &mut self.decompressor)
     }
 }
@@ -338,6 +313,47 @@ impl Iterator for Rows<'_> {
     }
 }
 
+/// A part of a chunk's script.
+struct Part {
+    script: Vec<Instruction>,
+    /// Where its first LITERAL begins in the chunk's raw bytes.
+    first_literal: usize,
+}
+
+impl Part {
+    /// The part that makes this stretch of what the whole makes.
+    fn of(script: impl Iterator<Item = Instruction>, stretch: Range<u64>) -> Self {
+        let mut part = Self {
+            script: Vec::new(),
+            first_literal: 0,
+        };
+        let (mut at, mut has_literal) = (0, false);
+        for instruction in script {
+            let end = at + instruction.len();
+            let from = stretch.start.clamp(at, end);
+            let (passed, len) = (from - at, stretch.end.clamp(from, end) - from);
+            at = end;
+            if let Instruction::Literal(_) = instruction
+                && !has_literal
+            {
+                part.first_literal += passed as usize;
+                has_literal = len > 0;
+            }
+            if len > 0 {
+                part.script.push(match instruction {
+                    Instruction::Literal(_) => Instruction::Literal(len),
+                    Instruction::Zero(_) => Instruction::Zero(len),
+                    Instruction::Copy { source, .. } => Instruction::Copy {
+                        source: source.plus(passed),
+                        len,
+                    },
+                });
+            }
+        }
+        part
+    }
+}
+
 /// Takes the content of one entry, parts joined.
 struct OneEntry<'a> {
     row: &'a Row,
@@ -362,6 +378,15 @@ impl<'a> OneEntry<'a> {
         }
     }
 
+    /// What it asks for ends here, or behind it if the entry is stored in parts.
+    fn ends_before(&self) -> StreamOffset {
+        let stored = match self.output {
+            Some(_) => padded(self.row.size),
+            None => 0,
+        };
+        self.row.content_offset.plus(stored)
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
         self.hasher.update(bytes);
         self.position += bytes.len() as u64;
@@ -375,7 +400,7 @@ impl<'a> OneEntry<'a> {
 
     fn hole(&mut self, to: u64) -> Result<(), ReadError> {
         let len = to.saturating_sub(self.position);
-        zeros(len, &mut |zeros: &[u8]| self.put(zeros))
+        zeros(len, &mut |zeros| self.put(zeros))
     }
 }
 
@@ -401,12 +426,12 @@ impl EntryTaker for OneEntry<'_> {
         Ok(())
     }
 
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ReadError> {
+    fn data(&mut self, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
         if self.done {
             return Ok(());
         }
         self.hole(self.part_start + offset)?;
-        self.put(bytes)
+        self.put(&bytes)
     }
 
     fn end(&mut self) -> Result<(), ReadError> {

@@ -1,6 +1,7 @@
 //! Blocks: the sequence of records in sealed pieces of one size (spec: chapter 5).
 
 use crate::aead::NotAuthentic;
+use crate::pipeline::Buffers;
 use crate::seal::StripeKey;
 use bakpak_format::block::{self, BlockHeader, InnerHeader};
 use bakpak_format::digest;
@@ -8,6 +9,7 @@ use bakpak_format::digest::Digest;
 use bakpak_format::error::FormatError;
 use bakpak_format::geometry::{BlockIndex, BlockSize};
 use bakpak_format::header::ArchiveId;
+use bytes::Bytes;
 
 /// Where the payload begins in a block.
 pub(crate) const PAYLOAD_OFFSET: usize = block::CLEAR_LEN + block::INNER_LEN;
@@ -128,6 +130,12 @@ impl OpenedBlock {
     /// The whole payload, zeros behind the records included.
     pub(crate) fn payload_len(&self) -> usize {
         self.bytes.len() - PAYLOAD_OFFSET - block::TAG_LEN
+    }
+
+    /// The records in it; the buffer goes back to `buffers` when nobody holds any of them.
+    pub(crate) fn into_records(self, buffers: &Buffers) -> Bytes {
+        let range = PAYLOAD_OFFSET..PAYLOAD_OFFSET + self.inner.used_len;
+        buffers.lend(self.bytes).slice(range)
     }
 
     /// The buffer, for reuse.

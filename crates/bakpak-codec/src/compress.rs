@@ -80,12 +80,12 @@ impl Decompressor {
         raw: &mut Vec<u8>,
     ) -> Result<(), FrameError> {
         check_frame(frame)?;
-        // A slice of exactly the length declared: zstd cannot produce a byte more. What is in the
-        // buffer from its last use is written over, or the buffer is dropped with the error.
-        raw.resize(raw_len, 0);
+        // zstd writes no more than the buffer has room for, which is bounded as `raw_len` is.
+        raw.clear();
+        raw.reserve_exact(raw_len);
         let written = self
             .0
-            .decompress_to_buffer(frame, raw.as_mut_slice())
+            .decompress_to_buffer(frame, raw)
             .map_err(|_| FrameError::Malformed("it does not decompress to the length declared"))?;
         if written != raw_len {
             return Err(FrameError::Malformed(

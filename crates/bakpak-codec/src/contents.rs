@@ -3,12 +3,13 @@
 
 use crate::chunks::new_decompressor;
 use crate::compress::Decompressor;
+use crate::content_hasher::ContentHasher;
 use crate::decoder::{StreamTaker, TakenChunk};
 use crate::entries::{EntryChecker, WaitingRows};
 use crate::error::{Missing, ReadError};
 use crate::fetch::page_rows;
 use crate::observer::Observer;
-use crate::sink::Sink;
+use crate::sink::belt::SinkBelt;
 use crate::stream::StreamParser;
 use bakpak_format::catalogue::{CataloguePage, PageItem, StripeItem, TreePage, TreePart};
 use bakpak_format::digest::Digest;
@@ -19,6 +20,7 @@ use bakpak_format::limits::MAX_CHUNKS_PER_CHECKPOINT;
 use bakpak_format::record::{
     Checkpoint, ChunkPlace, Facts, FactsPlace, Final, KnownFacts, PagePlace, RecordType,
 };
+use bytes::Bytes;
 use std::io::Write;
 
 mod tree;
@@ -27,7 +29,7 @@ use tree::TreeCheck;
 
 /// Where what an archive holds goes, besides being checked.
 pub(crate) enum Output<'a> {
-    Entries(&'a mut dyn Sink),
+    Entries(&'a mut SinkBelt),
     Stream(&'a mut dyn Write),
     None,
 }
@@ -35,7 +37,7 @@ pub(crate) enum Output<'a> {
 /// Takes everything that an archive holds, in order, and checks all that can be checked.
 pub(crate) struct Contents<'a> {
     parser: StreamParser,
-    pub(crate) entries: EntryChecker<'a>,
+    entries: EntryChecker<'a>,
     /// Gets the stream as it is.
     copy_to: Option<&'a mut dyn Write>,
     decompressor: Decompressor,
@@ -47,8 +49,16 @@ pub(crate) struct Contents<'a> {
     stripe_start: (StreamOffset, DataOffset),
     phase: Phase,
     tree: TreeCheck,
-    pub(crate) item_facts: Vec<Facts>,
-    pub(crate) last: Option<Final>,
+    last: Option<Final>,
+}
+
+/// What an archive holds.
+pub(crate) struct ContentReport {
+    /// FINAL, if it was the last record and agrees.
+    pub(crate) last: Result<Final, ReadError>,
+    pub(crate) missing: Vec<Missing>,
+    pub(crate) unreadable: Vec<EntryPath>,
+    pub(crate) changed: u64,
 }
 
 /// Where in the order of records (spec: REC-5).
@@ -64,7 +74,11 @@ enum Phase {
 }
 
 impl<'a> Contents<'a> {
-    pub(crate) fn new(output: Output<'a>, observer: &'a dyn Observer) -> Result<Self, ReadError> {
+    pub(crate) fn new(
+        output: Output<'a>,
+        hasher: ContentHasher,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, ReadError> {
         let (sink, copy_to) = match output {
             Output::Entries(sink) => (Some(sink), None),
             Output::Stream(copy_to) => (None, Some(copy_to)),
@@ -72,7 +86,7 @@ impl<'a> Contents<'a> {
         };
         Ok(Self {
             parser: StreamParser::new(StreamOffset(0)),
-            entries: EntryChecker::new(sink, observer),
+            entries: EntryChecker::new(sink, hasher, observer),
             copy_to,
             decompressor: new_decompressor()?,
             position: StreamOffset(0),
@@ -82,14 +96,23 @@ impl<'a> Contents<'a> {
             stripe_start: (StreamOffset(0), DataOffset(0)),
             phase: Phase::Body,
             tree: TreeCheck::default(),
-            item_facts: Vec::new(),
             last: None,
         })
     }
 
+    /// What the archive holds, after its last record.
+    pub(crate) fn report(mut self, block_count: u64) -> ContentReport {
+        ContentReport {
+            last: self.take_last(block_count),
+            missing: self.entries.missing,
+            unreadable: self.entries.unreadable,
+            changed: self.entries.changed,
+        }
+    }
+
     /// After the last record: FINAL must have been it (spec: FIN-2).
-    pub(crate) fn finish(&self, block_count: u64) -> Result<&Final, ReadError> {
-        let Some(last) = &self.last else {
+    fn take_last(&mut self, block_count: u64) -> Result<Final, ReadError> {
+        let Some(last) = self.last.take() else {
             return Err(malformed(
                 Structure::Record,
                 "REC-5",
@@ -128,15 +151,11 @@ impl<'a> Contents<'a> {
 
     fn facts(&mut self, body: &[u8], place: Place) -> Result<(), ReadError> {
         let facts = Facts::decode(body)?;
-        match facts.known()? {
-            Some(KnownFacts::Missing(missing)) => {
-                self.entries.missing.push(Missing {
-                    path: EntryPath::decode(missing.path)?,
-                    reason: String::from_utf8_lossy(&missing.reason).into_owned(),
-                });
-            }
-            Some(KnownFacts::EnvelopeItem(_)) => self.item_facts.push(facts.clone()),
-            _ => {}
+        if let Some(KnownFacts::Missing(missing)) = facts.known()? {
+            self.entries.missing.push(Missing {
+                path: EntryPath::decode(missing.path)?,
+                reason: String::from_utf8_lossy(&missing.reason).into_owned(),
+            });
         }
         if let Some(entry) = facts.entry
             && !self.entries.has_ended(entry)?
@@ -245,16 +264,16 @@ impl<'a> Contents<'a> {
 }
 
 impl StreamTaker for Contents<'_> {
-    fn stream(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
-        self.parser.take(bytes, &mut self.entries)?;
-        if let Some(copy_to) = &mut self.copy_to {
-            copy_to.write_all(bytes).map_err(|source| ReadError::Io {
+    fn stream(&mut self, bytes: Bytes) -> Result<(), ReadError> {
+        self.position = self.position.plus(bytes.len() as u64);
+        self.parser.take(bytes.clone(), &mut self.entries)?;
+        match &mut self.copy_to {
+            None => Ok(()),
+            Some(copy_to) => copy_to.write_all(&bytes).map_err(|source| ReadError::Io {
                 what: "writing the stream",
                 source,
-            })?;
+            }),
         }
-        self.position = self.position.plus(bytes.len() as u64);
-        Ok(())
     }
 
     fn chunk_begins(&mut self) -> Result<(), ReadError> {

@@ -1,7 +1,7 @@
 //! Where each chunk's raw bytes lie in the data space, and where the chunk stands: what COPY asks.
 
 use crate::error::ReadError;
-use bakpak_format::chunk::script::{Instruction, Script};
+use bakpak_format::chunk::script::Instruction;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, Place};
 use bakpak_format::record::Checkpoint;
@@ -82,30 +82,12 @@ impl DataMap {
     /// Going through them in order, it loads no CHECKPOINT twice.
     pub(crate) fn sources(
         &mut self,
-        script: &Script,
+        script: &[Instruction],
         most: u64,
         mut load: impl FnMut(Place) -> Result<Checkpoint, ReadError>,
     ) -> Result<Vec<SourceChunk>, ReadError> {
-        let copies = script.0.iter().filter_map(|i| match i {
-            Instruction::Copy { source, len } => Some((source.0, source.plus(*len).0)),
-            _ => None,
-        });
-        let mut copies: Vec<(u64, u64)> = copies.collect();
-        copies.sort_unstable();
-        let mut found: Vec<SourceChunk> = Vec::new();
-        let mut at = 0;
-        for (start, end) in copies {
-            at = at.max(start);
-            while at < end.min(self.end) {
-                if found.len() as u64 > most {
-                    return Ok(found);
-                }
-                let chunk = self.chunk_at(at, &mut load)?;
-                at = chunk.end.max(at + 1);
-                found.push(chunk);
-            }
-        }
-        Ok(found)
+        let end = self.end;
+        sources(script, end, most, |at| self.chunk_at(at, &mut load))
     }
 
     /// A place in the archive that does not lie behind the chunk that holds `at`, without reading.
@@ -184,11 +166,41 @@ impl DataMap {
     }
 }
 
-/// The chunk among these, in order, that holds `at`.
-pub(crate) fn holding(chunks: &[SourceChunk], at: DataOffset) -> Option<&SourceChunk> {
+/// The chunks that the COPYs of a script touch before `end`, each once, in order; at most one more
+/// than `most`. `chunk_at` finds the one that holds a place of the data space.
+pub(crate) fn sources(
+    script: &[Instruction],
+    end: u64,
+    most: u64,
+    mut chunk_at: impl FnMut(u64) -> Result<SourceChunk, ReadError>,
+) -> Result<Vec<SourceChunk>, ReadError> {
+    let copies = script.iter().filter_map(|i| match i {
+        Instruction::Copy { source, len } => Some((source.0, source.plus(*len).0.min(end))),
+        _ => None,
+    });
+    let mut copies: Vec<(u64, u64)> = copies.collect();
+    copies.sort_unstable();
+    let mut found: Vec<SourceChunk> = Vec::new();
+    let mut at = 0;
+    for (start, end) in copies {
+        at = at.max(start);
+        while at < end {
+            if found.len() as u64 > most {
+                return Ok(found);
+            }
+            let chunk = chunk_at(at)?;
+            at = chunk.end.max(at + 1);
+            found.push(chunk);
+        }
+    }
+    Ok(found)
+}
+
+/// The number of the chunk among these, in order, that holds `at`.
+pub(crate) fn holding(chunks: &[SourceChunk], at: DataOffset) -> Option<usize> {
     let after = chunks.partition_point(|chunk| chunk.start <= at.0);
-    let chunk = chunks.get(after.checked_sub(1)?)?;
-    (at.0 < chunk.end).then_some(chunk)
+    let number = after.checked_sub(1)?;
+    (at.0 < chunks.get(number)?.end).then_some(number)
 }
 
 fn chunks_with_data(checkpoint: &Checkpoint, end: u64) -> Box<[Known]> {

@@ -1,11 +1,15 @@
 //! What is kept of the data space for COPY while an archive is read from its front.
 
-use crate::data_map::{SourceChunk, holding};
+use crate::chunk_store::{CACHE_BYTES, ChunkStore, RawChunk, Run, RunTaker, next_literal};
+use crate::data_map::SourceChunk;
 use crate::error::ReadError;
-use crate::fetch::{CACHE_BYTES, ChunkCache, Fetch};
+use crate::fetch::Fetch;
+use crate::observer::Observer;
+use bakpak_format::chunk::script::Instruction;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, DataOffset, Place};
 use bakpak_format::record::{Checkpoint, RecordType};
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// The raw bytes that COPY may ask for.
@@ -13,10 +17,7 @@ pub(crate) enum DataSpace {
     /// All that it may reach, in memory.
     Window(Window),
     /// What was used last; the rest is fetched again.
-    Recent {
-        cache: ChunkCache,
-        fetch: Box<Fetch>,
-    },
+    Recent(Box<ChunkStore>),
 }
 
 /// The last bytes of the data space.
@@ -36,17 +37,14 @@ impl DataSpace {
 
     /// Keeps what was used last.
     pub(crate) fn recent(fetch: Fetch) -> Self {
-        Self::Recent {
-            cache: ChunkCache::default(),
-            fetch: Box::new(fetch),
-        }
+        Self::Recent(Box::new(ChunkStore::new(fetch)))
     }
 
     /// Whether sealed blocks are to be spooled.
     pub(crate) fn spools(&self) -> bool {
         match self {
             Self::Window(_) => false,
-            Self::Recent { fetch, .. } => fetch.spools(),
+            Self::Recent(store) => store.fetch.spools(),
         }
     }
 
@@ -58,62 +56,49 @@ impl DataSpace {
     pub(crate) fn spool(&mut self, sealed: &[u8]) -> Result<(), ReadError> {
         match self {
             Self::Window(_) => Ok(()),
-            Self::Recent { fetch, .. } => fetch.spool(sealed),
+            Self::Recent(store) => store.fetch.spool(sealed),
         }
     }
 
-    /// Adds the raw bytes of the next chunk, which stand at `start`; gives back a buffer that has
-    /// become free.
-    pub(crate) fn push(&mut self, start: DataOffset, raw: Vec<u8>) -> Option<Vec<u8>> {
+    /// Adds the raw bytes of the next chunk, which stand at `start`.
+    pub(crate) fn push(&mut self, start: DataOffset, raw: RawChunk) {
         match self {
-            Self::Window(window) => {
-                window.push(&raw);
-                Some(raw)
-            }
-            Self::Recent { cache, .. } => cache.insert(start, raw),
+            Self::Window(window) => window.push(&raw.bytes),
+            Self::Recent(store) => store.insert(start, raw),
         }
     }
 
     /// No later COPY begins before this block.
     pub(crate) fn drop_before(&mut self, index: BlockIndex) {
-        if let Self::Recent { fetch, .. } = self {
-            fetch.drop_before(index);
+        if let Self::Recent(store) = self {
+            store.fetch.drop_before(index);
         }
     }
 
-    /// Hands out a stretch of the data space, piece by piece; `sources` are the chunks it touches.
-    pub(crate) fn copy(
+    /// Hands out the stretch that a script describes, see [`ChunkStore::assemble`].
+    pub(crate) fn assemble(
         &mut self,
+        script: &[Instruction],
+        raw: &Bytes,
         sources: &[SourceChunk],
-        source: DataOffset,
-        len: u64,
-        mut take: impl FnMut(&[u8]) -> Result<(), ReadError>,
+        observer: &dyn Observer,
+        take: &mut RunTaker<'_>,
     ) -> Result<(), ReadError> {
-        let (cache, fetch) = match self {
-            Self::Window(window) => {
-                let (first, second) = window.get(source, len)?;
-                take(first)?;
-                return take(second);
-            }
-            Self::Recent { cache, fetch } => (cache, fetch),
+        let window = match self {
+            Self::Window(window) => window,
+            Self::Recent(store) => return store.assemble(script, raw, sources, observer, take),
         };
-        let lost = || {
-            let what = "a chunk is not what it was when it was read first";
-            FormatError::malformed(Structure::Chunk, "CHU-7", what)
-        };
-        let (mut at, end) = (source.0, source.plus(len).0);
-        while at < end {
-            let chunk = holding(sources, DataOffset(at)).ok_or_else(lost)?;
-            let start = DataOffset(chunk.start);
-            if !cache.contains(start) {
-                let raw = fetch.chunk(chunk.place, start)?;
-                cache.insert(start, raw);
+        let mut literal = 0;
+        for instruction in script {
+            match *instruction {
+                Instruction::Literal(len) => take(next_literal(raw, &mut literal, len)?)?,
+                Instruction::Zero(len) => take(Run::Zero(len))?,
+                Instruction::Copy { source, len } => {
+                    let (first, second) = window.get(source, len)?;
+                    take(Run::Passing(first))?;
+                    take(Run::Passing(second))?;
+                }
             }
-            let raw = cache.get(start).unwrap_or_default();
-            let to = end.min(chunk.end);
-            let piece = (at - chunk.start) as usize..(to - chunk.start) as usize;
-            take(raw.get(piece).ok_or_else(lost)?)?;
-            at = to;
         }
         Ok(())
     }
@@ -126,8 +111,8 @@ impl DataSpace {
                 let what = "more chunks stand within copy_reach than can be kept in memory";
                 Err(FormatError::malformed(Structure::Chunk, "RDR-4", what).into())
             }
-            Self::Recent { fetch, .. } => {
-                let body = fetch.record(place, RecordType::Checkpoint)?;
+            Self::Recent(store) => {
+                let body = store.fetch.record(place, RecordType::Checkpoint)?;
                 Ok(Checkpoint::decode(&body)?)
             }
         }

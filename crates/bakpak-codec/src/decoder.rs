@@ -1,13 +1,14 @@
 //! Blocks to records to the stream: everything between the tags and the tar.
 
 use crate::blocks::OpenedBlock;
+use crate::chunk_store::{RawChunk, Run};
 use crate::chunks::{self, CopyCost, new_decompressor};
 use crate::compress::Decompressor;
 use crate::data_map::{DataMap, SourceChunk};
 use crate::data_space::DataSpace;
 use crate::error::ReadError;
 use crate::observer::Observer;
-use crate::pipeline::{Buffers, InOrder, Spares, Workers};
+use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Spares, Workers};
 use crate::zeros::zeros;
 use bakpak_format::block::StripeFill;
 use bakpak_format::chunk::Chunk;
@@ -17,15 +18,20 @@ use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, BlockSize, DataOffset, Place, StreamOffset};
 use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
+use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Shorter pieces are joined: hashing is several times faster on long ones.
 const JOINED_LEN: usize = 128 << 10;
 
+/// Joined pieces that wait to be used again.
+const JOINED_SPARES: usize = 16;
+
 /// Takes the stream, piece by piece and in order, and the other records between.
 pub(crate) trait StreamTaker {
     /// The next bytes of the stream.
-    fn stream(&mut self, bytes: &[u8]) -> Result<(), ReadError>;
+    fn stream(&mut self, bytes: Bytes) -> Result<(), ReadError>;
 
     /// A chunk begins.
     fn chunk_begins(&mut self) -> Result<(), ReadError>;
@@ -75,8 +81,7 @@ pub(crate) struct Decoder<'a, T> {
     map: DataMap,
     cost: CopyCost,
     data_space: DataSpace,
-    /// Short pieces of the stream, joined.
-    joined: Vec<u8>,
+    joined: Joined,
     /// Whether the block taken last holds any record.
     block_used: bool,
     next_stream: StreamOffset,
@@ -84,27 +89,33 @@ pub(crate) struct Decoder<'a, T> {
     pub(crate) taker: T,
 }
 
-/// Joins the records of a stripe from its blocks.
+/// Joins a record that lies in several blocks of a stripe.
 #[derive(Default)]
 struct Assembly {
     fill: StripeFill,
     bytes: Vec<u8>,
-    started: Option<Place>,
+    place: Place,
+}
+
+/// Short pieces of the stream, joined.
+struct Joined {
+    bytes: Vec<u8>,
+    buffers: Buffers,
 }
 
 /// A record that is ready to be taken.
 enum Decoded {
     Chunk {
         head: ChunkParts,
-        raw: Vec<u8>,
+        raw: RawChunk,
     },
     Other {
         kind: RecordType,
-        body: Vec<u8>,
+        body: Bytes,
     },
     /// FACTS of a version that is not known: passed over, but listed (spec: REC-3).
     NewerFacts {
-        body: Vec<u8>,
+        body: Bytes,
     },
     /// Unknown and not critical.
     Skipped,
@@ -128,7 +139,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         taker: T,
         observer: &'a dyn Observer,
     ) -> Self {
-        let spares = 2 * workers.threads() + 8;
+        let spares = JOBS_PER_THREAD * workers.threads() + 8;
         Self {
             block_size: header.block_size,
             chunk_size: header.chunk_size,
@@ -144,7 +155,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             map: DataMap::new(),
             cost: CopyCost::new(header.chunk_size as u64),
             data_space,
-            joined: Vec::with_capacity(2 * JOINED_LEN),
+            joined: Joined::default(),
             block_used: false,
             next_stream: StreamOffset(0),
             next_data: DataOffset(0),
@@ -166,41 +177,41 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     pub(crate) fn block(
         &mut self,
         index: BlockIndex,
-        block: &OpenedBlock,
+        block: OpenedBlock,
+        buffers: &Buffers,
     ) -> Result<(), ReadError> {
         let payload_len = block.payload_len();
-        self.assembly.fill.next(block.inner.used_len, payload_len)?;
-        self.block_used = block.inner.used_len > 0;
-        let mut records = block.records();
+        let (used_len, listed) = (block.inner.used_len, block.inner.first_record);
+        self.assembly.fill.next(used_len, payload_len)?;
+        self.block_used = used_len > 0;
+        let mut records = block.into_records(buffers);
         let mut first_record = None;
-        loop {
-            let place = self
-                .block_size
-                .place(index, block.records().len() - records.len());
+        while !records.is_empty() {
+            let at = used_len - records.len();
             if self.assembly.bytes.is_empty() {
-                if records.is_empty() {
-                    break;
+                first_record.get_or_insert(at as u32);
+                let place = self.block_size.place(index, at);
+                if let Some((header, len)) = record_at(&records)?
+                    && len <= records.len()
+                {
+                    let body = records.split_to(len).slice(record::HEADER_LEN..);
+                    self.submit(header, body, place)?;
+                    continue;
                 }
-                first_record.get_or_insert((block.records().len() - records.len()) as u32);
-                self.assembly.started = Some(place);
-                self.assembly.bytes = self.bodies.take().unwrap_or_default();
-                self.assembly.bytes.clear();
+                self.assembly.begin(place, &self.bodies);
             }
-            take(&mut self.assembly.bytes, &mut records, record::HEADER_LEN);
-            let Some(header) = self.assembly.bytes.first_chunk::<{ record::HEADER_LEN }>() else {
+            self.assembly.take(&mut records, record::HEADER_LEN);
+            let Some((header, len)) = record_at(&self.assembly.bytes)? else {
                 break;
             };
-            let header = RecordHeader::decode(header)?;
-            let len = record::HEADER_LEN + header.body_len;
-            take(&mut self.assembly.bytes, &mut records, len);
-            if self.assembly.bytes.len() < len {
-                break;
+            self.assembly.take(&mut records, len);
+            if self.assembly.bytes.len() == len {
+                let (record, place) = self.assembly.end();
+                let body = self.bodies.lend(record).slice(record::HEADER_LEN..);
+                self.submit(header, body, place)?;
             }
-            let body = std::mem::take(&mut self.assembly.bytes);
-            let place = self.assembly.started.take().unwrap_or(place);
-            self.submit(header, body, place)?;
         }
-        if block.inner.first_record != first_record {
+        if listed != first_record {
             let what = "first_record does not agree with the records";
             return Err(FormatError::malformed(Structure::Block, "BLK-6", what).into());
         }
@@ -230,12 +241,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         Ok(())
     }
 
-    fn submit(
-        &mut self,
-        header: RecordHeader,
-        record: Vec<u8>,
-        place: Place,
-    ) -> Result<(), ReadError> {
+    fn submit(&mut self, header: RecordHeader, body: Bytes, place: Place) -> Result<(), ReadError> {
         while self.pending.len() >= most_pending(self.workers.threads()) {
             if let Some(decoded) = self.pending.next() {
                 self.take_record(decoded??)?;
@@ -243,12 +249,12 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         }
         self.places.push_back(place);
         let (chunk_size, copy_reach) = (self.chunk_size, self.copy_reach);
-        let (bodies, raws) = (self.bodies.clone(), self.raws.clone());
+        let raws = self.raws.clone();
         let decompressors = self.decompressors.clone();
         self.workers
             .submit(&mut self.pending, move || match header.known()? {
                 None if header.kind == RecordType::Facts.number() => {
-                    Ok(Decoded::NewerFacts { body: record })
+                    Ok(Decoded::NewerFacts { body })
                 }
                 None => Ok(Decoded::Skipped),
                 Some(RecordType::Chunk) => {
@@ -257,7 +263,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                         Some(decompressor) => decompressor,
                         None => new_decompressor()?,
                     };
-                    let chunk = Chunk::decode(&record[record::HEADER_LEN..], chunk_size)?;
+                    let chunk = Chunk::decode(&body, chunk_size)?;
                     chunk.check_reach(copy_reach)?;
                     chunks::raw_bytes(&chunk.head, chunk.payload, &mut decompressor, &mut raw)?;
                     decompressors.give(decompressor);
@@ -269,10 +275,10 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
                         first_entry: chunk.head.first_entry,
                         script: chunk.script,
                     };
-                    bodies.give_buffer(record);
+                    let raw = RawChunk::lent(raw, &raws);
                     Ok(Decoded::Chunk { head, raw })
                 }
-                Some(kind) => Ok(Decoded::Other { kind, body: record }),
+                Some(kind) => Ok(Decoded::Other { kind, body }),
             });
         Ok(())
     }
@@ -281,15 +287,12 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         let place = self.places.pop_front().unwrap_or_default();
         match decoded {
             Decoded::Skipped => self.taker.skipped(),
-            Decoded::NewerFacts { body } => {
-                self.taker.newer_facts(&body[record::HEADER_LEN..], place)
-            }
+            Decoded::NewerFacts { body } => self.taker.newer_facts(&body, place),
             Decoded::Other { kind, body } => {
-                let taken = self.taker.record(kind, &body[record::HEADER_LEN..], place);
+                let taken = self.taker.record(kind, &body, place);
                 if kind == RecordType::Checkpoint {
                     self.map.checkpoint(place);
                 }
-                self.bodies.give_buffer(body);
                 taken
             }
             Decoded::Chunk { head, raw } => self.take_chunk(head, raw, place),
@@ -299,7 +302,7 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     fn take_chunk(
         &mut self,
         head: ChunkParts,
-        raw: Vec<u8>,
+        raw: RawChunk,
         place: Place,
     ) -> Result<(), ReadError> {
         self.taker.chunk_begins()?;
@@ -312,9 +315,9 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         let most = self.cost.most(stream_bytes);
         let data_space = &mut self.data_space;
         let load = |place| data_space.checkpoint(place);
-        let sources = self.map.sources(&head.script, most, load)?;
+        let sources = self.map.sources(&head.script.0, most, load)?;
         self.cost.check(sources.len() as u64, stream_bytes)?;
-        self.apply(&head.script, &raw, &sources)?;
+        self.apply(&head.script, &raw.bytes, &sources)?;
         self.map.push(head.raw_len, place);
         self.next_stream = head.stream_offset.plus(head.stream_len);
         self.next_data = head.data_offset.plus(head.raw_len);
@@ -325,60 +328,33 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             first_entry: head.first_entry,
             place,
         };
-        if let Some(dropped) = self.data_space.push(head.data_offset, raw) {
-            self.raws.give_buffer(dropped);
-        }
+        self.data_space.push(head.data_offset, raw);
         self.drop_beyond_reach();
         self.taker.chunk_ended(&span)
     }
 
-    /// Assembles the chunk's stretch of the stream.
+    /// Hands on the chunk's stretch of the stream.
     fn apply(
         &mut self,
         script: &Script,
-        raw: &[u8],
+        raw: &Bytes,
         sources: &[SourceChunk],
     ) -> Result<(), ReadError> {
         if script.0.is_empty() {
-            return self.taker.stream(raw);
+            return self.taker.stream(raw.clone());
         }
-        let mut literal = raw;
-        for instruction in &script.0 {
-            match *instruction {
-                Instruction::Literal(len) => {
-                    let (now, later) = literal.split_at(len as usize); // sums are checked (CHU-2)
-                    literal = later;
-                    join(&mut self.joined, &mut self.taker, now)?;
-                }
-                Instruction::Zero(len) => {
-                    give_joined(&mut self.joined, &mut self.taker)?;
-                    self.zero(len)?;
-                }
-                Instruction::Copy { source, len } => self.copy(source, len, sources)?,
+        let (joined, taker, observer) = (&mut self.joined, &mut self.taker, self.observer);
+        let mut take = |run: Run<'_>| match run {
+            Run::Shared(bytes, stretch) => joined.shared(bytes, stretch, taker),
+            Run::Passing(bytes) => joined.copy(bytes, taker),
+            Run::Zero(len) => {
+                joined.give(taker)?;
+                zero(len, observer, taker)
             }
-        }
-        give_joined(&mut self.joined, &mut self.taker)
-    }
-
-    fn zero(&mut self, len: u64) -> Result<(), ReadError> {
-        let (taker, observer) = (&mut self.taker, self.observer);
-        zeros(len, &mut |bytes| {
-            if observer.cancelled() {
-                return Err(ReadError::Interrupted);
-            }
-            taker.stream(bytes)
-        })
-    }
-
-    fn copy(
-        &mut self,
-        source: DataOffset,
-        len: u64,
-        sources: &[SourceChunk],
-    ) -> Result<(), ReadError> {
-        let (joined, taker) = (&mut self.joined, &mut self.taker);
+        };
         self.data_space
-            .copy(sources, source, len, |piece| join(joined, taker, piece))
+            .assemble(&script.0, raw, sources, observer, &mut take)?;
+        self.joined.give(&mut self.taker)
     }
 
     /// No later chunk copies from before its data offset less the reach (spec: CHU-8).
@@ -392,9 +368,68 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     }
 }
 
+impl Default for Joined {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            buffers: Buffers::new(JOINED_SPARES),
+        }
+    }
+}
+
+impl Joined {
+    /// Takes a stretch of a chunk, which is handed on as it is, if it is long.
+    fn shared(
+        &mut self,
+        chunk: &Bytes,
+        stretch: Range<usize>,
+        taker: &mut impl StreamTaker,
+    ) -> Result<(), ReadError> {
+        if stretch.len() < JOINED_LEN {
+            return self.copy(&chunk[stretch], taker);
+        }
+        self.give(taker)?;
+        taker.stream(chunk.slice(stretch))
+    }
+
+    /// Copies a piece behind those before it, and gives them to the taker when they are enough.
+    fn copy(&mut self, mut piece: &[u8], taker: &mut impl StreamTaker) -> Result<(), ReadError> {
+        while !piece.is_empty() {
+            let taken = piece.len().min(JOINED_LEN - self.bytes.len());
+            self.bytes.extend_from_slice(&piece[..taken]);
+            piece = &piece[taken..];
+            if self.bytes.len() == JOINED_LEN {
+                self.give(taker)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the taker what there is.
+    fn give(&mut self, taker: &mut impl StreamTaker) -> Result<(), ReadError> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        let next = self.buffers.take().unwrap_or_default();
+        let joined = std::mem::replace(&mut self.bytes, next);
+        self.bytes.clear();
+        self.bytes.reserve_exact(JOINED_LEN);
+        taker.stream(self.buffers.lend(joined))
+    }
+}
+
+fn zero(len: u64, observer: &dyn Observer, taker: &mut impl StreamTaker) -> Result<(), ReadError> {
+    zeros(len, &mut |bytes| {
+        if observer.cancelled() {
+            return Err(ReadError::Interrupted);
+        }
+        taker.stream(Bytes::from_static(bytes))
+    })
+}
+
 /// Records that are decoded at a time.
 fn most_pending(threads: usize) -> usize {
-    2 * threads + 1
+    JOBS_PER_THREAD * threads + 1
 }
 
 /// How many chunks' blocks may have been opened before the chunks are taken: those being decoded,
@@ -403,33 +438,35 @@ pub(crate) fn most_under_way(threads: usize) -> usize {
     most_pending(threads) + 1
 }
 
-/// Joins a piece of the stream to those before it, and gives them to the taker when they are enough.
-fn join(joined: &mut Vec<u8>, taker: &mut impl StreamTaker, piece: &[u8]) -> Result<(), ReadError> {
-    if piece.len() >= JOINED_LEN {
-        give_joined(joined, taker)?;
-        return taker.stream(piece);
+impl Assembly {
+    /// A record begins that reaches into the next block.
+    fn begin(&mut self, place: Place, buffers: &Buffers) {
+        self.place = place;
+        self.bytes = buffers.take().unwrap_or_default();
+        self.bytes.clear();
     }
-    joined.extend_from_slice(piece);
-    match joined.len() >= JOINED_LEN {
-        true => give_joined(joined, taker),
-        false => Ok(()),
+
+    /// Takes bytes until there are `len`.
+    fn take(&mut self, from: &mut Bytes, len: usize) {
+        let taken = len.saturating_sub(self.bytes.len()).min(from.len());
+        self.bytes.extend_from_slice(&from[..taken]);
+        from.advance(taken);
+    }
+
+    /// The record is complete.
+    fn end(&mut self) -> (Vec<u8>, Place) {
+        (std::mem::take(&mut self.bytes), self.place)
     }
 }
 
-fn give_joined(joined: &mut Vec<u8>, taker: &mut impl StreamTaker) -> Result<(), ReadError> {
-    let given = match joined.is_empty() {
-        true => Ok(()),
-        false => taker.stream(joined),
+/// The header of the record that begins here, and the record's length, if enough of it is there.
+fn record_at(bytes: &[u8]) -> Result<Option<(RecordHeader, usize)>, ReadError> {
+    let Some(header) = bytes.first_chunk::<{ record::HEADER_LEN }>() else {
+        return Ok(None);
     };
-    joined.clear();
-    given
-}
-
-/// Moves bytes from `from` to `to` until that has `len`.
-fn take(to: &mut Vec<u8>, from: &mut &[u8], len: usize) {
-    let taken = len.saturating_sub(to.len()).min(from.len());
-    to.extend_from_slice(&from[..taken]);
-    *from = &from[taken..];
+    let header = RecordHeader::decode(header)?;
+    let len = record::HEADER_LEN + header.body_len;
+    Ok(Some((header, len)))
 }
 
 /// Bytes of the stretch that are ZERO.

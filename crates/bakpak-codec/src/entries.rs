@@ -1,17 +1,18 @@
 //! Entries as the stream gives them: checked, hashed, compared with the catalogue, handed on.
 
+use crate::content_hasher::ContentHasher;
 use crate::error::{Missing, ReadError};
 use crate::observer::Observer;
 use crate::order::{Order, Stored};
-use crate::sink::Sink;
+use crate::sink::belt::SinkBelt;
 use crate::stream::{Begun, EntryTaker};
-use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::limits::{MAX_LOGICAL_SIZE, MAX_PAGE_RAW_LEN};
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 mod parts;
@@ -20,11 +21,11 @@ use parts::{Part, part_error, part_of};
 
 /// Checks the order of entries, joins parts, hashes content, and compares with the rows.
 pub(crate) struct EntryChecker<'a> {
-    sink: Option<&'a mut dyn Sink>,
-    observer: &'a dyn Observer,
+    content: ContentTakers<'a>,
     /// The entry that is open, or that may go on with a further part.
     open: Option<OpenEntry>,
     order: Order,
+    /// Rows of entries that have ended, without the hash, which is still being made.
     rows: VecDeque<(Row, usize)>,
     rows_len: usize,
     superseded: Option<EntryPath>,
@@ -38,21 +39,34 @@ pub(crate) struct EntryChecker<'a> {
     pub(crate) missing: Vec<Missing>,
 }
 
+/// Where content goes.
+struct ContentTakers<'a> {
+    sink: Option<&'a mut SinkBelt>,
+    hasher: ContentHasher,
+    observer: &'a dyn Observer,
+}
+
 struct OpenEntry {
     entry: Entry,
     header_offset: StreamOffset,
     content_offset: StreamOffset,
-    hasher: blake3::Hasher,
     /// Logical bytes so far, holes included.
     position: u64,
     part: Option<Part>,
 }
 
 impl<'a> EntryChecker<'a> {
-    pub(crate) fn new(sink: Option<&'a mut dyn Sink>, observer: &'a dyn Observer) -> Self {
+    pub(crate) fn new(
+        sink: Option<&'a mut SinkBelt>,
+        hasher: ContentHasher,
+        observer: &'a dyn Observer,
+    ) -> Self {
         Self {
-            sink,
-            observer,
+            content: ContentTakers {
+                sink,
+                hasher,
+                observer,
+            },
             open: None,
             order: Order::default(),
             rows: VecDeque::new(),
@@ -111,7 +125,7 @@ impl<'a> EntryChecker<'a> {
     pub(crate) fn page(&mut self, rows: Vec<Row>) -> Result<(), ReadError> {
         self.end_parts()?;
         for row in rows {
-            let Some((expected, encoded_len)) = self.rows.pop_front() else {
+            let Some((mut expected, encoded_len)) = self.rows.pop_front() else {
                 return Err(malformed(
                     Structure::Catalogue,
                     "CAT-1",
@@ -119,6 +133,9 @@ impl<'a> EntryChecker<'a> {
                 ));
             };
             self.rows_len -= encoded_len;
+            if expected.kind == RowKind::File {
+                expected.content_hash = self.content.hasher.next_digest()?;
+            }
             self.compare(&row, &expected)?;
         }
         Ok(())
@@ -169,8 +186,8 @@ impl<'a> EntryChecker<'a> {
         }
         if row.flags.contains(RowFlags::UNREADABLE) {
             self.order.forget(&row.path);
-            if let Some(sink) = &mut self.sink {
-                sink.discard(&row.path).map_err(ReadError::Sink)?;
+            if let Some(sink) = &mut self.content.sink {
+                sink.discard(&row.path)?;
             }
             self.unreadable.push(row.path.clone());
         }
@@ -196,7 +213,8 @@ impl<'a> EntryChecker<'a> {
             } else {
                 file_size(&open.entry)
             };
-            open.skip_to(size, &mut self.sink, self.observer)?;
+            open.skip_to(size, &mut self.content)?;
+            self.content.hasher.end()?;
             if open.part.is_some() {
                 open.entry.kind = EntryKind::File {
                     size,
@@ -204,12 +222,8 @@ impl<'a> EntryChecker<'a> {
                 };
             }
         }
-        let hash = if is_file {
-            Digest(*open.hasher.finalize().as_bytes())
-        } else {
-            Digest::ZERO
-        };
-        let mut row = Row::from_entry(&open.entry, hash, open.header_offset, open.content_offset);
+        let (header_offset, content_offset) = (open.header_offset, open.content_offset);
+        let mut row = Row::from_entry(&open.entry, Digest::ZERO, header_offset, content_offset);
         if open.part.is_some() {
             row.flags.insert(RowFlags::PARTED);
         }
@@ -217,8 +231,8 @@ impl<'a> EntryChecker<'a> {
         row.encode_into(&mut encoded);
         self.rows_len += encoded.len();
         self.rows.push_back((row, encoded.len()));
-        if let Some(sink) = &mut self.sink {
-            sink.end().map_err(ReadError::Sink)?;
+        if let Some(sink) = &mut self.content.sink {
+            sink.end()?;
         }
         Ok(())
     }
@@ -254,36 +268,31 @@ impl EntryTaker for EntryChecker<'_> {
         };
         self.order.next(&entry, stored)?;
         self.add_size(size)?;
-        if let Some(sink) = &mut self.sink {
+        if let Some(sink) = &mut self.content.sink {
             let size = match (&entry.kind, &first_part) {
                 (EntryKind::File { size, .. }, None) => Some(*size),
                 _ => None,
             };
-            sink.begin(&entry, size).map_err(ReadError::Sink)?;
+            sink.begin(&entry, size)?;
         }
         self.open = Some(OpenEntry {
             entry,
             header_offset,
             content_offset,
-            hasher: blake3::Hasher::new(),
             position: 0,
             part: first_part,
         });
         Ok(())
     }
 
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ReadError> {
+    fn data(&mut self, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
         let Some(open) = &mut self.open else {
             return Ok(());
         };
         let offset = offset + open.part.as_ref().map_or(0, |part| part.start);
-        open.skip_to(offset, &mut self.sink, self.observer)?;
-        open.hasher.update(bytes);
+        open.skip_to(offset, &mut self.content)?;
         open.position += bytes.len() as u64;
-        match &mut self.sink {
-            Some(sink) => sink.write(offset, bytes).map_err(ReadError::Sink),
-            None => Ok(()),
-        }
+        self.content.write(offset, bytes)
     }
 
     fn end(&mut self) -> Result<(), ReadError> {
@@ -312,23 +321,32 @@ pub(crate) enum WaitingRows {
 }
 
 impl OpenEntry {
-    /// Hashes a hole up to `offset`, and makes it in the sink.
-    fn skip_to(
-        &mut self,
-        offset: u64,
-        sink: &mut Option<&mut dyn Sink>,
-        observer: &dyn Observer,
-    ) -> Result<(), ReadError> {
+    /// What lies before `offset` and has not come is a hole.
+    fn skip_to(&mut self, offset: u64, takers: &mut ContentTakers<'_>) -> Result<(), ReadError> {
         let len = offset.saturating_sub(self.position);
         if len == 0 {
             return Ok(());
         }
-        hash_zeros(&mut self.hasher, len, observer)?;
-        if let Some(sink) = sink {
-            sink.hole(self.position, len).map_err(ReadError::Sink)?;
-        }
+        takers.hole(self.position, len)?;
         self.position = offset;
         Ok(())
+    }
+}
+
+impl ContentTakers<'_> {
+    fn write(&mut self, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
+        if let Some(sink) = &mut self.sink {
+            sink.write(offset, bytes.clone())?;
+        }
+        self.hasher.update(bytes)
+    }
+
+    fn hole(&mut self, offset: u64, len: u64) -> Result<(), ReadError> {
+        self.hasher.zeros(len, self.observer)?;
+        match &mut self.sink {
+            Some(sink) => sink.hole(offset, len),
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,24 +16,9 @@ use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, BlockSize, DataOffset, Geometry, Place, StripeIndex};
 use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
-use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-
-/// Raw bytes of recent chunks, or all that COPY may reach if that is no more. 32 MiB hold what COPY of real data asks for (format-spec/
-/// rationale.md, "Reading").
-pub(crate) const CACHE_BYTES: usize = 32 << 20;
-
-/// Recently used chunks, by data offset.
-#[derive(Default)]
-pub(crate) struct ChunkCache {
-    chunks: HashMap<DataOffset, (u64, Vec<u8>)>,
-    /// The same by when they were used last.
-    order: BTreeMap<u64, DataOffset>,
-    bytes: usize,
-    clock: u64,
-}
 
 /// Where sealed blocks can be read again.
 pub(crate) enum BlockStore {
@@ -53,42 +38,6 @@ pub(crate) struct Fetch {
     key: Option<(StripeIndex, StripeKey)>,
     last: Option<(BlockIndex, OpenedBlock)>,
     decompressor: Option<Decompressor>,
-}
-
-impl ChunkCache {
-    pub(crate) fn contains(&self, start: DataOffset) -> bool {
-        self.chunks.contains_key(&start)
-    }
-
-    pub(crate) fn get(&mut self, start: DataOffset) -> Option<&[u8]> {
-        self.clock += 1;
-        let (used, raw) = self.chunks.get_mut(&start)?;
-        self.order.remove(used);
-        *used = self.clock;
-        self.order.insert(self.clock, start);
-        Some(raw)
-    }
-
-    /// Keeps a chunk; gives back a buffer that has become free.
-    pub(crate) fn insert(&mut self, start: DataOffset, raw: Vec<u8>) -> Option<Vec<u8>> {
-        self.clock += 1;
-        // Buffers are reused, so one may be much larger than what is in it.
-        self.bytes += raw.capacity();
-        let mut free = None;
-        if let Some((used, old)) = self.chunks.insert(start, (self.clock, raw)) {
-            self.order.remove(&used);
-            self.bytes -= old.capacity();
-            free = Some(old);
-        }
-        self.order.insert(self.clock, start);
-        while self.bytes > CACHE_BYTES && self.chunks.len() > 1 {
-            let (_, oldest) = self.order.pop_first()?;
-            let (_, old) = self.chunks.remove(&oldest)?;
-            self.bytes -= old.capacity();
-            free = Some(old);
-        }
-        free
-    }
 }
 
 impl Fetch {

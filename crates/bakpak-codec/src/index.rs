@@ -2,6 +2,7 @@
 
 use crate::chunks::frame_error;
 use crate::compress::Decompressor;
+use crate::data_map::SourceChunk;
 use crate::error::ReadError;
 use crate::fetch::Fetch;
 use bakpak_format::catalogue::{NodeItem, PageItem, StripeItem, TreeItem, TreePage, TreePart};
@@ -76,12 +77,13 @@ impl Index {
         at: StreamOffset,
     ) -> Result<ChunkPlace, ReadError> {
         let stripe = self.stripes.partition_point(|s| s.stream_offset <= at);
-        self.chunk(
+        let (chunk, _) = self.chunk(
             fetch,
             stripe,
             |c| c.stream_offset <= at,
             |c| c.stream_offset > at,
-        )
+        )?;
+        Ok(chunk)
     }
 
     /// The chunk whose raw bytes hold `at` of the data space.
@@ -89,25 +91,30 @@ impl Index {
         &mut self,
         fetch: &mut Fetch,
         at: DataOffset,
-    ) -> Result<ChunkPlace, ReadError> {
+    ) -> Result<SourceChunk, ReadError> {
         let stripe = self.stripes.partition_point(|s| s.data_offset <= at);
-        self.chunk(
+        let (chunk, end) = self.chunk(
             fetch,
             stripe,
             |c| c.data_offset <= at,
             |c| c.data_offset > at,
-        )
+        )?;
+        Ok(SourceChunk {
+            start: chunk.data_offset.0,
+            end: end.0,
+            place: chunk.place,
+        })
     }
 
-    /// The last chunk that does not begin behind the place sought; `stripe` is the number of
-    /// stripes that do not.
+    /// The last chunk that does not begin behind the place sought, and where its raw bytes end in the
+    /// data space; `stripe` is the number of stripes that do not begin behind it.
     fn chunk(
         &mut self,
         fetch: &mut Fetch,
         stripe: usize,
         begins_before: impl Fn(&ChunkPlace) -> bool,
         reaches: impl Fn(&Checkpoint) -> bool,
-    ) -> Result<ChunkPlace, ReadError> {
+    ) -> Result<(ChunkPlace, DataOffset), ReadError> {
         let lost = || {
             let what = "no CHECKPOINT lists the chunk that is sought";
             ReadError::from(FormatError::malformed(Structure::Checkpoint, "CKP-1", what))
@@ -125,7 +132,9 @@ impl Index {
             let checkpoint = self.checkpoint(fetch, place)?;
             let number = checkpoint.chunks.partition_point(&begins_before);
             if let Some(chunk) = number.checked_sub(1).and_then(|i| checkpoint.chunks.get(i)) {
-                return Ok(*chunk);
+                let next = checkpoint.chunks.get(number);
+                let end = next.map_or(checkpoint.data_offset, |next| next.data_offset);
+                return Ok((*chunk, end));
             }
             // It was listed by the CHECKPOINT before; places only ever go down.
             place = checkpoint

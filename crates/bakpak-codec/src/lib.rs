@@ -38,9 +38,12 @@
 
 pub mod aead;
 pub mod archive;
+mod batches;
 mod blocks;
+mod chunk_store;
 mod chunks;
 mod compress;
+mod content_hasher;
 mod contents;
 mod data_map;
 mod data_space;

@@ -8,7 +8,7 @@ use crate::input::{self, Feed};
 use crate::keys::Subkeys;
 use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
-use crate::pipeline::{Buffers, InOrder, Workers};
+use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Workers};
 use crate::scan::{Piece, Scan};
 use crate::seal::StripeKey;
 use bakpak_format::block::BlockHeader;
@@ -95,7 +95,7 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
             subkeys: None,
             decoder: None,
             findings: Vec::new(),
-            buffers: Buffers::new(4 * workers.threads() + 8),
+            buffers: Buffers::new(2 * JOBS_PER_THREAD * workers.threads() + 8),
             checking: InOrder::new(),
             stripe: StripeState::default(),
             page_digests: Vec::new(),
@@ -207,14 +207,14 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
     }
 
     fn block(&mut self, index: BlockIndex, offset: u64, bytes: Vec<u8>) -> Result<(), ReadError> {
-        while self.checking.len() > 2 * self.workers.threads() {
+        while self.checking.len() > JOBS_PER_THREAD * self.workers.threads() {
             self.next_checked()?;
         }
         let archive_id = self.opening.head.header.archive_id;
         let key = self.key_for(index, &bytes);
         let sums = self.purpose == Purpose::Verify;
         let spool = self.decoder.as_ref().is_some_and(Decoder::spools);
-        self.workers.submit(&mut self.checking, move || {
+        self.workers.submit_short(&mut self.checking, move || {
             let clear = check_clear(&bytes, index, &archive_id);
             let sums = sums.then(|| ShardSums::of(&bytes));
             let sealed = spool.then(|| bytes.clone());
@@ -286,15 +286,15 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
             return Ok(());
         }
         match opened {
-            Ok(Ok(block)) => {
-                if let Some(decoder) = &mut self.decoder {
+            Ok(Ok(block)) => match &mut self.decoder {
+                Some(decoder) => {
                     let taken = decoder
                         .spool(sealed.as_deref())
-                        .and_then(|()| decoder.block(index, &block));
+                        .and_then(|()| decoder.block(index, block, &self.buffers));
                     self.decoded(taken.map_err(|e| e.at(offset)))?;
                 }
-                self.buffers.give(block.into_buffer());
-            }
+                None => self.buffers.give(block.into_buffer()),
+            },
             Ok(Err(error)) => match open_failed(error, index, offset) {
                 ReadError::Fault(finding) => self.lost_block(*finding, index, offset)?,
                 other => return Err(other),

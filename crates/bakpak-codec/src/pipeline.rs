@@ -1,10 +1,14 @@
 //! The only place with threads: work on all cores, results in the order of the jobs.
 
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{IntoIter, Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, available_parallelism};
+
+/// Jobs under way for each thread, so that none goes to sleep while there is work.
+pub(crate) const JOBS_PER_THREAD: usize = 4;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -46,6 +50,12 @@ pub(crate) struct Spares<T> {
 
 /// Buffers that go round.
 pub(crate) type Buffers = Spares<Vec<u8>>;
+
+/// A buffer that goes back when nobody holds any of it.
+struct Lent {
+    buffer: Vec<u8>,
+    home: Buffers,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -93,6 +103,25 @@ impl Workers {
         results: &mut InOrder<T>,
         job: impl FnOnce() -> T + Send + 'static,
     ) {
+        self.hand_out(results, job, VecDeque::push_back);
+    }
+
+    /// Hands out a short job, which is done before those that wait: whoever hands out is going to
+    /// wait for it, and meanwhile would hand out nothing.
+    pub(crate) fn submit_short<T: Send + 'static>(
+        &self,
+        results: &mut InOrder<T>,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) {
+        self.hand_out(results, job, VecDeque::push_front);
+    }
+
+    fn hand_out<T: Send + 'static>(
+        &self,
+        results: &mut InOrder<T>,
+        job: impl FnOnce() -> T + Send + 'static,
+        put: fn(&mut VecDeque<Job>, Job),
+    ) {
         let (sender, receiver) = sync_channel(1);
         results.pending.push_back(receiver);
         let job = move || {
@@ -102,7 +131,8 @@ impl Workers {
         if self.threads.is_empty() {
             job();
         } else {
-            self.queue.push(Box::new(job));
+            put(&mut self.queue.lock().jobs, Box::new(job));
+            self.queue.ready.notify_one();
         }
     }
 }
@@ -236,6 +266,14 @@ impl<T> Spares<T> {
 }
 
 impl Buffers {
+    /// What is in `buffer`, to be held by several; the last one gives the buffer back.
+    pub(crate) fn lend(&self, buffer: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Lent {
+            buffer,
+            home: self.clone(),
+        })
+    }
+
     /// Gives a buffer back, unless it has grown beyond what most uses need: a hostile archive must
     /// not leave large ones behind.
     pub(crate) fn give_buffer(&self, buffer: Vec<u8>) {
@@ -243,6 +281,18 @@ impl Buffers {
         if buffer.capacity() <= WORTH_KEEPING {
             self.give(buffer);
         }
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.home.give_buffer(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -259,11 +309,6 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds the lock, so a poisoned one is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, job: Job) {
-        self.lock().jobs.push_back(job);
-        self.ready.notify_one();
     }
 
     fn work(&self) {
@@ -306,6 +351,26 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         assert_eq!(all, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn short_jobs_are_done_before_those_that_wait() {
+        let workers = Workers::new(1).unwrap();
+        let (go, wait) = sync_channel::<()>(1);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let order = Arc::clone(&order);
+            move || order.lock().unwrap().push(name)
+        };
+        let (mut long, mut short) = (InOrder::new(), InOrder::new());
+        workers.submit(&mut long, move || wait.recv().unwrap());
+        workers.submit(&mut long, note("long"));
+        workers.submit_short(&mut short, note("short"));
+        go.send(()).unwrap();
+        while let Some(done) = long.next() {
+            done.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), ["short", "long"]);
     }
 
     #[test]

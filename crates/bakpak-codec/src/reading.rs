@@ -1,17 +1,19 @@
 //! One reading of an archive with a key, shared by all verbs that read it whole.
 
-use crate::contents::{Contents, Output};
+use crate::content_hasher::{ContentHasher, hashing_beside};
+use crate::contents::{ContentReport, Contents, Output};
 use crate::data_space::DataSpace;
 use crate::decoder::{self, Decoder};
-use crate::error::ReadError;
+use crate::error::{Finding, ReadError};
 use crate::fetch::{BlockStore, Fetch};
 use crate::input::Feed;
 use crate::keys::Subkeys;
 use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
-use crate::pass::{Pass, PassResult, Purpose};
+use crate::pass::{Pass, Purpose};
 use crate::pipeline::Workers;
 use crate::spool::Spool;
+use bakpak_format::digest::Digest;
 use std::sync::Arc;
 
 /// How far a reading goes.
@@ -32,6 +34,16 @@ pub(crate) struct Reading<'o, 'r> {
     pub(crate) observer: &'r dyn Observer,
 }
 
+/// What a reading has found.
+pub(crate) struct ReadResult {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) block_count: u64,
+    pub(crate) archive_len: u64,
+    pub(crate) root: Option<Digest>,
+    /// If the stream was decoded to its end.
+    pub(crate) contents: Option<ContentReport>,
+}
+
 impl<'r> Reading<'_, 'r> {
     /// Reads the archive to its end: with keys as far as `level` says, without them what shows
     /// without.
@@ -40,7 +52,17 @@ impl<'r> Reading<'_, 'r> {
         subkeys: Option<Subkeys>,
         level: VerifyLevel,
         output: Output<'r>,
-    ) -> Result<PassResult<Contents<'r>>, ReadError> {
+    ) -> Result<ReadResult, ReadError> {
+        hashing_beside(|hasher| self.run_with(subkeys, level, output, hasher))
+    }
+
+    fn run_with(
+        self,
+        subkeys: Option<Subkeys>,
+        level: VerifyLevel,
+        output: Output<'r>,
+        hasher: ContentHasher,
+    ) -> Result<ReadResult, ReadError> {
         let workers = Workers::new(self.threads).map_err(|source| ReadError::Io {
             what: "starting threads",
             source,
@@ -48,7 +70,8 @@ impl<'r> Reading<'_, 'r> {
         let subkeys = subkeys.map(Arc::new);
         let decoder = match (&subkeys, level) {
             (Some(subkeys), VerifyLevel::Full) => {
-                Some(self.decoder(Arc::clone(subkeys), &workers, output)?)
+                let contents = Contents::new(output, hasher, self.observer)?;
+                Some(self.decoder(Arc::clone(subkeys), &workers, contents)?)
             }
             _ => None,
         };
@@ -62,14 +85,22 @@ impl<'r> Reading<'_, 'r> {
         if let Some(subkeys) = subkeys {
             pass = pass.with_keys(subkeys, decoder);
         }
-        pass.run()
+        let result = pass.run()?;
+        let block_count = result.block_count;
+        Ok(ReadResult {
+            findings: result.findings,
+            block_count,
+            archive_len: result.archive_len,
+            root: result.root,
+            contents: result.taker.map(|contents| contents.report(block_count)),
+        })
     }
 
     fn decoder<'w>(
         &self,
         subkeys: Arc<Subkeys>,
         workers: &'w Workers,
-        output: Output<'r>,
+        contents: Contents<'r>,
     ) -> Result<Decoder<'w, Contents<'r>>, ReadError>
     where
         'r: 'w,
@@ -82,7 +113,6 @@ impl<'r> Reading<'_, 'r> {
             Some(data_space) => data_space,
             None => DataSpace::recent(self.fetch(subkeys, workers.threads())?),
         };
-        let contents = Contents::new(output, self.observer)?;
         Ok(Decoder::new(
             header,
             workers,

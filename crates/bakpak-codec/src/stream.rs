@@ -6,6 +6,7 @@ use bakpak_format::entry::{
 };
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::StreamOffset;
+use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 
 /// Takes entries with their content, as the stream gives them.
@@ -13,7 +14,7 @@ pub(crate) trait EntryTaker {
     /// An entry begins; its content follows.
     fn begin(&mut self, begun: Begun) -> Result<(), ReadError>;
     /// Content, in order; what lies between is holes.
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ReadError>;
+    fn data(&mut self, offset: u64, bytes: Bytes) -> Result<(), ReadError>;
     /// The entry is complete.
     fn end(&mut self) -> Result<(), ReadError>;
 }
@@ -86,7 +87,7 @@ impl StreamParser {
     /// Takes the next bytes.
     pub(crate) fn take(
         &mut self,
-        mut bytes: &[u8],
+        mut bytes: Bytes,
         taker: &mut impl EntryTaker,
     ) -> Result<(), ReadError> {
         while !bytes.is_empty() {
@@ -99,7 +100,7 @@ impl StreamParser {
     }
 
     /// Consumes from the front of `bytes` what belongs to the present state.
-    fn step(&mut self, bytes: &mut &[u8], taker: &mut impl EntryTaker) -> Result<(), ReadError> {
+    fn step(&mut self, bytes: &mut Bytes, taker: &mut impl EntryTaker) -> Result<(), ReadError> {
         match &mut self.state {
             State::ExtendedHeader => {
                 // A header begins with its name, the end of the stream with a zero.
@@ -119,20 +120,17 @@ impl StreamParser {
                     return Ok(());
                 };
                 let taken = extent.len.min(bytes.len() as u64);
-                let (now, later) = bytes.split_at(taken as usize);
-                taker.data(extent.offset, now)?;
+                taker.data(extent.offset, bytes.split_to(taken as usize))?;
                 extent.offset += taken;
                 extent.len -= taken;
-                *bytes = later;
             }
             State::Padding { left } => {
                 let taken = (*left).min(bytes.len() as u64);
-                let (now, later) = bytes.split_at(taken as usize);
-                if now.iter().any(|&b| b != 0) {
+                if bytes[..taken as usize].iter().any(|&b| b != 0) {
                     return Err(malformed("content is not filled up with zeros"));
                 }
                 *left -= taken;
-                *bytes = later;
+                bytes.advance(taken as usize);
             }
             State::End => self.collect(bytes, END_OF_STREAM.len()),
             State::Ended => return Err(malformed("something follows the end of the stream")),
@@ -182,10 +180,10 @@ impl StreamParser {
         }
     }
 
-    fn collect(&mut self, bytes: &mut &[u8], len: usize) {
+    fn collect(&mut self, bytes: &mut Bytes, len: usize) {
         let taken = len.saturating_sub(self.buffer.len()).min(bytes.len());
         self.buffer.extend_from_slice(&bytes[..taken]);
-        *bytes = &bytes[taken..];
+        bytes.advance(taken);
     }
 
     fn header_read(&mut self, taker: &mut impl EntryTaker) -> Result<(), ReadError> {

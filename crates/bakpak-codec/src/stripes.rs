@@ -227,7 +227,7 @@ impl<'a> StripeWriter<'a> {
         let block = std::mem::replace(&mut self.open, next);
         self.tools
             .workers
-            .submit(&mut self.sealing, move || block.seal(&key, index, nonce));
+            .submit_short(&mut self.sealing, move || block.seal(&key, index, nonce));
         self.submitted += 1;
         Ok(())
     }

@@ -9,12 +9,10 @@ use crate::observer::Observer;
 use crate::opening::Opening;
 use crate::pass::Purpose;
 use crate::reading::{Reading, VerifyLevel, warn_of_signers};
-use crate::sink::Sink;
+use crate::sink::{Sink, belt};
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{FormatError, Structure};
 use std::io::Write;
-
-mod belt;
 
 /// What was unpacked.
 #[derive(Debug)]
@@ -86,15 +84,14 @@ fn read_all<'r>(
         observer,
     };
     let result = reading.run(Some(subkeys), VerifyLevel::Full, output)?;
-    let Some(contents) = result.taker else {
+    let Some(contents) = result.contents else {
         let what = "the archive was not read to its end";
         return Err(FormatError::damaged(Structure::Record, what).into());
     };
-    let totals = Totals::from(contents.finish(result.block_count)?);
     Ok(UnpackReport {
-        totals,
-        missing: contents.entries.missing,
-        discarded: contents.entries.unreadable,
-        changed: contents.entries.changed,
+        totals: Totals::from(&contents.last?),
+        missing: contents.missing,
+        discarded: contents.unreadable,
+        changed: contents.changed,
     })
 }

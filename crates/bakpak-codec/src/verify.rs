@@ -1,14 +1,14 @@
 //! `verify`: proves an archive, with and without a key.
 
-use crate::contents::{Contents, Output};
+use crate::contents::Output;
 use crate::error::{Finding, Missing, ReadError};
 use crate::input::{Feed, Input};
 use crate::inspect::{HeadInfo, Totals};
 use crate::keyring::Keyring;
 use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
-use crate::pass::{PassResult, Purpose};
-use crate::reading::{Reading, warn_of_signers};
+use crate::pass::Purpose;
+use crate::reading::{ReadResult, Reading, warn_of_signers};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
 
@@ -141,7 +141,7 @@ impl VerifyReport {
         }
     }
 
-    fn new(opening: &Opening, result: PassResult<Contents<'_>>) -> Result<Self, ReadError> {
+    fn new(opening: &Opening, result: ReadResult) -> Result<Self, ReadError> {
         let mut findings = result.findings;
         // What shows without a key comes first (spec: RDR-5).
         findings.sort_by_key(Finding::is_sealed);
@@ -152,12 +152,12 @@ impl VerifyReport {
             root: result.root,
             ..Self::empty(result.archive_len)
         };
-        if let Some(contents) = result.taker {
-            report.missing = contents.entries.missing.clone();
-            report.unreadable = contents.entries.unreadable.clone();
-            report.changed = contents.entries.changed;
-            match contents.finish(result.block_count) {
-                Ok(last) => report.totals = Some(Totals::from(last)),
+        if let Some(contents) = result.contents {
+            report.missing = contents.missing;
+            report.unreadable = contents.unreadable;
+            report.changed = contents.changed;
+            match contents.last {
+                Ok(last) => report.totals = Some(Totals::from(&last)),
                 Err(ReadError::Fault(finding)) if report.findings.is_empty() => {
                     report.findings.push(*finding);
                 }

@@ -22,7 +22,7 @@ impl From<Cancelled> for PackError {
 /// Gives out so many zeros.
 pub(crate) fn zeros<E>(
     mut len: u64,
-    output: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    output: &mut dyn FnMut(&'static [u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while len > 0 {

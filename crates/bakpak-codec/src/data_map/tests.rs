@@ -44,12 +44,12 @@ impl Plain {
     }
 }
 
-fn script(copies: &[(u64, u64)]) -> Script {
+fn script(copies: &[(u64, u64)]) -> Vec<Instruction> {
     let copy = |(from, to): &(u64, u64)| Instruction::Copy {
         source: DataOffset(*from),
         len: to - from,
     };
-    Script(copies.iter().map(copy).collect())
+    copies.iter().map(copy).collect()
 }
 
 proptest! {

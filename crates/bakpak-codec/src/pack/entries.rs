@@ -4,6 +4,7 @@ use super::ahead::{
     Prepared, SmallFile, TRIES, WHOLE, extents, is_known_file, with_aligned_extents,
 };
 use super::{PackReport, missing_facts, warn_unreadable};
+use crate::content_hasher::ALIGNED_LEN;
 use crate::entries::file_size;
 use crate::error::{Missing, PackError};
 use crate::matcher::MIN_ENTRY_LEN;
@@ -276,7 +277,9 @@ impl<'a> EntryWriter<'a> {
                 let read = self
                     .archive
                     .put_from(extent.len - done, EntrySize::Large, |room| {
-                        let len = read_some(source, extent.offset + done, room)?;
+                        let at = extent.offset + done;
+                        let room_len = aligned_len(at, room.len());
+                        let len = read_some(source, at, &mut room[..room_len])?;
                         hasher.update(&room[..len]);
                         Ok(len)
                     })?;
@@ -401,4 +404,10 @@ fn read_some(source: &mut dyn Source, offset: u64, buffer: &mut [u8]) -> io::Res
             result => return result,
         }
     }
+}
+
+/// How much of `len` bytes to read at `at` so that the next read begins where hashing is fastest.
+fn aligned_len(at: u64, len: usize) -> usize {
+    let over = ((at + len as u64) % ALIGNED_LEN as u64) as usize;
+    if over < len { len - over } else { len }
 }

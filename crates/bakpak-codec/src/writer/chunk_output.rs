@@ -8,7 +8,7 @@ use crate::error::PackError;
 use crate::head_plan::HeadPlan;
 use crate::history::{DataPlace, DataRun, History};
 use crate::matcher::Output;
-use crate::pipeline::{Buffers, InOrder, Spares, Workers};
+use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Spares, Workers};
 use crate::records::{ChunkSpan, Closing, Following, RecordWriter};
 use crate::stripes::{StripeWriter, Tools, output_stopped};
 use crate::tail::put_tail;
@@ -72,7 +72,7 @@ impl<'a> ChunkOutput<'a> {
         tools: Tools<'a>,
     ) -> Result<Self, PackError> {
         let workers = tools.workers;
-        let spares = 2 * workers.threads() + 4;
+        let spares = JOBS_PER_THREAD * workers.threads() + 4;
         let buffer = Vec::with_capacity(plan.chunk_size);
         let mut output = Self {
             chunks: ChunkWriter::new(plan.chunk_size, plan.copy_reach, buffer),
@@ -167,7 +167,7 @@ impl<'a> ChunkOutput<'a> {
             following,
         });
         self.compress(chunk, first_entry);
-        while self.compressing.len() > 2 * self.workers.threads() {
+        while self.compressing.len() > JOBS_PER_THREAD * self.workers.threads() {
             self.next_compressed()?;
         }
         Ok(())

@@ -1,0 +1,340 @@
+//! The chunks that COPY takes from: the recent ones are kept, the others are fetched again.
+
+use crate::data_map::{SourceChunk, holding};
+use crate::error::ReadError;
+use crate::fetch::Fetch;
+use crate::observer::Observer;
+use crate::pipeline::Buffers;
+use bakpak_format::chunk::script::Instruction;
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::DataOffset;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// Raw bytes of recent chunks, or all that COPY may reach if that is no more. 32 MiB hold what COPY
+/// of real data asks for (format-spec/rationale.md, "Reading").
+pub(crate) const CACHE_BYTES: usize = 32 << 20;
+
+/// What it takes to know a chunk, however short it is.
+const CHUNK_OVERHEAD: usize = 256;
+
+/// So many bytes of COPY are put together at a time where their sources do not all fit into memory:
+/// for a chunk's at most 64 MiB every source is fetched at most four times.
+const WINDOW: usize = 16 << 20;
+
+/// Chunks by where they begin in the data space.
+pub(crate) struct ChunkStore {
+    cache: ChunkCache,
+    pub(crate) fetch: Fetch,
+}
+
+/// The raw bytes of a chunk, which several may hold.
+pub(crate) struct RawChunk {
+    pub(crate) bytes: Bytes,
+    /// What they take: buffers are reused, so one may be much larger than what is in it.
+    memory: usize,
+}
+
+/// A piece of a chunk's stretch of the stream.
+pub(crate) enum Run<'a> {
+    /// Of a buffer that stays for as long as it is held.
+    Shared(&'a Bytes, Range<usize>),
+    /// Of one that does not.
+    Passing(&'a [u8]),
+    Zero(u64),
+}
+
+/// Takes the pieces of a stretch in their order.
+pub(crate) type RunTaker<'t> = dyn FnMut(Run<'_>) -> Result<(), ReadError> + 't;
+
+/// Recently used chunks.
+#[derive(Default)]
+struct ChunkCache {
+    chunks: HashMap<DataOffset, (u64, RawChunk)>,
+    /// The same by when they were used last.
+    order: BTreeMap<u64, DataOffset>,
+    memory: usize,
+    clock: u64,
+}
+
+/// A COPY, and where its bytes go in the window.
+struct CopyTo {
+    source: Range<u64>,
+    to: usize,
+}
+
+impl ChunkStore {
+    pub(crate) fn new(fetch: Fetch) -> Self {
+        Self {
+            cache: ChunkCache::default(),
+            fetch,
+        }
+    }
+
+    /// Keeps a chunk that has just been read; one without data of its own can be nobody's source.
+    pub(crate) fn insert(&mut self, start: DataOffset, raw: RawChunk) {
+        if !raw.bytes.is_empty() {
+            self.cache.insert(start, raw);
+        }
+    }
+
+    /// The raw bytes of the chunk that begins here, if they are kept.
+    pub(crate) fn kept(&mut self, start: DataOffset) -> Option<Bytes> {
+        self.cache.get(start)
+    }
+
+    /// Hands out the stretch that a script describes; `raw` are the chunk's own bytes from the first
+    /// LITERAL on, `sources` all chunks that its COPYs touch, in order.
+    ///
+    /// Sources are fetched in the order in which they stand, and each but once if all of them fit
+    /// into memory. What a script asks for is bounded by their number (spec: CHU-9), not by how it
+    /// goes back and forth between them.
+    pub(crate) fn assemble(
+        &mut self,
+        script: &[Instruction],
+        raw: &Bytes,
+        sources: &[SourceChunk],
+        observer: &dyn Observer,
+        take: &mut RunTaker<'_>,
+    ) -> Result<(), ReadError> {
+        let memory = sources
+            .iter()
+            .map(|source| (source.end - source.start).saturating_add(CHUNK_OVERHEAD as u64))
+            .fold(0, u64::saturating_add);
+        if memory > CACHE_BYTES as u64 {
+            return self.assemble_in_windows(script, raw, sources, observer, take);
+        }
+        let held = sources
+            .iter()
+            .map(|source| self.chunk(source, observer))
+            .collect::<Result<Vec<Bytes>, _>>()?;
+        let mut literal = 0;
+        for instruction in script {
+            match *instruction {
+                Instruction::Literal(len) => take(next_literal(raw, &mut literal, len)?)?,
+                Instruction::Zero(len) => take(Run::Zero(len))?,
+                Instruction::Copy { source, len } => {
+                    let (mut at, end) = (source.0, source.plus(len).0);
+                    while at < end {
+                        let number = holding(sources, DataOffset(at)).ok_or_else(lost)?;
+                        let (chunk, bytes) = (&sources[number], &held[number]);
+                        let to = end.min(chunk.end);
+                        take(Run::Shared(bytes, within(chunk, at..to)))?;
+                        at = to;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn assemble_in_windows(
+        &mut self,
+        script: &[Instruction],
+        raw: &Bytes,
+        sources: &[SourceChunk],
+        observer: &dyn Observer,
+        take: &mut RunTaker<'_>,
+    ) -> Result<(), ReadError> {
+        let mut window = Vec::new();
+        let (mut copied, mut literal) = (0, 0);
+        for instruction in script.iter().flat_map(|i| in_steps(*i)) {
+            if let Instruction::Copy { len, .. } = instruction {
+                if copied + len as usize > WINDOW {
+                    let bytes = self.copies(&window, copied, sources, observer)?;
+                    give_window(&window, &bytes, raw, &mut literal, take)?;
+                    window.clear();
+                    copied = 0;
+                }
+                copied += len as usize;
+            }
+            window.push(instruction);
+        }
+        let bytes = self.copies(&window, copied, sources, observer)?;
+        give_window(&window, &bytes, raw, &mut literal, take)
+    }
+
+    /// The bytes of all COPYs of a window, end to end. Goes through the sources once, in order, with
+    /// the COPYs that take from each.
+    fn copies(
+        &mut self,
+        window: &[Instruction],
+        len: usize,
+        sources: &[SourceChunk],
+        observer: &dyn Observer,
+    ) -> Result<Bytes, ReadError> {
+        let mut bytes = vec![0; len];
+        let mut ahead = copies_to(window).into_iter().peekable();
+        let mut open: Vec<CopyTo> = Vec::new();
+        for chunk in sources {
+            while let Some(copy) = ahead.next_if(|copy| copy.source.start < chunk.end) {
+                open.push(copy);
+            }
+            if open.is_empty() {
+                continue;
+            }
+            let source = self.chunk(chunk, observer)?;
+            for copy in &mut open {
+                let from = copy.source.start.max(chunk.start)..copy.source.end.min(chunk.end);
+                let part = &source[within(chunk, from.clone())];
+                bytes[copy.to..copy.to + part.len()].copy_from_slice(part);
+                copy.to += part.len();
+                copy.source.start = from.end;
+            }
+            open.retain(|copy| !copy.source.is_empty());
+        }
+        if !open.is_empty() || ahead.next().is_some() {
+            return Err(lost().into());
+        }
+        Ok(bytes.into())
+    }
+
+    /// The raw bytes of a chunk, all of them, kept or fetched.
+    fn chunk(&mut self, chunk: &SourceChunk, observer: &dyn Observer) -> Result<Bytes, ReadError> {
+        let start = DataOffset(chunk.start);
+        let bytes = match self.cache.get(start) {
+            Some(bytes) => bytes,
+            None => {
+                if observer.cancelled() {
+                    return Err(ReadError::Interrupted); // spec: RDR-6
+                }
+                let raw = RawChunk::from(self.fetch.chunk(chunk.place, start)?);
+                let bytes = raw.bytes.clone();
+                self.insert(start, raw);
+                bytes
+            }
+        };
+        match bytes.len() as u64 == chunk.end - chunk.start {
+            true => Ok(bytes),
+            false => Err(lost().into()),
+        }
+    }
+}
+
+impl RawChunk {
+    /// A chunk whose buffer goes back to `buffers`.
+    pub(crate) fn lent(raw: Vec<u8>, buffers: &Buffers) -> Self {
+        Self {
+            memory: raw.capacity(),
+            bytes: buffers.lend(raw),
+        }
+    }
+}
+
+impl From<Vec<u8>> for RawChunk {
+    fn from(raw: Vec<u8>) -> Self {
+        Self {
+            memory: raw.capacity(),
+            bytes: raw.into(),
+        }
+    }
+}
+
+impl ChunkCache {
+    fn get(&mut self, start: DataOffset) -> Option<Bytes> {
+        self.clock += 1;
+        let (used, raw) = self.chunks.get_mut(&start)?;
+        self.order.remove(used);
+        *used = self.clock;
+        self.order.insert(self.clock, start);
+        Some(raw.bytes.clone())
+    }
+
+    /// Keeps a chunk, and drops what was used longest ago.
+    fn insert(&mut self, start: DataOffset, raw: RawChunk) {
+        self.clock += 1;
+        self.memory += raw.memory + CHUNK_OVERHEAD;
+        if let Some((used, old)) = self.chunks.insert(start, (self.clock, raw)) {
+            self.order.remove(&used);
+            self.memory -= old.memory + CHUNK_OVERHEAD;
+        }
+        self.order.insert(self.clock, start);
+        while self.memory > CACHE_BYTES && self.chunks.len() > 1 {
+            let oldest = self.order.pop_first();
+            let Some((_, old)) = oldest.and_then(|(_, start)| self.chunks.remove(&start)) else {
+                return; // both list the same chunks
+            };
+            self.memory -= old.memory + CHUNK_OVERHEAD;
+        }
+    }
+}
+
+/// An instruction in steps that fit into a window.
+fn in_steps(instruction: Instruction) -> impl Iterator<Item = Instruction> {
+    let (source, len, step) = match instruction {
+        Instruction::Copy { source, len } => (Some(source), len, WINDOW as u64),
+        Instruction::Literal(len) | Instruction::Zero(len) => (None, len, len.max(1)),
+    };
+    (0..len.div_ceil(step)).map(move |number| match source {
+        None => instruction,
+        Some(source) => Instruction::Copy {
+            source: source.plus(number * step),
+            len: step.min(len - number * step),
+        },
+    })
+}
+
+/// The COPYs of a window by where they take from.
+fn copies_to(window: &[Instruction]) -> Vec<CopyTo> {
+    let mut copies = Vec::new();
+    let mut to = 0;
+    for instruction in window {
+        if let Instruction::Copy { source, len } = *instruction {
+            let source = source.0..source.plus(len).0;
+            copies.push(CopyTo { source, to });
+            to += len as usize;
+        }
+    }
+    copies.sort_unstable_by_key(|copy| copy.source.start);
+    copies
+}
+
+/// Hands out a window; `copied` are the bytes of its COPYs.
+fn give_window(
+    window: &[Instruction],
+    copied: &Bytes,
+    raw: &Bytes,
+    literal: &mut usize,
+    take: &mut RunTaker<'_>,
+) -> Result<(), ReadError> {
+    let mut from = 0;
+    for instruction in window {
+        match *instruction {
+            Instruction::Literal(len) => take(next_literal(raw, literal, len)?)?,
+            Instruction::Zero(len) => take(Run::Zero(len))?,
+            Instruction::Copy { len, .. } => {
+                let to = from + len as usize;
+                take(Run::Shared(copied, from..to))?;
+                from = to;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The next bytes of the chunk's own; `at` is how many are given out.
+pub(crate) fn next_literal<'r>(
+    raw: &'r Bytes,
+    at: &mut usize,
+    len: u64,
+) -> Result<Run<'r>, ReadError> {
+    let stretch = *at..*at + len as usize;
+    if stretch.end > raw.len() {
+        let what = "its LITERALs are longer than its raw bytes";
+        return Err(FormatError::malformed(Structure::Script, "CHU-2", what).into());
+    }
+    *at = stretch.end;
+    Ok(Run::Shared(raw, stretch))
+}
+
+/// A stretch of the data space as one of the bytes of the chunk that holds it.
+fn within(chunk: &SourceChunk, stretch: Range<u64>) -> Range<usize> {
+    (stretch.start - chunk.start) as usize..(stretch.end - chunk.start) as usize
+}
+
+/// The file changes while it is read, or its CHECKPOINTs are wrong.
+fn lost() -> FormatError {
+    let what = "a chunk is not where, or not as long, as a CHECKPOINT says";
+    FormatError::malformed(Structure::Checkpoint, "CKP-1", what)
+}
