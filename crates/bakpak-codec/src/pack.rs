@@ -281,7 +281,10 @@ fn pack_entries(
                     let what = format!("'{path}' comes after a path that it must precede");
                     return Err(PackError::Settings(what));
                 }
-                last_path = Some(prepared.path().clone());
+                match &mut last_path {
+                    Some(last) => last.clone_from(prepared.path()),
+                    None => last_path = Some(prepared.path().clone()),
+                }
                 if settings.allow_incomplete || !entries.has_missing() {
                     entries.put(prepared, &batch.content)?;
                 } else {

@@ -167,7 +167,7 @@ impl Row {
             header_offset: self.header_offset,
             content_offset: self.content_offset,
         };
-        raw.extend_from_slice(&encoding::encode(&wire));
+        encoding::append(&wire, raw);
     }
 
     /// Decodes the joined encodings of `row_count` rows.

@@ -23,6 +23,22 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
         .expect("a Vec takes every structure, and no structure of this crate refuses to be encoded")
 }
 
+/// Appends the encoding of a structure.
+pub(crate) fn append<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    bincode::serde::encode_into_writer(value, Appender(bytes), CONFIG)
+        .expect("a Vec takes every structure, and no structure of this crate refuses to be encoded");
+}
+
+/// What bincode writes to without its feature `std`.
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Encodes a structure into a buffer that is not moved, and returns how many bytes it took;
 /// `None` if the buffer is too short.
 pub(crate) fn encode_into<T: Serialize>(value: &T, buffer: &mut [u8]) -> Option<usize> {

@@ -192,13 +192,14 @@ pub fn pax_len(x_block: &[u8; BLOCK_LEN]) -> Result<usize, FormatError> {
 /// Encodes the header of an entry (spec: ENT-1).
 pub(super) fn encode(entry: &Entry, shape: Shape) -> Result<Vec<u8>, FormatError> {
     check(entry, shape)?;
-    let records = pax::encode(entry, shape)?;
-    check_pax_len(records.len() as u64)?;
-    let records_len = records.len().next_multiple_of(BLOCK_LEN);
-    let mut bytes = Vec::with_capacity(BLOCK_LEN + records_len + BLOCK_LEN);
-    bytes.extend_from_slice(&encode_x_block(records.len() as u64));
-    bytes.extend_from_slice(&records);
-    bytes.resize(BLOCK_LEN + records_len, 0);
+    // As long as most are: their records fill one block.
+    let mut bytes = Vec::with_capacity(3 * BLOCK_LEN);
+    bytes.resize(BLOCK_LEN, 0);
+    pax::encode_into(&mut bytes, entry, shape)?;
+    let pax_len = (bytes.len() - BLOCK_LEN) as u64;
+    check_pax_len(pax_len)?;
+    bytes[..BLOCK_LEN].copy_from_slice(&encode_x_block(pax_len));
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_LEN), 0);
     bytes.extend_from_slice(&encode_block(entry, shape));
     Ok(bytes)
 }

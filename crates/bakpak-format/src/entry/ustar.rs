@@ -31,25 +31,34 @@ pub(super) struct Block<'a> {
 
 impl<'a> Block<'a> {
     /// Encodes the block; numbers that do not fit are 0, texts that do not fit are cut off.
+    ///
+    /// Numbers are written by [`put_octal`]: the setters of `tar` go through the formatter of text,
+    /// which took an eighth of the time of verifying small files.
     pub(super) fn encode(&self) -> [u8; BLOCK_LEN] {
         let short = |number: u64| if number > MAX_SHORT { 0 } else { number };
         let long = |number: u64| if number > MAX_LONG { 0 } else { number };
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(tar::EntryType::new(self.typeflag));
-        header.set_mode(self.mode);
-        header.set_uid(short(self.uid));
-        header.set_gid(short(self.gid));
-        header.set_size(long(self.size));
-        header.set_mtime(long(u64::try_from(self.mtime_seconds).unwrap_or(0)));
         if let Some(ustar) = header.as_ustar_mut() {
-            ustar.set_device_major(self.major);
-            ustar.set_device_minor(self.minor);
+            put_octal(&mut ustar.mode, self.mode.into());
+            put_octal(&mut ustar.uid, short(self.uid));
+            put_octal(&mut ustar.gid, short(self.gid));
+            put_octal(&mut ustar.size, long(self.size));
+            let seconds = u64::try_from(self.mtime_seconds).unwrap_or(0);
+            put_octal(&mut ustar.mtime, long(seconds));
+            put_octal(&mut ustar.dev_major, self.major.into());
+            put_octal(&mut ustar.dev_minor, self.minor.into());
             fill(&mut ustar.name, self.name);
             fill(&mut ustar.linkname, self.link);
             fill(&mut ustar.uname[..MAX_USTAR_NAME_LEN], self.user);
             fill(&mut ustar.gname[..MAX_USTAR_NAME_LEN], self.group);
+            // The sum counts its own field as spaces.
+            ustar.cksum = [b' '; 8];
         }
-        header.set_cksum();
+        let sum: u64 = header.as_bytes().iter().map(|&byte| u64::from(byte)).sum();
+        if let Some(ustar) = header.as_ustar_mut() {
+            put_octal(&mut ustar.cksum, sum);
+        }
         *header.as_bytes()
     }
 
@@ -72,6 +81,19 @@ impl<'a> Block<'a> {
             major: u32::try_from(octal(&block[329..337])?).unwrap_or(u32::MAX),
             minor: u32::try_from(octal(&block[337..345])?).unwrap_or(u32::MAX),
         })
+    }
+}
+
+/// Writes octal digits up to the last byte of the field, which is zero. What does not fit is cut off
+/// at the left.
+fn put_octal(field: &mut [u8], mut number: u64) {
+    let Some((end, digits)) = field.split_last_mut() else {
+        return;
+    };
+    *end = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number & 7) as u8;
+        number >>= 3;
     }
 }
 
@@ -136,5 +158,37 @@ mod tests {
         assert_eq!(&block[297..299], b"g\0");
         assert_eq!(&block[329..345], b"0000010\x000000001\0");
         assert_eq!(block[345..], [0; 167]);
+    }
+
+    #[test]
+    fn a_block_is_what_the_setters_of_tar_make() {
+        let block = Block {
+            typeflag: b'0',
+            name: b"home/a",
+            mode: 0o7777,
+            uid: 1000,
+            gid: 100,
+            size: (1 << 33) - 1,
+            mtime_seconds: 1_792_222_222,
+            user: b"octopus",
+            group: b"users",
+            major: 2_097_151,
+            minor: 3,
+            ..Block::default()
+        };
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::new(block.typeflag));
+        header.set_mode(block.mode);
+        header.set_uid(block.uid);
+        header.set_gid(block.gid);
+        header.set_size(block.size);
+        header.set_mtime(block.mtime_seconds.unsigned_abs());
+        header.set_device_major(block.major).unwrap();
+        header.set_device_minor(block.minor).unwrap();
+        header.set_path("home/a").unwrap();
+        header.set_username("octopus").unwrap();
+        header.set_groupname("users").unwrap();
+        header.set_cksum();
+        assert_eq!(&block.encode(), header.as_bytes());
     }
 }
