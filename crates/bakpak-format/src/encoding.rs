@@ -25,8 +25,9 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Appends the encoding of a structure.
 pub(crate) fn append<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
-    bincode::serde::encode_into_writer(value, Appender(bytes), CONFIG)
-        .expect("a Vec takes every structure, and no structure of this crate refuses to be encoded");
+    bincode::serde::encode_into_writer(value, Appender(bytes), CONFIG).expect(
+        "a Vec takes every structure, and no structure of this crate refuses to be encoded",
+    );
 }
 
 /// What bincode writes to without its feature `std`.
