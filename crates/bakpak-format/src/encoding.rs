@@ -64,6 +64,32 @@ pub(crate) fn decode_first<'de, T: Deserialize<'de>>(
     Ok((value, bytes.get(len..).ok_or(NotEncoded)?))
 }
 
+/// 32 bytes, for `#[serde(with = "...")]`: as two numbers, of which the encoding gives the same bytes
+/// with a sixteenth of the calls.
+pub(crate) mod thirty_two {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        bytes: &[u8; 32],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (halves, _) = bytes.as_chunks::<16>();
+        let numbers: [u128; 2] = std::array::from_fn(|half| u128::from_le_bytes(halves[half]));
+        numbers.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u8; 32], D::Error> {
+        let numbers = <[u128; 2]>::deserialize(deserializer)?;
+        let mut bytes = [0; 32];
+        for (half, number) in bytes.chunks_mut(16).zip(numbers) {
+            half.copy_from_slice(&number.to_le_bytes());
+        }
+        Ok(bytes)
+    }
+}
+
 /// `bytes` of chapter 0 in an owned field, for `#[serde(with = "...")]`.
 pub(crate) mod bytes {
     use super::{Deserialize, Deserializer, Serializer};

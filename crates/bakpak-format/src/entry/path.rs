@@ -142,19 +142,25 @@ fn root_rank(path: &[u8]) -> usize {
 /// bytes as `\n`, `\\`, `\xNN` or `\u{N}`.
 fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     for part in bytes.utf8_chunks() {
-        for c in part.valid().chars() {
+        let valid = part.valid();
+        let mut written = 0;
+        for (at, c) in valid.char_indices() {
             // Format characters (bidirectional overrides among them) can make a name look like
             // another one, so they are shown as numbers too.
             let confusing = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}');
-            if c == '\\' || c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else if confusing {
-                write!(f, "{}", c.escape_unicode())?;
-            } else {
-                write!(f, "{c}")?;
+            let control = c == '\\' || c.is_control();
+            if !control && !confusing {
+                continue;
             }
+            f.write_str(&valid[written..at])?;
+            match control {
+                true => write!(f, "{}", c.escape_default())?,
+                false => write!(f, "{}", c.escape_unicode())?,
+            }
+            written = at + c.len_utf8();
         }
+        f.write_str(&valid[written..])?;
         for byte in part.invalid() {
             write!(f, "\\x{byte:02x}")?;
         }
