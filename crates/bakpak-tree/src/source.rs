@@ -215,7 +215,7 @@ impl FileSource {
         let handle = match root {
             Place::Directory(_, dir) => {
                 let path = self.tree.relative_path(&self.node);
-                Handle::open_beneath(dir, path, walked)
+                self.tree.near.open(self.node.root, dir, path, walked)
             }
             Place::File(path) | Place::Stream(path) => Handle::open(path, walked),
             Place::Stdin => Err(io::ErrorKind::InvalidInput.into()),

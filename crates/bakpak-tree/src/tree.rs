@@ -9,6 +9,7 @@ use bakpak_format::entry::EntryPath;
 
 use crate::error::WalkError;
 use crate::links::Links;
+use crate::near::Near;
 use crate::owners::Owners;
 use crate::platform::Kind;
 use crate::platform::os::{Dir, path_from_bytes};
@@ -21,6 +22,7 @@ pub(crate) struct Tree {
     /// Where each root's nodes begin.
     starts: Vec<(RollCursor, u64)>,
     roll: Roll,
+    pub(crate) near: Near,
     pub(crate) links: Links,
     pub(crate) owners: Owners,
 }

@@ -1,5 +1,8 @@
 //! One ustar header block (spec, chapter 10.2).
 
+use std::ffi::CStr;
+use std::sync::LazyLock;
+
 use super::BLOCK_LEN;
 use crate::error::FormatError;
 
@@ -37,7 +40,8 @@ impl<'a> Block<'a> {
     pub(super) fn encode(&self) -> [u8; BLOCK_LEN] {
         let short = |number: u64| if number > MAX_SHORT { 0 } else { number };
         let long = |number: u64| if number > MAX_LONG { 0 } else { number };
-        let mut header = tar::Header::new_ustar();
+        static EMPTY: LazyLock<tar::Header> = LazyLock::new(tar::Header::new_ustar);
+        let mut header = EMPTY.clone();
         header.set_entry_type(tar::EntryType::new(self.typeflag));
         if let Some(ustar) = header.as_ustar_mut() {
             put_octal(&mut ustar.mode, self.mode.into());
@@ -55,7 +59,7 @@ impl<'a> Block<'a> {
             // The sum counts its own field as spaces.
             ustar.cksum = [b' '; 8];
         }
-        let sum: u64 = header.as_bytes().iter().map(|&byte| u64::from(byte)).sum();
+        let sum = sum_of_bytes(header.as_bytes());
         if let Some(ustar) = header.as_ustar_mut() {
             put_octal(&mut ustar.cksum, sum);
         }
@@ -73,7 +77,7 @@ impl<'a> Block<'a> {
             mode: u32::try_from(octal(&block[100..108])?).unwrap_or(u32::MAX),
             uid: octal(&block[108..116])?,
             gid: octal(&block[116..124])?,
-            size: octal(&block[124..136])?,
+            size: size(block)?,
             mtime_seconds: octal(&block[136..148])?.cast_signed(),
             link: text(&block[157..257]),
             user: text(&block[265..297]),
@@ -82,6 +86,11 @@ impl<'a> Block<'a> {
             minor: u32::try_from(octal(&block[337..345])?).unwrap_or(u32::MAX),
         })
     }
+}
+
+/// The size that a block states.
+pub(super) fn size(block: &[u8; BLOCK_LEN]) -> Result<u64, FormatError> {
+    octal(&block[124..136])
 }
 
 /// Writes octal digits up to the last byte of the field, which is zero. What does not fit is cut off
@@ -97,6 +106,18 @@ fn put_octal(field: &mut [u8], mut number: u64) {
     }
 }
 
+/// The sum of all bytes, eight at a time in four sums of 16 bits: of 128 bytes each, so that none
+/// overflows.
+fn sum_of_bytes(block: &[u8; BLOCK_LEN]) -> u64 {
+    const LANES: u64 = 0x00FF_00FF_00FF_00FF;
+    let mut sums = 0;
+    for eight in block.as_chunks().0 {
+        let eight = u64::from_le_bytes(*eight);
+        sums += (eight & LANES) + (eight >> 8 & LANES);
+    }
+    (0..4).map(|lane| sums >> (16 * lane) & 0xFFFF).sum()
+}
+
 /// Copies as much of a text as fits; the rest of the field is zero already.
 fn fill(field: &mut [u8], text: &[u8]) {
     let len = text.len().min(field.len());
@@ -105,7 +126,7 @@ fn fill(field: &mut [u8], text: &[u8]) {
 
 /// The text of a field, up to its first zero.
 fn text(field: &[u8]) -> &[u8] {
-    field.split(|&byte| byte == 0).next().unwrap_or_default()
+    CStr::from_bytes_until_nul(field).map_or(field, CStr::to_bytes)
 }
 
 /// The number of a field of at most 12 bytes: octal digits, then one zero byte (spec: ENT-1).
@@ -158,6 +179,11 @@ mod tests {
         assert_eq!(&block[297..299], b"g\0");
         assert_eq!(&block[329..345], b"0000010\x000000001\0");
         assert_eq!(block[345..], [0; 167]);
+    }
+
+    #[test]
+    fn the_sum_of_a_block_of_the_greatest_bytes_is_right() {
+        assert_eq!(sum_of_bytes(&[0xFF; BLOCK_LEN]), 512 * 255);
     }
 
     #[test]
