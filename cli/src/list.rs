@@ -43,7 +43,9 @@ pub(crate) fn run(arguments: &ListArguments, output: &Output) -> anyhow::Result<
         } else {
             output.line(&row.path);
         }
-        output.event(&Event::Entry(listed(&row)));
+        if output.is_json() {
+            output.event(&Event::Entry(listed(&row)));
+        }
         if output.is_closed() {
             break;
         }

@@ -63,6 +63,11 @@ impl Output {
         self.warnings.get()
     }
 
+    /// Whether events are wanted: making one costs more than a line.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// A JSON line, if JSON was asked for.
     pub(crate) fn event(&self, event: &Event) {
         if !self.json {
@@ -76,8 +81,9 @@ impl Output {
 
     /// A line of data for people, unless JSON was asked for.
     pub(crate) fn line(&self, text: impl fmt::Display) {
-        if !self.json {
-            self.write(format!("{text}\n").as_bytes());
+        if !self.json && !self.closed.get() {
+            let written = writeln!(self.data.borrow_mut(), "{text}");
+            self.note(written);
         }
     }
 

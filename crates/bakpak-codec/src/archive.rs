@@ -5,7 +5,7 @@ use crate::chunks::{CopyCost, new_decompressor, raw_bytes};
 use crate::compress::Decompressor;
 use crate::data_map::{SourceChunk, sources};
 use crate::error::ReadError;
-use crate::fetch::{BlockStore, Fetch, page_rows};
+use crate::fetch::{BlockStore, Fetch, page_raw};
 use crate::index::Index;
 use crate::input::{self, Feed};
 use crate::inspect::{HeadInfo, Totals};
@@ -15,7 +15,7 @@ use crate::opening::Opening;
 use crate::scan::count_blocks;
 use crate::stream::{Begun, EntryTaker, StreamParser};
 use crate::zeros::zeros;
-use bakpak_format::catalogue::{CataloguePage, PageItem, Row, RowFlags, RowKind};
+use bakpak_format::catalogue::{self, CataloguePage, PageItem, Row, RowFlags, RowKind};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::Instruction;
 use bakpak_format::digest::Digest;
@@ -47,8 +47,11 @@ pub struct Archive {
 pub struct Rows<'a> {
     archive: &'a mut Archive,
     next_page: usize,
-    rows: std::vec::IntoIter<Row>,
+    rows: PageRows,
 }
+
+/// The rows of one page: of thousands only those are made that are asked for.
+type PageRows = catalogue::Rows<Vec<u8>>;
 
 impl Archive {
     /// Opens a file. Where its start cannot be used, by the copy in its tail, which has to
@@ -109,7 +112,7 @@ impl Archive {
         Rows {
             archive: self,
             next_page: 0,
-            rows: Vec::new().into_iter(),
+            rows: PageRows::new(Vec::new(), 0),
         }
     }
 
@@ -121,10 +124,16 @@ impl Archive {
     pub fn find(&mut self, path: &EntryPath) -> Result<Option<Row>, ReadError> {
         let page = self.index.page_of(path);
         let Some(page) = page else { return Ok(None) };
-        let rows = self.page(page)?;
-        Ok(rows
-            .into_iter()
-            .find(|row| row.path == *path && !is_superseded(row)))
+        let mut rows = self.page(page)?;
+        loop {
+            match rows.find_next(path)? {
+                Some(row) if is_superseded(&row) => {}
+                found => {
+                    self.store.fetch.give_back(rows.into_raw());
+                    return Ok(found);
+                }
+            }
+        }
     }
 
     /// All facts, in order.
@@ -243,7 +252,9 @@ impl Archive {
         let raw = raw.slice(part.first_literal.min(raw.len())..);
         self.store
             .assemble(&part.script, &raw, &sources, &Unobserved, &mut take)?;
-        Ok(head.stream_offset.plus(to))
+        let reached = head.stream_offset.plus(to);
+        self.store.fetch.give_back(body);
+        Ok(reached)
     }
 
     fn raw_bytes(&mut self, chunk: &Chunk<'_>) -> Result<Bytes, ReadError> {
@@ -279,12 +290,15 @@ impl Archive {
         Ok(found)
     }
 
-    fn page(&mut self, number: usize) -> Result<Vec<Row>, ReadError> {
+    fn page(&mut self, number: usize) -> Result<PageRows, ReadError> {
         let Some(PageItem { place, .. }) = self.index.pages().get(number) else {
-            return Ok(Vec::new());
+            return Ok(PageRows::new(Vec::new(), 0));
         };
         let body = self.store.fetch.record(*place, RecordType::CataloguePage)?;
-        page_rows(&CataloguePage::decode(&body)?, &mut self.decompressor)
+        let page = CataloguePage::decode(&body)?;
+        let (raw, row_count) = (page_raw(&page, &mut self.decompressor)?, page.row_count);
+        self.store.fetch.give_back(body);
+        Ok(PageRows::new(raw, row_count))
     }
 }
 
@@ -294,14 +308,18 @@ impl Iterator for Rows<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.rows.next() {
-                Some(row) if is_superseded(&row) => {}
-                Some(row) => return Some(Ok(row)),
+                Some(Ok(row)) if is_superseded(&row) => {}
+                Some(Ok(row)) => return Some(Ok(row)),
+                Some(Err(error)) => {
+                    self.next_page = usize::MAX;
+                    return Some(Err(error.into()));
+                }
                 None if self.next_page >= self.archive.index.pages().len() => return None,
                 None => {
                     let page = self.archive.page(self.next_page);
                     self.next_page += 1;
                     match page {
-                        Ok(rows) => self.rows = rows.into_iter(),
+                        Ok(rows) => self.rows = rows,
                         Err(error) => {
                             self.next_page = usize::MAX;
                             return Some(Err(error));

@@ -7,6 +7,7 @@ use crate::error::{Finding, ReadError};
 use crate::input::read_exact_at;
 use crate::keys::Subkeys;
 use crate::opening::not_authentic;
+use crate::pipeline::Buffers;
 use crate::seal::StripeKey;
 use crate::spool::Spool;
 use bakpak_format::catalogue::{CataloguePage, Row};
@@ -38,6 +39,8 @@ pub(crate) struct Fetch {
     key: Option<(StripeIndex, StripeKey)>,
     last: Option<(BlockIndex, OpenedBlock)>,
     decompressor: Option<Decompressor>,
+    /// For bodies: fresh memory costs more than what is read into it.
+    buffers: Buffers,
 }
 
 impl Fetch {
@@ -57,7 +60,13 @@ impl Fetch {
             key: None,
             last: None,
             decompressor: None,
+            buffers: Buffers::new(2),
         }
+    }
+
+    /// Takes a body back that is no longer needed.
+    pub(crate) fn give_back(&self, body: Vec<u8>) {
+        self.buffers.give_buffer(body);
     }
 
     pub(crate) fn block_size(&self) -> BlockSize {
@@ -119,6 +128,7 @@ impl Fetch {
             empty => empty.insert(new_decompressor()?),
         };
         chunks::raw_bytes(&chunk.head, chunk.payload, decompressor, &mut raw)?;
+        self.give_back(body);
         Ok(raw)
     }
 
@@ -134,9 +144,10 @@ impl Fetch {
 
     /// The header of the record at `place`.
     pub(crate) fn record_header(&mut self, place: Place) -> Result<RecordHeader, ReadError> {
-        let mut header = [0; record::HEADER_LEN];
-        self.read_payload(place, &mut header)?;
-        Ok(RecordHeader::decode(&header)?)
+        let mut header = Vec::new();
+        self.read_payload(place, record::HEADER_LEN, &mut header)?;
+        let header = header.first_chunk().ok_or_else(beyond_its_block)?;
+        Ok(RecordHeader::decode(header)?)
     }
 
     /// Header and body of the record at `place`.
@@ -145,25 +156,35 @@ impl Fetch {
         place: Place,
     ) -> Result<(RecordHeader, Vec<u8>), ReadError> {
         let header = self.record_header(place)?;
-        let mut body = vec![0; header.body_len];
-        self.read_payload(place.plus(record::HEADER_LEN as u64), &mut body)?;
+        let mut body = self.buffers.take().unwrap_or_default();
+        body.clear();
+        self.read_payload(
+            place.plus(record::HEADER_LEN as u64),
+            header.body_len,
+            &mut body,
+        )?;
         Ok((header, body))
     }
 
-    /// Reads joined payload from `place` on.
-    fn read_payload(&mut self, place: Place, buffer: &mut [u8]) -> Result<(), ReadError> {
+    /// Appends `len` bytes of joined payload from `place` on.
+    fn read_payload(
+        &mut self,
+        place: Place,
+        len: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
         let (mut index, mut offset) = self.geometry.block_size.locate(place);
-        let mut done = 0;
-        while done < buffer.len() {
+        let mut left = len;
+        while left > 0 {
             let records = self.block(index)?.records();
             let from = records.get(offset..).unwrap_or_default();
             if from.is_empty() {
-                let what = "a record reaches beyond the records of its block";
-                return Err(FormatError::malformed(Structure::Record, "REC-1", what).into());
+                return Err(beyond_its_block());
             }
-            let taken = from.len().min(buffer.len() - done);
-            buffer[done..done + taken].copy_from_slice(&from[..taken]);
-            done += taken;
+            let taken = from.len().min(left);
+            buffer.reserve_exact(left);
+            buffer.extend_from_slice(&from[..taken]);
+            left -= taken;
             index = index.plus(1);
             offset = 0;
         }
@@ -222,16 +243,30 @@ impl Fetch {
     }
 }
 
+fn beyond_its_block() -> ReadError {
+    let what = "a record reaches beyond the records of its block";
+    FormatError::malformed(Structure::Record, "REC-1", what).into()
+}
+
 /// The rows of a page (spec: CAT-2).
 pub(crate) fn page_rows(
     page: &CataloguePage<'_>,
     decompressor: &mut Decompressor,
 ) -> Result<Vec<Row>, ReadError> {
+    let raw = page_raw(page, decompressor)?;
+    Ok(Row::decode_all(&raw, page.row_count)?)
+}
+
+/// The encodings of a page's rows (spec: CAT-2).
+pub(crate) fn page_raw(
+    page: &CataloguePage<'_>,
+    decompressor: &mut Decompressor,
+) -> Result<Vec<u8>, ReadError> {
     let mut raw = Vec::new();
     decompressor
         .decompress(page.frame, page.raw_len, &mut raw)
         .map_err(|e| chunks::frame_error(e, Structure::Catalogue))?;
-    Ok(Row::decode_all(&raw, page.row_count)?)
+    Ok(raw)
 }
 
 /// Words a block that does not open.

@@ -50,11 +50,22 @@ impl Order {
         } else if entry.linked {
             self.linked.insert(hash(&entry.path), false);
         }
-        self.last = Some(LastEntry {
-            path: entry.path.clone(),
-            is_directory: matches!(entry.kind, EntryKind::Directory),
-            is_whole_file: is_whole_file(entry, stored),
-        });
+        let is_directory = matches!(entry.kind, EntryKind::Directory);
+        let is_whole_file = is_whole_file(entry, stored);
+        match &mut self.last {
+            Some(last) => {
+                last.path.clone_from(&entry.path);
+                last.is_directory = is_directory;
+                last.is_whole_file = is_whole_file;
+            }
+            None => {
+                self.last = Some(LastEntry {
+                    path: entry.path.clone(),
+                    is_directory,
+                    is_whole_file,
+                });
+            }
+        }
         Ok(())
     }
 

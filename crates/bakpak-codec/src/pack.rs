@@ -263,38 +263,19 @@ fn pack_entries(
 ) -> Result<PackReport, PackError> {
     entries.missing(settings.missing.iter().cloned());
     let only_probe = OnlyProbe::default();
-    let spares = Spares::new(ahead::DEPTH + 2);
-    let read_ahead = |belt: Belt<Batch>| {
-        // Where it stops before its end, nobody waits for the rest.
+    let spares = Spares::new(ahead::MAX_BATCHES);
+    // Where they stop before their end, nobody waits for the rest.
+    let read = |belt: Belt<Batch>| {
         let _ = ahead::prepare(sources, &only_probe, &spares, &belt);
     };
-    in_front(ahead::DEPTH, read_ahead, |batches| {
-        let mut last_path: Option<EntryPath> = None;
-        for mut batch in batches {
-            for prepared in batch.sources.drain(..) {
-                // Only the writer lets an entry supersede another: no two sources share a path.
-                if last_path
-                    .as_ref()
-                    .is_some_and(|last| last >= prepared.path())
-                {
-                    let path = prepared.path();
-                    let what = format!("'{path}' comes after a path that it must precede");
-                    return Err(PackError::Settings(what));
-                }
-                last_path = Some(prepared.path().clone());
-                if settings.allow_incomplete || !entries.has_missing() {
-                    entries.put(prepared, &batch.content)?;
-                } else {
-                    // Nothing is written any more, but whoever has to mend rights wants the whole
-                    // list.
-                    only_probe.set();
-                    entries.note_if_unreadable(&prepared)?;
-                }
-            }
-            batch.content.clear();
-            spares.give(batch);
-        }
-        Ok(())
+    in_front(ahead::DEPTH, read, |batches| {
+        let hash = |belt: Belt<Batch>| {
+            let _ = ahead::hash(batches, &belt);
+        };
+        in_front(ahead::DEPTH, hash, |batches| {
+            let give_back = |batch| spares.give(batch);
+            pack_batches(&mut entries, batches, settings, &only_probe, give_back)
+        })
     })?;
     if !settings.allow_incomplete && entries.has_missing() {
         return Err(PackError::Unreadable(entries.into_missing()));
@@ -311,6 +292,44 @@ fn pack_entries(
         started: settings.started,
         finished: (settings.clock)(),
     })
+}
+
+/// Packs what was read ahead, as far as anything is still to be packed.
+fn pack_batches(
+    entries: &mut EntryWriter<'_>,
+    batches: impl Iterator<Item = Batch>,
+    settings: &PackSettings,
+    only_probe: &OnlyProbe,
+    give_back: impl Fn(Batch),
+) -> Result<(), PackError> {
+    let mut last_path: Option<EntryPath> = None;
+    for mut batch in batches {
+        for prepared in batch.sources.drain(..) {
+            // Only the writer lets an entry supersede another: no two sources share a path.
+            if last_path
+                .as_ref()
+                .is_some_and(|last| last >= prepared.path())
+            {
+                let path = prepared.path();
+                let what = format!("'{path}' comes after a path that it must precede");
+                return Err(PackError::Settings(what));
+            }
+            match &mut last_path {
+                Some(last) => last.clone_from(prepared.path()),
+                None => last_path = Some(prepared.path().clone()),
+            }
+            if settings.allow_incomplete || !entries.has_missing() {
+                entries.put(prepared, &batch.content)?;
+            } else {
+                // Nothing is written any more, but whoever has to mend rights wants the whole list.
+                only_probe.set();
+                entries.note_if_unreadable(&prepared)?;
+            }
+        }
+        batch.content.clear();
+        give_back(batch);
+    }
+    Ok(())
 }
 
 /// Refuses what no reader would take, before anything is written.

@@ -81,6 +81,14 @@ pub struct CataloguePage<'a> {
     pub frame: &'a [u8],
 }
 
+/// The rows of a page, each decoded when it is asked for.
+#[derive(Clone, Debug)]
+pub struct Rows<B> {
+    raw: B,
+    position: usize,
+    left: u32,
+}
+
 /// As a row stands in a page.
 #[derive(Serialize, Deserialize)]
 struct WireRow<'a> {
@@ -167,7 +175,7 @@ impl Row {
             header_offset: self.header_offset,
             content_offset: self.content_offset,
         };
-        raw.extend_from_slice(&encoding::encode(&wire));
+        encoding::append(&wire, raw);
     }
 
     /// Decodes the joined encodings of `row_count` rows.
@@ -178,21 +186,7 @@ impl Row {
     ///   row that belongs to no entry (spec: CAT-1, ENT-2).
     /// - [`FormatError::LimitExceeded`]: a path (spec: ENT-2), or a size (spec: ENT-9).
     pub fn decode_all(raw: &[u8], row_count: u32) -> Result<Vec<Self>, FormatError> {
-        let broken = |_| {
-            let what = "the rows do not follow the record encoding";
-            FormatError::malformed(Structure::Record, "REC-6", what)
-        };
-        let mut rows = Vec::new();
-        let mut rest = raw;
-        for _ in 0..row_count {
-            let (wire, after): (WireRow<'_>, _) = encoding::decode_first(rest).map_err(broken)?;
-            rows.push(Self::decode(&wire)?);
-            rest = after;
-        }
-        if !rest.is_empty() {
-            return Err(broken(encoding::NotEncoded));
-        }
-        Ok(rows)
+        Rows::new(raw, row_count).collect()
     }
 
     fn decode(wire: &WireRow<'_>) -> Result<Self, FormatError> {
@@ -230,6 +224,70 @@ impl Row {
             header_offset: wire.header_offset,
             content_offset: wire.content_offset,
         })
+    }
+}
+
+impl<B: AsRef<[u8]>> Rows<B> {
+    /// The joined encodings of `row_count` rows.
+    pub fn new(raw: B, row_count: u32) -> Self {
+        Self {
+            raw,
+            position: 0,
+            left: row_count,
+        }
+    }
+
+    /// The encodings, without what was decoded of them.
+    pub fn into_raw(self) -> B {
+        self.raw
+    }
+
+    /// The next row of that path; those in front of it are passed over, and not judged.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Row::decode_all`].
+    pub fn find_next(&mut self, path: &EntryPath) -> Result<Option<Row>, FormatError> {
+        self.next_of(|wire| wire.path == path.as_bytes())
+    }
+
+    /// The next row that is wanted.
+    fn next_of(
+        &mut self,
+        is_wanted: impl Fn(&WireRow<'_>) -> bool,
+    ) -> Result<Option<Row>, FormatError> {
+        let broken = |_| {
+            let what = "the rows do not follow the record encoding";
+            FormatError::malformed(Structure::Record, "REC-6", what)
+        };
+        let mut rest = self.raw.as_ref().get(self.position..).unwrap_or_default();
+        while self.left > 0 {
+            let (wire, after): (WireRow<'_>, _) = encoding::decode_first(rest).map_err(broken)?;
+            self.left -= 1;
+            self.position += rest.len() - after.len();
+            rest = after;
+            if is_wanted(&wire) {
+                return Row::decode(&wire).map(Some);
+            }
+        }
+        match rest {
+            [] => Ok(None),
+            _ => Err(broken(encoding::NotEncoded)),
+        }
+    }
+}
+
+/// After an error, none.
+impl<B: AsRef<[u8]>> Iterator for Rows<B> {
+    type Item = Result<Row, FormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_of(|_| true);
+        if next.is_err() {
+            self.left = 0;
+            self.position = self.raw.as_ref().len();
+        }
+        next.transpose()
     }
 }
 
@@ -438,6 +496,18 @@ mod tests {
         assert!(Row::decode_all(&raw, 6).is_err());
         assert!(Row::decode_all(&raw, 8).is_err());
         assert!(Row::decode_all(&raw, u32::MAX).is_err());
+        let path = EntryPath::new("home/a").unwrap();
+        let mut found = Rows::new(&raw, 7);
+        for row in &rows {
+            assert_eq!(found.find_next(&path).unwrap().as_ref(), Some(row));
+        }
+        assert_eq!(found.find_next(&path).unwrap(), None);
+        let other = EntryPath::new("home/b").unwrap();
+        assert_eq!(Rows::new(&raw, 7).find_next(&other).unwrap(), None);
+        assert!(Rows::new(&raw, 6).find_next(&other).is_err());
+        let mut cut = Rows::new(&raw[..raw.len() - 1], 7);
+        assert_eq!(cut.by_ref().filter(Result::is_ok).count(), 6);
+        assert!(cut.next().is_none());
     }
 
     #[test]

@@ -4,13 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding;
+
 /// The unit of alignment and of repair, in bytes.
 pub const SECTOR_LEN: usize = 4096;
 
 /// A BLAKE3 hash: 32 bytes, default mode.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Digest(pub [u8; 32]);
+pub struct Digest(#[serde(with = "encoding::thirty_two")] pub [u8; 32]);
 
 impl Digest {
     /// What stands where there is nothing to hash.

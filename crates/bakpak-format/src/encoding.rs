@@ -23,6 +23,23 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
         .expect("a Vec takes every structure, and no structure of this crate refuses to be encoded")
 }
 
+/// Appends the encoding of a structure.
+pub(crate) fn append<T: Serialize>(value: &T, bytes: &mut Vec<u8>) {
+    bincode::serde::encode_into_writer(value, Appender(bytes), CONFIG).expect(
+        "a Vec takes every structure, and no structure of this crate refuses to be encoded",
+    );
+}
+
+/// What bincode writes to without its feature `std`.
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// Encodes a structure into a buffer that is not moved, and returns how many bytes it took;
 /// `None` if the buffer is too short.
 pub(crate) fn encode_into<T: Serialize>(value: &T, buffer: &mut [u8]) -> Option<usize> {
@@ -45,6 +62,32 @@ pub(crate) fn decode_first<'de, T: Deserialize<'de>>(
     let (value, len) =
         bincode::serde::borrow_decode_from_slice(bytes, CONFIG).map_err(|_| NotEncoded)?;
     Ok((value, bytes.get(len..).ok_or(NotEncoded)?))
+}
+
+/// 32 bytes, for `#[serde(with = "...")]`: as two numbers, of which the encoding gives the same bytes
+/// with a sixteenth of the calls.
+pub(crate) mod thirty_two {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        bytes: &[u8; 32],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let (halves, _) = bytes.as_chunks::<16>();
+        let numbers: [u128; 2] = std::array::from_fn(|half| u128::from_le_bytes(halves[half]));
+        numbers.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[u8; 32], D::Error> {
+        let numbers = <[u128; 2]>::deserialize(deserializer)?;
+        let mut bytes = [0; 32];
+        for (half, number) in bytes.chunks_mut(16).zip(numbers) {
+            half.copy_from_slice(&number.to_le_bytes());
+        }
+        Ok(bytes)
+    }
 }
 
 /// `bytes` of chapter 0 in an owned field, for `#[serde(with = "...")]`.

@@ -33,7 +33,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `walk`, `tree`, `roll` | what there is to pack, in canonical order, in little memory |
-//! | `source`, `links` | one of these, open for reading; names that share a file |
+//! | `source`, `near`, `links` | one of these, open for reading; names that share a file |
 //! | `stage`, `cursor`, `spool` | what was unpacked, not yet under its final name |
 //! | `target`, `publish`, `journal`, `leftover` | renaming it into place; undoing that if killed |
 //! | `later` | what came to a target since, and must not be undone |
@@ -53,6 +53,7 @@ mod leftover;
 mod links;
 mod metadata;
 mod names;
+mod near;
 mod output;
 mod owners;
 mod platform;

@@ -60,6 +60,8 @@ pub(crate) struct Status {
     /// Number of names.
     pub(crate) link_count: u64,
     pub(crate) size: u64,
+    /// Bytes of the file system that hold the content.
+    pub(crate) stored_len: u64,
     pub(crate) id: FileId,
     pub(crate) mtime: Timestamp,
     pub(crate) ctime: Timestamp,

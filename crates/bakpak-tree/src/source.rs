@@ -20,6 +20,10 @@ const MAX_XATTRS_LEN: usize = 900 * 1024;
 /// A file with more holes than this keeps the first ones; the content is the same.
 const MAX_EXTENTS: usize = 65_536;
 
+/// A shorter file is not asked for its holes where it has blocks for all of its content. It may
+/// still have one, with blocks behind its end that nothing was written to yet; then zeros are stored.
+const SPARSE_FILE_LEN: u64 = 64 * 1024;
+
 /// A file that changed less than this ago is looked at again after as long: systems note the time
 /// of a change in ticks (of 10 ms where they are longest), and a second change within one tick would
 /// not show. What the file system itself counts in seconds (FAT) stays unnoticed within one.
@@ -211,7 +215,7 @@ impl FileSource {
         let handle = match root {
             Place::Directory(_, dir) => {
                 let path = self.tree.relative_path(&self.node);
-                Handle::open_beneath(dir, path, walked)
+                self.tree.near.open(self.node.root, dir, path, walked)
             }
             Place::File(path) | Place::Stream(path) => Handle::open(path, walked),
             Place::Stdin => Err(io::ErrorKind::InvalidInput.into()),
@@ -273,8 +277,10 @@ impl FileSource {
                     Role::File { linked } => linked,
                 };
                 let size = status.size;
+                let is_full = size < SPARSE_FILE_LEN && status.stored_len >= size;
                 let extents = match size {
                     0 => None,
+                    _ if is_full => None,
                     _ => handle.extents(size, MAX_EXTENTS),
                 };
                 return Ok((EntryKind::File { size, extents }, linked));

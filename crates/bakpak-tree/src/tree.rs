@@ -9,6 +9,7 @@ use bakpak_format::entry::EntryPath;
 
 use crate::error::WalkError;
 use crate::links::Links;
+use crate::near::Near;
 use crate::owners::Owners;
 use crate::platform::Kind;
 use crate::platform::os::{Dir, path_from_bytes};
@@ -21,6 +22,7 @@ pub(crate) struct Tree {
     /// Where each root's nodes begin.
     starts: Vec<(RollCursor, u64)>,
     roll: Roll,
+    pub(crate) near: Near,
     pub(crate) links: Links,
     pub(crate) owners: Owners,
 }
@@ -79,10 +81,10 @@ impl Tree {
     /// Ends the walk, and refuses what cannot stand beside each other.
     pub(crate) fn finish(&mut self) -> Result<(), WalkError> {
         self.roll.finish();
-        if self.roots.len() == 1 {
+        let streams = self.streams();
+        if !self.may_clash(&streams) {
             return Ok(());
         }
-        let streams = self.streams();
         let mut before: Option<Node> = None;
         let mut file: Option<Node> = None;
         let mut nodes = self.in_order();
@@ -171,6 +173,18 @@ impl Tree {
         }
     }
 
+    /// Whether a root, or what the parts of a stream would be called, lies in another root: only
+    /// then can any two nodes of theirs stand in each other's way.
+    fn may_clash(&self, streams: &[(EntryPath, EntryPath)]) -> bool {
+        let roots = self.roots.iter().map(|root| &root.path);
+        let parts = streams.iter().map(|(_, parts)| parts);
+        let mut all: Vec<_> = roots.chain(parts).collect();
+        // In this order what is below a path follows it at once.
+        all.sort_unstable();
+        all.windows(2)
+            .any(|pair| pair[0] == pair[1] || pair[1].is_below(pair[0]))
+    }
+
     /// The sources of unknown size, and what their parts would be called.
     fn streams(&self) -> Vec<(EntryPath, EntryPath)> {
         let unknown = |root: &&TreeRoot| matches!(root.place, Place::Stream(_) | Place::Stdin);
@@ -182,6 +196,15 @@ impl Tree {
                 Some((root.path.clone(), EntryPath::new(parts)?))
             })
             .collect()
+    }
+}
+
+impl Node {
+    /// Takes the place of a node before, and its memory.
+    pub(crate) fn become_copy_of(&mut self, other: &Self) {
+        self.path.clone_from(&other.path);
+        self.kind = other.kind;
+        self.root = other.root;
     }
 }
 

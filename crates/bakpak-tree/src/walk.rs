@@ -210,7 +210,10 @@ impl Iterator for Sources {
             // What is lost must not look like the end: it is a source that cannot be opened.
             Err(kind) => return FileSource::lost(&self.tree, self.last.take()?, kind),
         };
-        self.last = Some(node.clone());
+        match &mut self.last {
+            Some(last) => last.become_copy_of(&node),
+            None => self.last = Some(node.clone()),
+        }
         Some(FileSource::new(Arc::clone(&self.tree), node))
     }
 }

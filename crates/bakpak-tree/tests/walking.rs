@@ -271,6 +271,36 @@ fn what_a_file_became_after_the_walk_is_not_waited_for_nor_followed() {
 }
 
 #[test]
+fn a_directory_that_becomes_a_link_while_it_is_read_is_not_followed() {
+    for read_before in 0..3 {
+        let temp = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("dir");
+        fs::create_dir(&dir).unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(dir.join(name), "inside").unwrap();
+            fs::write(outside.path().join(name), "secret").unwrap();
+        }
+        let walked = walk_home(temp.path());
+        // Behind the home and the directory itself.
+        for (number, mut source) in walked.sources().skip(2).enumerate() {
+            if number == read_before {
+                fs::rename(&dir, temp.path().join("moved")).unwrap();
+                symlink(outside.path(), &dir).unwrap();
+            }
+            let opened = source.open();
+            // From the second file on the directory is held.
+            assert_eq!(opened.is_ok(), number < read_before || read_before > 1);
+            if opened.is_ok() {
+                let mut content = [0; 6];
+                assert_eq!(source.read_at(0, &mut content).unwrap(), 6);
+                assert_eq!(&content, b"inside");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_name_that_no_longer_shares_the_file_is_a_file_of_its_own() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("a"), "one").unwrap();

@@ -171,7 +171,7 @@ impl<'a> EntryWriter<'a> {
             self.leave_out(&entry.path, &reason);
             return Ok(());
         }
-        let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
+        let header_offset = self.put_entry_header(entry)?;
         let content_offset = self.archive.stream_offset();
         let row = Row::from_entry(entry, Digest::ZERO, header_offset, content_offset);
         self.end_entry(row, Vec::new());
@@ -181,7 +181,7 @@ impl<'a> EntryWriter<'a> {
     /// A small file, which has been read whole.
     fn put_whole(&mut self, file: &SmallFile, content: &[u8]) -> Result<(), PackError> {
         let entry = &file.entry;
-        let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
+        let header_offset = self.put_entry_header(entry)?;
         let content_offset = self.archive.stream_offset();
         self.archive.content_of(&entry.path, file.identity);
         self.put_map(entry)?;
@@ -205,7 +205,7 @@ impl<'a> EntryWriter<'a> {
     fn put_large(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
         for attempt in 1..=TRIES {
             let entry = opened.entry.clone();
-            let header_offset = self.put_header(&EntryHeader::new(entry.clone()))?;
+            let header_offset = self.put_entry_header(&entry)?;
             let content_offset = self.archive.stream_offset();
             self.archive.content_of(&entry.path, opened.identity);
             self.put_map(&entry)?;
@@ -308,10 +308,20 @@ impl<'a> EntryWriter<'a> {
 
     fn put_header(&mut self, header: &EntryHeader) -> Result<StreamOffset, PackError> {
         if !header.part {
-            self.check_order(&header.entry, Stored::Whole)?;
+            return self.put_entry_header(&header.entry);
         }
+        self.put_header_bytes(&header.encode()?)
+    }
+
+    /// The header of an entry that is not a part.
+    fn put_entry_header(&mut self, entry: &Entry) -> Result<StreamOffset, PackError> {
+        self.check_order(entry, Stored::Whole)?;
+        self.put_header_bytes(&entry.encode()?)
+    }
+
+    fn put_header_bytes(&mut self, header: &[u8]) -> Result<StreamOffset, PackError> {
         let offset = self.archive.stream_offset();
-        self.archive.header(&header.encode()?)?;
+        self.archive.header(header)?;
         Ok(offset)
     }
 

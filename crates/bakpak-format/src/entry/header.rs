@@ -1,7 +1,7 @@
 //! The header of an entry: `x` block, pax records, ustar block (spec, chapter 10.2).
 
 use super::pax::{self, LINKED, PART, Records};
-use super::ustar::Block;
+use super::ustar::{self, Block};
 use super::{BLOCK_LEN, Entry, EntryKind, EntryPath, PART_LEN, sparse, split_part};
 use crate::error::{FormatError, Structure};
 use crate::limits::{
@@ -83,7 +83,8 @@ impl EntryHeader {
         let (x_block, rest) = bytes
             .split_first_chunk()
             .ok_or(FormatError::Truncated { structure })?;
-        let pax_len = pax_len(x_block)?;
+        // Whether this block is canonical shows below, with all others.
+        let pax_len = stated_pax_len(x_block)?;
         let (pax, block) = rest
             .split_last_chunk()
             .ok_or(FormatError::Truncated { structure })?;
@@ -180,25 +181,31 @@ impl Shape {
 /// - [`FormatError::LimitExceeded`]: over 1 MiB, before memory is taken (spec: ENT-5).
 /// - [`FormatError::Malformed`]: the block is no canonical `x` header (spec: ENT-1).
 pub fn pax_len(x_block: &[u8; BLOCK_LEN]) -> Result<usize, FormatError> {
-    let size = Block::decode(x_block)?.size;
-    if encode_x_block(size) != *x_block {
+    if encode_x_block(ustar::size(x_block)?) != *x_block {
         // spec: ENT-1
         return Err(not_canonical("it does not begin with a canonical x header"));
     }
-    check_pax_len(size)?;
-    Ok(usize::try_from(size).unwrap_or(usize::MAX))
+    stated_pax_len(x_block)
+}
+
+/// What a block says of the length of the records behind it, within the limit.
+fn stated_pax_len(x_block: &[u8; BLOCK_LEN]) -> Result<usize, FormatError> {
+    let len = ustar::size(x_block)?;
+    check_pax_len(len)?;
+    Ok(usize::try_from(len).unwrap_or(usize::MAX))
 }
 
 /// Encodes the header of an entry (spec: ENT-1).
 pub(super) fn encode(entry: &Entry, shape: Shape) -> Result<Vec<u8>, FormatError> {
     check(entry, shape)?;
-    let records = pax::encode(entry, shape)?;
-    check_pax_len(records.len() as u64)?;
-    let records_len = records.len().next_multiple_of(BLOCK_LEN);
-    let mut bytes = Vec::with_capacity(BLOCK_LEN + records_len + BLOCK_LEN);
-    bytes.extend_from_slice(&encode_x_block(records.len() as u64));
-    bytes.extend_from_slice(&records);
-    bytes.resize(BLOCK_LEN + records_len, 0);
+    // As long as most are: their records fill one block.
+    let mut bytes = Vec::with_capacity(3 * BLOCK_LEN);
+    bytes.resize(BLOCK_LEN, 0);
+    pax::encode_into(&mut bytes, entry, shape)?;
+    let pax_len = (bytes.len() - BLOCK_LEN) as u64;
+    check_pax_len(pax_len)?;
+    bytes[..BLOCK_LEN].copy_from_slice(&encode_x_block(pax_len));
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_LEN), 0);
     bytes.extend_from_slice(&encode_block(entry, shape));
     Ok(bytes)
 }

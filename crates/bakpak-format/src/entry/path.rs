@@ -1,5 +1,6 @@
 //! Paths: what is legal, their order, and how they are shown (spec, chapter 10.1).
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::error::{FormatError, Structure};
@@ -9,7 +10,7 @@ use crate::limits::{MAX_PATH_DEPTH, MAX_PATH_LEN};
 pub const ROOTS: [&str; 3] = ["sql", "home", "attachments"];
 
 /// The path of an entry inside the archive: bytes, `/` between components, never a leading `/`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 pub struct EntryPath(Vec<u8>);
 
 impl EntryPath {
@@ -29,17 +30,24 @@ impl EntryPath {
     /// - [`FormatError::Malformed`]: otherwise not as [`EntryPath::new`] says.
     pub fn decode(bytes: impl Into<Vec<u8>>) -> Result<Self, FormatError> {
         let bytes = bytes.into();
+        Self::check(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Tells what is wrong with a path, without taking it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EntryPath::decode`].
+    pub fn check(bytes: &[u8]) -> Result<(), FormatError> {
         let malformed = |what| Err(FormatError::malformed(Structure::Entry, "ENT-2", what));
         let limit = |field, found: usize, max: usize| {
             FormatError::check_range(Structure::Entry, field, found as u64, 0..=max as u64)
         };
         limit("path len", bytes.len(), MAX_PATH_LEN)?;
-        limit(
-            "path depth",
-            bytes.split(|&b| b == b'/').count(),
-            MAX_PATH_DEPTH,
-        )?;
-        if root_rank(&bytes) == ROOTS.len() {
+        let depth = 1 + bytes.iter().filter(|&&byte| byte == b'/').count();
+        limit("path depth", depth, MAX_PATH_DEPTH)?;
+        if root_rank(bytes) == ROOTS.len() {
             return malformed("a path begins with none of 'sql', 'home' and 'attachments'");
         }
         if bytes
@@ -51,12 +59,17 @@ impl EntryPath {
         if bytes.contains(&0) {
             return malformed("a path has a zero byte");
         }
-        Ok(Self(bytes))
+        Ok(())
     }
 
     /// The bytes of the path.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The bytes of the path, without copying them.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 
     /// Whether this lies below `ancestor`, at whatever depth.
@@ -71,19 +84,34 @@ impl EntryPath {
     }
 }
 
+/// Whoever follows entries keeps the path of the last one: it takes the place of the one before.
+impl Clone for EntryPath {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.0.clone_from(&source.0);
+    }
+}
+
 /// Canonical order: by root in the order of [`ROOTS`], then by bytes with `/` counting as 0x00,
 /// which is a depth-first walk (spec: ENT-3).
 impl Ord for EntryPath {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |path: &Self| root_rank(&path.0);
-        key(self)
-            .cmp(&key(other))
-            .then_with(|| self.components().cmp(other.components()))
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (one, two) = (self.as_bytes(), other.as_bytes());
+        let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
+        match one.iter().zip(two).position(|(a, b)| a != b) {
+            // Roots differ in their first bytes already.
+            Some(0) => root_rank(one).cmp(&root_rank(two)),
+            Some(at) => rank(one[at]).cmp(&rank(two[at])),
+            None => one.len().cmp(&two.len()),
+        }
     }
 }
 
 impl PartialOrd for EntryPath {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
@@ -114,19 +142,25 @@ fn root_rank(path: &[u8]) -> usize {
 /// bytes as `\n`, `\\`, `\xNN` or `\u{N}`.
 fn write_escaped(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     for part in bytes.utf8_chunks() {
-        for c in part.valid().chars() {
+        let valid = part.valid();
+        let mut written = 0;
+        for (at, c) in valid.char_indices() {
             // Format characters (bidirectional overrides among them) can make a name look like
             // another one, so they are shown as numbers too.
             let confusing = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}');
-            if c == '\\' || c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else if confusing {
-                write!(f, "{}", c.escape_unicode())?;
-            } else {
-                write!(f, "{c}")?;
+            let control = c == '\\' || c.is_control();
+            if !control && !confusing {
+                continue;
             }
+            f.write_str(&valid[written..at])?;
+            match control {
+                true => write!(f, "{}", c.escape_default())?,
+                false => write!(f, "{}", c.escape_unicode())?,
+            }
+            written = at + c.len_utf8();
         }
+        f.write_str(&valid[written..])?;
         for byte in part.invalid() {
             write!(f, "\\x{byte:02x}")?;
         }
@@ -205,14 +239,26 @@ mod tests {
             "sql",
             "sql/a",
             "sql/a/b",
+            "sql/a/b/c",
+            "sql/a/bc",
+            "sql/a\x01",
+            "sql/a b",
             "sql/a.b",
+            "sql/ab",
             "sql/b",
             "home",
             "home/a",
             "attachments",
         ];
         let paths = sorted.map(|path| EntryPath::new(path).unwrap());
-        assert!(paths.is_sorted());
+        assert!(paths.is_sorted_by(|one, next| one < next));
+        let components = |path: &EntryPath| {
+            let all = path.components().map(<[u8]>::to_vec);
+            (root_rank(path.as_bytes()), all.collect::<Vec<_>>())
+        };
+        for (one, two) in paths.iter().flat_map(|p| paths.iter().map(move |q| (p, q))) {
+            assert_eq!(one.cmp(two), components(one).cmp(&components(two)));
+        }
     }
 
     #[test]

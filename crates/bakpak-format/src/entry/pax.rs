@@ -1,5 +1,7 @@
 //! The pax records of an entry: `LENGTH KEY=VALUE\n`, sorted (spec, chapter 10.2).
 
+use std::borrow::Cow;
+
 use super::Timestamp;
 use super::header::{Shape, not_canonical};
 use super::ustar::{MAX_LONG, MAX_SHORT, MAX_USTAR_NAME_LEN};
@@ -20,9 +22,12 @@ pub(super) const PART: &str = "bakpak.part";
 #[derive(Clone, Debug)]
 pub(super) struct Records<'a>(Vec<(&'a [u8], &'a [u8])>);
 
-/// Encodes the records of an entry, in ascending order of their keys.
-pub(super) fn encode(entry: &Entry, shape: Shape) -> Result<Vec<u8>, FormatError> {
-    let mut out = Vec::new();
+/// Appends the records of an entry, in ascending order of their keys.
+pub(super) fn encode_into(
+    out: &mut Vec<u8>,
+    entry: &Entry,
+    shape: Shape,
+) -> Result<(), FormatError> {
     let path = entry.path.as_bytes();
     let long_name = |name: &[u8]| name.len() > MAX_USTAR_NAME_LEN || !name.is_ascii();
     let (long_user, long_group) = (long_name(&entry.user), long_name(&entry.group));
@@ -32,57 +37,59 @@ pub(super) fn encode(entry: &Entry, shape: Shape) -> Result<Vec<u8>, FormatError
         _ => None,
     };
     if let (true, EntryKind::File { size, .. }) = (shape.sparse, &entry.kind) {
-        push(&mut out, "GNU.sparse.major", b"1")?;
-        push(&mut out, "GNU.sparse.minor", b"0")?;
-        push(&mut out, "GNU.sparse.name", path)?;
-        push(&mut out, "GNU.sparse.realsize", size.to_string().as_bytes())?;
+        push(out, "GNU.sparse.major", b"1")?;
+        push(out, "GNU.sparse.minor", b"0")?;
+        push(out, "GNU.sparse.name", path)?;
+        push(out, "GNU.sparse.realsize", size.to_string().as_bytes())?;
     }
     for (name, value) in &entry.xattrs {
-        push(&mut out, [XATTR.as_bytes(), name].concat(), value)?;
+        push(out, [XATTR.as_bytes(), name].concat(), value)?;
     }
     if entry.linked {
-        push(&mut out, "comment", LINKED.as_bytes())?;
+        push(out, "comment", LINKED.as_bytes())?;
     } else if shape.part {
-        push(&mut out, "comment", PART.as_bytes())?;
+        push(out, "comment", PART.as_bytes())?;
     }
     if entry.gid > MAX_SHORT {
-        push(&mut out, "gid", entry.gid.to_string().as_bytes())?;
+        push(out, "gid", entry.gid.to_string().as_bytes())?;
     }
     if long_group {
-        push(&mut out, "gname", &entry.group)?;
+        push(out, "gname", &entry.group)?;
     }
     // Names that stand only in the ustar block are ASCII.
     let texts = [path, &entry.user, &entry.group, link.unwrap_or_default()];
     if texts.iter().any(|text| str::from_utf8(text).is_err()) {
-        push(&mut out, "hdrcharset", b"BINARY")?;
+        push(out, "hdrcharset", b"BINARY")?;
     }
     if let Some(link) = link {
-        push(&mut out, "linkpath", link)?;
+        push(out, "linkpath", link)?;
     }
-    push(&mut out, "mtime", format_time(entry.mtime).as_bytes())?;
-    push(&mut out, "path", &stored_path(path, shape.sparse))?;
+    push(out, "mtime", &format_time(entry.mtime))?;
+    push(out, "path", &stored_path(path, shape.sparse))?;
     if shape.content_len > MAX_LONG {
-        push(&mut out, "size", shape.content_len.to_string().as_bytes())?;
+        push(out, "size", shape.content_len.to_string().as_bytes())?;
     }
     if entry.uid > MAX_SHORT {
-        push(&mut out, "uid", entry.uid.to_string().as_bytes())?;
+        push(out, "uid", entry.uid.to_string().as_bytes())?;
     }
     if long_user {
-        push(&mut out, "uname", &entry.user)?;
+        push(out, "uname", &entry.user)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The `path` of an entry: that of a sparse file names what it looks like unexpanded.
-pub(super) fn stored_path(path: &[u8], sparse: bool) -> Vec<u8> {
+pub(super) fn stored_path(path: &[u8], sparse: bool) -> Cow<'_, [u8]> {
     const UNEXPANDED: &[u8] = b"GNUSparseFile.0/";
+    if !sparse {
+        return Cow::Borrowed(path);
+    }
     let dir_len = path
         .iter()
         .rposition(|&byte| byte == b'/')
         .map_or(0, |slash| slash + 1);
     let (dir, name) = path.split_at(dir_len);
-    let inserted = if sparse { UNEXPANDED } else { &[] };
-    [dir, inserted, name].concat()
+    Cow::Owned([dir, UNEXPANDED, name].concat())
 }
 
 impl<'a> Records<'a> {
@@ -153,7 +160,8 @@ fn push(out: &mut Vec<u8>, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Fo
     len = rest_len + digits(len);
     let max = MAX_PAX_RECORD_LEN as u64;
     FormatError::check_range(Structure::Entry, "pax record len", len as u64, 0..=max)?;
-    out.extend_from_slice(format!("{len} ").as_bytes());
+    push_decimal(out, len as u64);
+    out.push(b' ');
     out.extend_from_slice(key);
     out.push(b'=');
     out.extend_from_slice(value);
@@ -174,19 +182,44 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     Some(digits.iter().fold(0, next))
 }
 
-/// Seconds and the nine digits behind the point, from zero in both directions.
-fn format_time(time: Timestamp) -> String {
-    let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    let sign = if nanos < 0 { "-" } else { "" };
-    let (seconds, fraction) = (
-        nanos.unsigned_abs() / 1_000_000_000,
-        nanos.unsigned_abs() % 1_000_000_000,
-    );
-    if fraction == 0 {
-        return format!("{sign}{seconds}");
+/// Appends a number in decimal. Not by `format!`, which made this the half of encoding a header.
+fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
     }
-    let text = format!("{sign}{seconds}.{fraction:09}");
-    text.trim_end_matches('0').to_owned()
+    out[start..].reverse();
+}
+
+/// Seconds and the nine digits behind the point, from zero in both directions, without zeros at
+/// the end.
+fn format_time(time: Timestamp) -> Vec<u8> {
+    let mut text = Vec::with_capacity(32);
+    let (mut seconds, mut nanos) = (time.seconds.unsigned_abs(), time.nanos);
+    if time.seconds < 0 {
+        text.push(b'-');
+        // They count forward from the second before.
+        if nanos > 0 {
+            seconds -= 1;
+            nanos = 1_000_000_000 - nanos;
+        }
+    }
+    push_decimal(&mut text, seconds);
+    if nanos > 0 {
+        text.push(b'.');
+        let point = text.len();
+        // The digit in front keeps the zeros at the start.
+        push_decimal(&mut text, 1_000_000_000 + u64::from(nanos));
+        text.remove(point);
+        while text.last() == Some(&b'0') {
+            text.pop();
+        }
+    }
+    text
 }
 
 /// The time that [`format_time`] writes so; what it would write otherwise may be `None` or not.
@@ -225,7 +258,7 @@ mod tests {
             (i64::MIN, 0, "-9223372036854775808"),
         ] {
             let time = Timestamp { seconds, nanos };
-            assert_eq!(format_time(time), text);
+            assert_eq!(format_time(time), text.as_bytes());
             assert_eq!(parse_time(text.as_bytes()), Some(time));
         }
     }
@@ -295,8 +328,12 @@ mod tests {
 
     #[test]
     fn a_sparse_file_is_stored_beside_its_name() {
-        assert_eq!(stored_path(b"sql/a/b", true), b"sql/a/GNUSparseFile.0/b");
-        assert_eq!(stored_path(b"sql/a/b", false), b"sql/a/b");
-        assert_eq!(stored_path(b"sql", true), b"GNUSparseFile.0/sql");
+        for (path, sparse, stored) in [
+            ("sql/a/b", true, "sql/a/GNUSparseFile.0/b"),
+            ("sql/a/b", false, "sql/a/b"),
+            ("sql", true, "GNUSparseFile.0/sql"),
+        ] {
+            assert_eq!(*stored_path(path.as_bytes(), sparse), *stored.as_bytes());
+        }
     }
 }

@@ -73,7 +73,7 @@ impl<'a> Excludes<'a> {
         for name in dir.list().unwrap_or_default() {
             here.push(b'/');
             here.extend_from_slice(&name);
-            if EntryPath::new(here.as_slice()).is_some() {
+            if EntryPath::check(here).is_ok() {
                 self.leave_out(here);
                 let status = dir.status(&name);
                 if status.is_ok_and(|status| status.kind == Kind::Directory)

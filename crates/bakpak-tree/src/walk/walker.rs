@@ -140,7 +140,7 @@ impl<'a> Walker<'a> {
         if self.leaves_out(here, &status, child_disk) {
             return Ok(());
         }
-        if EntryPath::new(here.as_slice()).is_none() {
+        if EntryPath::check(here).is_err() {
             return self.find(child_disk(), FindingKind::IllegalName);
         }
         match status.kind {

@@ -136,6 +136,10 @@ pub(super) fn status_from(stat: &rustix::fs::Stat) -> Status {
         gid: stat.st_gid,
         link_count: u64::from(stat.st_nlink),
         size: u64::try_from(stat.st_size).unwrap_or_default(),
+        // In units of 512 bytes, whatever the file system's own are.
+        stored_len: u64::try_from(stat.st_blocks)
+            .unwrap_or_default()
+            .saturating_mul(512),
         id: FileId {
             device: stat.st_dev,
             inode: stat.st_ino,

@@ -137,13 +137,15 @@ pub(super) fn status_from(meta: &Metadata, path: &Path) -> Status {
         _ => 0o444 | write,
     };
     let mtime = Timestamp::from(meta.modified().unwrap_or(UNIX_EPOCH));
+    let size = if kind == Kind::File { meta.len() } else { 0 };
     Status {
         kind,
         mode,
         uid: 0,
         gid: 0,
         link_count: 1,
-        size: if kind == Kind::File { meta.len() } else { 0 },
+        size,
+        stored_len: size,
         id: id_of(path),
         mtime,
         ctime: mtime,

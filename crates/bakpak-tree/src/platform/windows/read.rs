@@ -19,15 +19,16 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn open_beneath(root: &Dir, path: &[u8], kind: Kind) -> io::Result<Self> {
-        let mut at = root.reopen()?;
-        let mut components = path.split(|&b| b == b'/').filter(|c| !c.is_empty());
-        let Some(last) = components.next_back() else {
+        if path.is_empty() {
             return Self::open(&root.path, kind);
-        };
-        for component in components {
-            at = at.open_child(component)?;
         }
-        Self::open(&at.child(last)?, kind)
+        let name_at = path.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
+        let dir = Dir::open_beneath(root, &path[..name_at])?;
+        Self::open_in(&dir, &path[name_at..], kind)
+    }
+
+    pub(crate) fn open_in(dir: &Dir, name: &[u8], kind: Kind) -> io::Result<Self> {
+        Self::open(&dir.child(name)?, kind)
     }
 
     pub(crate) fn open(path: &Path, kind: Kind) -> io::Result<Self> {
@@ -71,5 +72,17 @@ impl Handle {
 
     pub(crate) fn xattr(&self, _name: &[u8]) -> io::Result<Option<Vec<u8>>> {
         Ok(None)
+    }
+}
+
+impl Dir {
+    pub(crate) const IS_HANDLE: bool = false;
+
+    pub(crate) fn open_beneath(root: &Self, path: &[u8]) -> io::Result<Self> {
+        let mut at = root.reopen()?;
+        for component in path.split(|&b| b == b'/').filter(|c| !c.is_empty()) {
+            at = at.open_child(component)?;
+        }
+        Ok(at)
     }
 }
