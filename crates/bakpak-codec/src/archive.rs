@@ -9,6 +9,7 @@ use crate::fetch::{BlockStore, Fetch, page_raw};
 use crate::index::Index;
 use crate::input::{self, Feed};
 use crate::inspect::{HeadInfo, Totals};
+use crate::joined::Joined;
 use crate::keyring::Keyring;
 use crate::observer::Unobserved;
 use crate::opening::Opening;
@@ -244,14 +245,19 @@ impl Archive {
         let raw = self.raw_bytes(&chunk)?;
         let part = Part::of(chunk.instructions(), from..to);
         let sources = self.sources(&part.script, head.stream_len)?;
+        let mut joined = Joined::default();
         let mut take = |run: Run<'_>| match run {
-            Run::Shared(bytes, stretch) => output(bytes.slice(stretch)),
-            Run::Passing(bytes) => output(Bytes::copy_from_slice(bytes)),
-            Run::Zero(len) => zeros(len, &mut |bytes| output(Bytes::from_static(bytes))),
+            Run::Shared(bytes, stretch) => joined.shared(bytes, stretch, output),
+            Run::Passing(bytes) => joined.copy(bytes, output),
+            Run::Zero(len) => {
+                joined.give(output)?;
+                zeros(len, &mut |bytes| output(Bytes::from_static(bytes)))
+            }
         };
         let raw = raw.slice(part.first_literal.min(raw.len())..);
         self.store
             .assemble(&part.script, &raw, &sources, &Unobserved, &mut take)?;
+        joined.give(output)?;
         let reached = head.stream_offset.plus(to);
         self.store.fetch.give_back(body);
         Ok(reached)

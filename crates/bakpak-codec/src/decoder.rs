@@ -7,6 +7,7 @@ use crate::compress::Decompressor;
 use crate::data_map::{DataMap, SourceChunk};
 use crate::data_space::DataSpace;
 use crate::error::ReadError;
+use crate::joined::Joined;
 use crate::observer::Observer;
 use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Spares, Workers};
 use crate::zeros::zeros;
@@ -20,13 +21,6 @@ use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
-use std::ops::Range;
-
-/// Shorter pieces are joined: hashing is several times faster on long ones.
-const JOINED_LEN: usize = 128 << 10;
-
-/// Joined pieces that wait to be used again.
-const JOINED_SPARES: usize = 16;
 
 /// Takes the stream, piece by piece and in order, and the other records between.
 pub(crate) trait StreamTaker {
@@ -95,12 +89,6 @@ struct Assembly {
     fill: StripeFill,
     bytes: Vec<u8>,
     place: Place,
-}
-
-/// Short pieces of the stream, joined.
-struct Joined {
-    bytes: Vec<u8>,
-    buffers: Buffers,
 }
 
 /// A record that is ready to be taken.
@@ -344,17 +332,18 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             return self.taker.stream(raw.clone());
         }
         let (joined, taker, observer) = (&mut self.joined, &mut self.taker, self.observer);
+        let mut stream = |bytes| taker.stream(bytes);
         let mut take = |run: Run<'_>| match run {
-            Run::Shared(bytes, stretch) => joined.shared(bytes, stretch, taker),
-            Run::Passing(bytes) => joined.copy(bytes, taker),
+            Run::Shared(bytes, stretch) => joined.shared(bytes, stretch, &mut stream),
+            Run::Passing(bytes) => joined.copy(bytes, &mut stream),
             Run::Zero(len) => {
-                joined.give(taker)?;
-                zero(len, observer, taker)
+                joined.give(&mut stream)?;
+                zero(len, observer, &mut stream)
             }
         };
         self.data_space
             .assemble(&script.0, raw, sources, observer, &mut take)?;
-        self.joined.give(&mut self.taker)
+        self.joined.give(&mut |bytes| self.taker.stream(bytes))
     }
 
     /// No later chunk copies from before its data offset less the reach (spec: CHU-8).
@@ -368,62 +357,16 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
     }
 }
 
-impl Default for Joined {
-    fn default() -> Self {
-        Self {
-            bytes: Vec::new(),
-            buffers: Buffers::new(JOINED_SPARES),
-        }
-    }
-}
-
-impl Joined {
-    /// Takes a stretch of a chunk, which is handed on as it is, if it is long.
-    fn shared(
-        &mut self,
-        chunk: &Bytes,
-        stretch: Range<usize>,
-        taker: &mut impl StreamTaker,
-    ) -> Result<(), ReadError> {
-        if stretch.len() < JOINED_LEN {
-            return self.copy(&chunk[stretch], taker);
-        }
-        self.give(taker)?;
-        taker.stream(chunk.slice(stretch))
-    }
-
-    /// Copies a piece behind those before it, and gives them to the taker when they are enough.
-    fn copy(&mut self, mut piece: &[u8], taker: &mut impl StreamTaker) -> Result<(), ReadError> {
-        while !piece.is_empty() {
-            let taken = piece.len().min(JOINED_LEN - self.bytes.len());
-            self.bytes.extend_from_slice(&piece[..taken]);
-            piece = &piece[taken..];
-            if self.bytes.len() == JOINED_LEN {
-                self.give(taker)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the taker what there is.
-    fn give(&mut self, taker: &mut impl StreamTaker) -> Result<(), ReadError> {
-        if self.bytes.is_empty() {
-            return Ok(());
-        }
-        let next = self.buffers.take().unwrap_or_default();
-        let joined = std::mem::replace(&mut self.bytes, next);
-        self.bytes.clear();
-        self.bytes.reserve_exact(JOINED_LEN);
-        taker.stream(self.buffers.lend(joined))
-    }
-}
-
-fn zero(len: u64, observer: &dyn Observer, taker: &mut impl StreamTaker) -> Result<(), ReadError> {
+fn zero(
+    len: u64,
+    observer: &dyn Observer,
+    stream: &mut dyn FnMut(Bytes) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
     zeros(len, &mut |bytes| {
         if observer.cancelled() {
             return Err(ReadError::Interrupted);
         }
-        taker.stream(Bytes::from_static(bytes))
+        stream(Bytes::from_static(bytes))
     })
 }
 

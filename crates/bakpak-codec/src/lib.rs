@@ -57,6 +57,7 @@ mod history;
 mod index;
 pub mod input;
 pub mod inspect;
+mod joined;
 pub mod keyring;
 mod keys;
 mod matcher;
