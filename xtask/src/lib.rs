@@ -16,6 +16,11 @@ pub mod rust_file;
 pub mod test;
 pub mod trace;
 
+#[cfg(test)]
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "../../cli/tests/support/needs.rs"]
+mod needs;
+
 use std::path::{Path, PathBuf};
 
 /// The folder of the workspace.
