@@ -49,6 +49,9 @@ const RESULTS: &str = "benches/results";
 /// Where all else goes.
 const SCRATCH: &str = "target/compare";
 
+/// Where results of a part go; they give way to the next ones.
+const PARTIAL: &str = "partial";
+
 /// Memory that is a folder.
 const TMPFS: &str = "/dev/shm";
 
@@ -112,6 +115,10 @@ fn measure(root: &Path, options: &Options) -> Result<PathBuf> {
         runs: options.runs,
     };
     rounds::measure(&place, &plan, &mut record)?;
+    if results == root.join(SCRATCH).join(PARTIAL) && !record::is_free(&results) {
+        println!("{}: the results before are removed", results.display());
+        fs::remove_dir_all(&results).context("removing the results before")?;
+    }
     record.save(&results)?;
     Ok(results)
 }
@@ -150,20 +157,14 @@ fn refuse_to_do_without(options: &Options, missing: &[tools::Missing]) -> Result
     Ok(())
 }
 
-/// Partial results give way to the next ones, published ones never: a second run of a day has a
-/// number.
+/// Published results are never written over: a second run of a day has a number.
 fn results_folder(root: &Path, options: &Options) -> Result<PathBuf> {
     if let Some(folder) = &options.results {
         record::refuse_to_replace(folder)?;
         return Ok(folder.clone());
     }
     if !options.is_complete() {
-        let folder = root.join(SCRATCH).join("partial");
-        if !record::is_free(&folder) {
-            println!("{}: the results before are removed", folder.display());
-            fs::remove_dir_all(&folder).context("removing the results before")?;
-        }
-        return Ok(folder);
+        return Ok(root.join(SCRATCH).join(PARTIAL));
     }
     let name = machine::folder_name(root);
     let numbered = (2..).map(|number| format!("{name}-{number}"));

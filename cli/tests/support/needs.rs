@@ -2,8 +2,8 @@
 //!
 //! Such a test must not look as if it had passed. With `BAKPAK_ALL_TESTS=1`, which `cargo xtask test`
 //! sets after it has installed all programs, it fails. Otherwise it says on standard error that it
-//! did not run. What the system itself refuses (mounting, root's rights) nobody can install, so
-//! there it only says so in either case.
+//! did not run, or not all of it. What the system itself refuses (mounting, root's rights) nobody can
+//! install, so there it only says so in either case.
 
 use std::env;
 use std::io::{self, Write};

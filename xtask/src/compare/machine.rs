@@ -58,7 +58,7 @@ pub fn facts(root: &Path, work: &Path, load: &str, commit: &str) -> Vec<String> 
             output("uname -s"),
             kernel.unwrap_or_default()
         ),
-        format!("load before anything was built: {load} (of 1, 5 and 15 minutes)"),
+        format!("load at the start: {load} (of 1, 5 and 15 minutes)"),
         format!("bakpak: {commit}, {}", output("rustc --version")),
         format!(
             "all files on {}, in memory before each clock starts",
