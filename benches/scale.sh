@@ -84,8 +84,10 @@ cp scale.txt "$raw"
         $1 == "tenth" { last = $3; if ($2 == "1:") first = $3 }
         $1 == "opened" || $1 == "read" { seconds = $(NF - 1) }
         $1 == "peak" { peak = $2 }
-        $1 == "load" { printf "| %s | %s | %s, %s | %s | %s |\n", run, seconds, first, last, peak, $2 }' "$raw" |
-        sed 's/| , |/| |/'
+        $1 == "load" {
+            tenths = first == "" ? "" : first ", " last
+            printf "| %s | %s | %s | %s | %s |\n", run, seconds, tenths, peak, $2
+        }' "$raw"
     echo
     echo "| archive | entries, chunks, bytes |"
     echo "|---|---|"
