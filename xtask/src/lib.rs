@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`test`] | sets up what the tests need, runs every step, prints the time of each |
+//! | [`mod@test`] | sets up what the tests need, runs every step, prints the time of each |
 //! | [`trace`] | compares specification, code and vectors |
 //! | [`compare`] | runs bakpak beside its rivals, keeps the numbers, draws them |
 //! | [`debian`] | installs Debian packages |
