@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the script beside it: where results go, and what they say about the machine. No host
+# Sourced by the scripts beside it: where results go, and what they say about the machine. No host
 # names, no paths.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -26,11 +26,12 @@ refuse_to_replace() {
 }
 
 describe_machine() {
-    local commit
+    local commit changes
     commit=$(git -C "$repository" rev-parse --short=12 HEAD)
-    git -C "$repository" diff --quiet HEAD || commit="$commit and changes that are not committed"
+    changes=$(git -C "$repository" diff --name-only HEAD | paste -sd ' ')
+    [ -z "$changes" ] || commit="$commit and changes that are not committed ($changes)"
     echo "- date: $(date -u +%FT%RZ)"
     echo "- machine: $(nproc) x $(cpu_model), $(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo) GiB, $(uname -s) $(uname -r | sed 's/[^0-9.].*//')"
-    echo "- load before: $(cut -d ' ' -f 1-3 /proc/loadavg) (of 1, 5 and 15 minutes)"
+    echo "- load at the start: $(cut -d ' ' -f 1-3 /proc/loadavg) (of 1, 5 and 15 minutes)"
     echo "- bakpak: $commit, $(rustc --version)"
 }

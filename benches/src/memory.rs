@@ -82,29 +82,49 @@ impl MemorySet {
     }
 }
 
+/// The entry of a made file.
+///
+/// # Panics
+///
+/// The path is not a legal one.
+pub fn entry(path: &str, size: u64, mtime: Timestamp) -> Entry {
+    Entry {
+        path: EntryPath::new(path).expect("made paths are legal ones"),
+        kind: EntryKind::File {
+            size,
+            extents: None,
+        },
+        mode: 0o640,
+        uid: 1000,
+        gid: 1000,
+        user: b"octopus".to_vec(),
+        group: b"octopus".to_vec(),
+        mtime,
+        xattrs: Vec::new(),
+        linked: false,
+    }
+}
+
+/// The identity of a file that never changes.
+pub fn identity(size: u64, mtime: Timestamp) -> Identity {
+    Identity {
+        device: 1,
+        inode: 1,
+        size,
+        mtime,
+        ctime: mtime,
+    }
+}
+
 impl MemoryFile {
     fn new(file: MadeFile) -> Self {
-        let path = format!("home/{}", file.path);
-        let entry = Entry {
-            path: EntryPath::new(path).expect("made paths are legal ones"),
-            kind: EntryKind::File {
-                size: file.content.len() as u64,
-                extents: None,
-            },
-            mode: 0o640,
-            uid: 1000,
-            gid: 1000,
-            user: b"octopus".to_vec(),
-            group: b"octopus".to_vec(),
-            mtime: Timestamp {
-                seconds: 1_772_000_000 + file.content.len() as i64,
-                nanos: 123_456_789,
-            },
-            xattrs: Vec::new(),
-            linked: false,
+        let mtime = Timestamp {
+            seconds: 1_772_000_000 + file.content.len() as i64,
+            nanos: 123_456_789,
         };
+        let path = format!("home/{}", file.path);
         Self {
-            entry,
+            entry: entry(&path, file.content.len() as u64, mtime),
             content: file.content.into(),
         }
     }
@@ -132,13 +152,8 @@ impl Source for MemoryFile {
     }
 
     fn identity(&mut self) -> io::Result<Option<Identity>> {
-        Ok(Some(Identity {
-            device: 1,
-            inode: 1,
-            size: self.content.len() as u64,
-            mtime: self.entry.mtime,
-            ctime: self.entry.mtime,
-        }))
+        let size = self.content.len() as u64;
+        Ok(Some(identity(size, self.entry.mtime)))
     }
 
     fn close(&mut self) {}

@@ -16,7 +16,7 @@ mod sandbox;
 #[path = "../src/demo/server.rs"]
 mod server;
 
-use sandbox::{Run, Sandbox, assert_same_tree, contains};
+use sandbox::{Run, Sandbox, assert_same_content, assert_same_tree, contains, needs};
 
 const MASTER_KEY: &str = "mGdCvQ3fW0yVbXkq1l9u7w==";
 
@@ -62,7 +62,7 @@ fn second_reader(sandbox: &Sandbox, args: &[&str]) -> Option<Run> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = root.join("target/reader-venv/bin/python");
     if !python.exists() {
-        eprintln!("the second reader is not set up: passed over");
+        needs::missing("the second reader is not set up (`cargo xtask test --only setup` does)");
         return None;
     }
     let reader = root.join("format-spec/reader/bakpak_reader.py");
@@ -162,18 +162,4 @@ fn come_back(sandbox: &Sandbox, backups: &Path) {
         second_reader(sandbox, &extract).unwrap().succeeds();
         assert_same_content(&sandbox.path("out"), &sandbox.path("second"));
     }
-}
-
-/// Names, kinds, contents and links are equal.
-fn assert_same_content(one: &Path, other: &Path) {
-    let compared = Command::new("diff")
-        .args(["-r", "--no-dereference"])
-        .args([one, other])
-        .output()
-        .unwrap();
-    assert!(
-        compared.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compared.stdout)
-    );
 }

@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
+#[cfg(target_os = "linux")]
+#[path = "support/terminal.rs"]
+mod terminal;
 
-use sandbox::{Run, Sandbox, assert_same_tree, has_program, signal, wait_until};
+use sandbox::needs::{self, has_program};
+use sandbox::{Run, Sandbox, assert_same_tree, signal, wait_until};
+#[cfg(target_os = "linux")]
+use terminal::Terminal;
 
 const PACK: &str = "pack -o a.bakpak --stdin-entry dump --key-file data.key";
 
@@ -98,12 +104,12 @@ fn a_terminated_unpack_leaves_nothing() {
 /// Starts the program with each of these system calls delayed by some seconds, as on a disk that
 /// takes long to write; `None` if that cannot be done here.
 fn start_with_slow(sandbox: &Sandbox, calls: &str, line: &str) -> Option<Child> {
-    if !has_program("strace")
-        || !Run::of(Command::new("strace").arg("true"))
-            .err
-            .contains("exit")
-    {
-        eprintln!("nothing can be traced here: passed over");
+    if !has_program("strace") {
+        return None;
+    }
+    let tried = Run::of(Command::new("strace").arg("true"));
+    if !tried.err.contains("exit") {
+        needs::missing(&format!("strace may trace nothing here: {}", tried.err));
         return None;
     }
     let program = sandbox.command(line.split_whitespace());
@@ -259,38 +265,17 @@ fn interrupted_prompt(sandbox: &Sandbox, line: &str) -> String {
 
 #[cfg(target_os = "linux")]
 fn interrupt_prompt_after(sandbox: &Sandbox, line: &str, patience: Duration) -> Option<String> {
-    std::fs::remove_file(sandbox.path("shown")).ok();
-    let typed = format!(
-        "'{}' {line}; echo code=$?; stty -a",
-        env!("CARGO_BIN_EXE_bakpak")
-    );
-    let mut child = Command::new("script")
-        .args(["-q", "-f", "-c", &typed, "shown"])
-        .current_dir(sandbox.path(""))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let shown = || String::from_utf8_lossy(&sandbox.read("shown")).into_owned();
-    let has = |words| move || sandbox.path("shown").exists() && shown().contains(words);
-    wait_until("the question", has("assphrase "));
+    let mut terminal = Terminal::start(sandbox, line, "echo code=$?; stty -a");
+    wait_until("the question", || terminal.count("assphrase ") > 0);
     std::thread::sleep(patience);
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"\x03").unwrap();
-    let is_told = has("echoke");
-    wait_until("the end", || {
-        is_told() || child.try_wait().unwrap().is_some()
-    });
-    drop(stdin);
-    child.wait().unwrap();
-    is_told().then(shown)
+    terminal.type_in("\x03");
+    terminal.until("echoke")
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupted_prompt_gives_the_terminal_back() {
     if !has_program("script") {
-        eprintln!("there is no terminal to be had here: passed over");
         return;
     }
     let sandbox = Sandbox::new();

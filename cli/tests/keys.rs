@@ -8,10 +8,15 @@ use std::process::Stdio;
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
+#[cfg(target_os = "linux")]
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use sandbox::{Run, Sandbox, contains};
 #[cfg(target_os = "linux")]
-use sandbox::{has_program, wait_until};
+use sandbox::{needs::has_program, wait_until};
+#[cfg(target_os = "linux")]
+use terminal::Terminal;
 
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZg==";
 const MASTER_KEY_RAW: &[u8] = b"0123456789abcdef";
@@ -21,9 +26,8 @@ fn pack_with_envelope(sandbox: &Sandbox) {
     sandbox.write("home/notes.txt", "remember\n");
     sandbox.write("master-key.txt", format!("\u{feff}{MASTER_KEY}\r\n"));
     sandbox.write("licence.xml", "<licence>for two</licence>");
-    let line = "pack -o k.bakpak --home home --master-key-file master-key.txt \
-                --secret licence=licence.xml --key-file data.key --envelope-key-file safe.key";
-    let run = sandbox.typed(line).succeeds();
+    let run = sandbox.pack_with_master_key("k.bakpak", "--secret licence=licence.xml");
+    let run = run.succeeds();
     assert!(!run.err.contains(MASTER_KEY));
 }
 
@@ -144,9 +148,8 @@ fn a_master_key_in_clear_is_reported() {
         "home/notes/todo.txt",
         format!("{}key is {MASTER_KEY}", "x".repeat(70_000)),
     );
-    let pack = "pack -o k.bakpak --home home --master-key-file master-key.txt --key-file data.key \
-                --envelope-key-file safe.key --json";
-    let run = sandbox.typed(&format!("{pack} --fail-on warning")).exits(3);
+    let run = sandbox.pack_with_master_key("k.bakpak", "--json --fail-on warning");
+    let run = run.exits(3);
     let warned: Vec<_> = run
         .events("warning")
         .iter()
@@ -294,39 +297,21 @@ fn an_archive_without_an_envelope_says_so_before_a_key_is_asked_for() {
 /// What a terminal shows when this is typed at the questions of a command, one line for each.
 #[cfg(target_os = "linux")]
 fn answered(sandbox: &Sandbox, line: &str, answers: &[&str]) -> String {
-    let shown_in = "shown";
-    let _ = std::fs::remove_file(sandbox.path(shown_in));
-    let typed = format!("'{}' {line}; echo code=$?", env!("CARGO_BIN_EXE_bakpak"));
-    let mut child = std::process::Command::new("script")
-        .args(["-q", "-f", "-c", &typed, shown_in])
-        .current_dir(sandbox.path(""))
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let shown = || match sandbox.path(shown_in).exists() {
-        true => String::from_utf8_lossy(&sandbox.read(shown_in)).into_owned(),
-        false => String::new(),
-    };
-    let mut stdin = child.stdin.take().unwrap();
+    let mut terminal = Terminal::start(sandbox, line, "echo code=$?");
     for (number, answer) in answers.iter().enumerate() {
-        let questions = || shown().matches("Passphrase of the archive: ").count();
-        wait_until("the question", || questions() > number);
+        let is_asked = || terminal.count("Passphrase of the archive: ") > number;
+        wait_until("the question", is_asked);
         // Until it reads, which nothing outside shows.
         std::thread::sleep(std::time::Duration::from_millis(300));
-        stdin.write_all(format!("{answer}\r").as_bytes()).unwrap();
+        terminal.type_in(&format!("{answer}\r"));
     }
-    wait_until("the end", || shown().contains("code="));
-    drop(stdin);
-    child.wait().unwrap();
-    shown()
+    terminal.until("code=").expect("the command ends")
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_passphrase_may_be_mistyped_twice_at_a_terminal() {
     if !has_program("script") {
-        eprintln!("there is no terminal to be had here: passed over");
         return;
     }
     let sandbox = Sandbox::new();

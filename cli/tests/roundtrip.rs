@@ -6,15 +6,14 @@
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
-use sandbox::{Sandbox, assert_same_tree, has_program};
+use sandbox::{Sandbox, assert_same_tree, needs::has_program};
 
 /// Everything that tends to get lost.
 fn make_difficult_home(sandbox: &Sandbox) {
@@ -325,27 +324,6 @@ fn an_archive_to_a_closed_pipe_is_an_error() {
     let mut child = sandbox.start("pack -o - --home home --key-file data.key");
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
-}
-
-#[test]
-fn output_that_cannot_be_written_is_an_error() {
-    let full = Path::new("/dev/full");
-    if !full.exists() {
-        return;
-    }
-    let sandbox = Sandbox::new();
-    sandbox.packed();
-    let mut command = sandbox.command("list a.bakpak --key-file data.key".split(' '));
-    let status = command
-        .stdout(File::options().write(true).open(full).unwrap())
-        .status()
-        .unwrap();
-    assert_eq!(status.code(), Some(30));
-    let mut command = sandbox.command("pack -o - --home home --key-file data.key".split(' '));
-    command
-        .stdout(File::options().write(true).open(full).unwrap())
-        .stderr(Stdio::null());
-    assert_eq!(command.status().unwrap().code(), Some(30));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub mod workload;
 use crate::program::{Program, TOOLS};
 use anyhow::{Context, Result, bail};
 use contestants::Contestant;
-use options::{HELP, Options};
+use options::{Options, help};
 use packages::Packages;
 use pipeline::Place;
 use record::Record;
@@ -49,6 +49,9 @@ const RESULTS: &str = "benches/results";
 /// Where all else goes.
 const SCRATCH: &str = "target/compare";
 
+/// Where results of a part go; they give way to the next ones.
+const PARTIAL: &str = "partial";
+
 /// Memory that is a folder.
 const TMPFS: &str = "/dev/shm";
 
@@ -62,7 +65,7 @@ const WORK: &str = "bakpak-compare-";
 /// Options that do not exist, files that cannot be made, or a verb at which bakpak fails.
 pub fn run(root: &Path, words: &[&str]) -> Result<()> {
     let Some(options) = Options::parse(words)? else {
-        println!("{HELP}");
+        println!("{}", help());
         return Ok(());
     };
     let folder = match &options.from {
@@ -74,8 +77,11 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
 
 /// Measures, and returns the folder with the raw numbers.
 fn measure(root: &Path, options: &Options) -> Result<PathBuf> {
+    // Before anything is installed or built, which is a load of its own.
+    let (load, commit) = (machine::load(), machine::commit(root));
     let results = results_folder(root, options)?;
     let (ready, missing) = tools::get(root, &options.contestants, options.install)?;
+    refuse_to_do_without(options, &missing)?;
     let packages = match options.synthetic_packages {
         true => Packages::Synthetic,
         false => Packages::download(root)?,
@@ -86,7 +92,7 @@ fn measure(root: &Path, options: &Options) -> Result<PathBuf> {
     record::write(&work.0, "passphrase", contestants::PASSPHRASE)?;
 
     let mut record = Record {
-        facts: machine::facts(root, &work.0),
+        facts: machine::facts(root, &work.0, &load, &commit),
         versions: ready.iter().map(|ready| versions(&place, ready)).collect(),
         missing,
         ..Record::default()
@@ -109,6 +115,10 @@ fn measure(root: &Path, options: &Options) -> Result<PathBuf> {
         runs: options.runs,
     };
     rounds::measure(&place, &plan, &mut record)?;
+    if results == root.join(SCRATCH).join(PARTIAL) && !record::is_free(&results) {
+        println!("{}: the results before are removed", results.display());
+        fs::remove_dir_all(&results).context("removing the results before")?;
+    }
     record.save(&results)?;
     Ok(results)
 }
@@ -124,6 +134,7 @@ fn show(root: &Path, folder: &Path, update_readme: bool) -> Result<()> {
         goals::table(&record.runs),
         summary::missing(&record)
     );
+    println!("{}", summary::losses(&record.runs));
     println!("all of it: {}", folder.join("summary.md").display());
     if update_readme {
         let folder = fs::canonicalize(folder)?;
@@ -134,25 +145,33 @@ fn show(root: &Path, folder: &Path, update_readme: bool) -> Result<()> {
     Ok(())
 }
 
-/// Scratch results are written over, published ones never: a second run of a day has a number.
+/// Who names contestants means all of them: without one, a run would look as if it had been there.
+fn refuse_to_do_without(options: &Options, missing: &[tools::Missing]) -> Result<()> {
+    if options.are_named && !missing.is_empty() {
+        let missing = missing.iter();
+        let lines: Vec<String> = missing
+            .map(|missing| format!("{}: {}", missing.contestant, missing.reason))
+            .collect();
+        bail!("asked for with --only, but not there: {}", lines.join("; "));
+    }
+    Ok(())
+}
+
+/// Published results are never written over: a second run of a day has a number.
 fn results_folder(root: &Path, options: &Options) -> Result<PathBuf> {
     if let Some(folder) = &options.results {
         record::refuse_to_replace(folder)?;
         return Ok(folder.clone());
     }
     if !options.is_complete() {
-        let folder = root.join(SCRATCH).join("partial");
-        if folder.exists() {
-            fs::remove_dir_all(&folder).context("removing the results before")?;
-        }
-        return Ok(folder);
+        return Ok(root.join(SCRATCH).join(PARTIAL));
     }
     let name = machine::folder_name(root);
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     let mut folders = std::iter::once(name.clone())
         .chain(numbered)
         .map(|name| root.join(RESULTS).join(name));
-    let free = folders.find(|folder| !folder.join("summary.md").exists());
+    let free = folders.find(|folder| record::is_free(folder));
     free.context("no name is free for the results")
 }
 
@@ -262,6 +281,20 @@ impl Drop for Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_named_and_missing_is_not_passed_over() {
+        let missing = [tools::Missing {
+            contestant: "bupstash".to_owned(),
+            reason: "does not build".to_owned(),
+        }];
+        let named = Options::parse(&["--only", "bakpak,bupstash"]);
+        let named = named.expect("both are there").expect("no help");
+        let error = refuse_to_do_without(&named, &missing).expect_err("it is missing");
+        assert!(error.to_string().contains("bupstash: does not build"));
+        assert!(refuse_to_do_without(&named, &[]).is_ok());
+        assert!(refuse_to_do_without(&Options::default(), &missing).is_ok());
+    }
 
     #[test]
     fn versions_are_said_in_a_few_words() {

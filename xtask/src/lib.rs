@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`test`] | sets up what the tests need, runs every step, prints the time of each |
+//! | [`mod@test`] | sets up what the tests need, runs every step, prints the time of each |
 //! | [`trace`] | compares specification, code and vectors |
 //! | [`compare`] | runs bakpak beside its rivals, keeps the numbers, draws them |
 //! | [`debian`] | installs Debian packages |
@@ -15,6 +15,11 @@ pub mod program;
 pub mod rust_file;
 pub mod test;
 pub mod trace;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "../../cli/tests/support/needs.rs"]
+mod needs;
 
 use std::path::{Path, PathBuf};
 

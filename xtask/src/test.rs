@@ -14,6 +14,10 @@ struct Step {
     action: Action,
 }
 
+/// With it a test fails where it would only say that a program is missing: setup has installed all
+/// that tests need (`cli/tests/support/needs.rs`).
+const ALL_TESTS: (&str, &str) = ("BAKPAK_ALL_TESTS", "1");
+
 /// What a step does.
 enum Action {
     /// A chore of this program.
@@ -142,9 +146,10 @@ impl Action {
                 return Ok("left out");
             }
             Self::Run(lines) | Self::RunIfThere(_, lines) => {
-                lines
-                    .iter()
-                    .try_for_each(|line| Program::line(root, line).run())?;
+                lines.iter().try_for_each(|line| {
+                    let (name, value) = ALL_TESTS;
+                    Program::line(root, line).env(name, value).run()
+                })?;
             }
         }
         Ok("ok")

@@ -4,7 +4,7 @@
 //! of the work: they are equal if nothing grows with what was done before.
 
 use bakpak_benches::generator::Generator;
-use bakpak_benches::memory::{NullSink, key, settings};
+use bakpak_benches::memory::{NullSink, entry, identity, key, settings};
 use bakpak_codec::archive::Archive;
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Observer;
@@ -117,18 +117,18 @@ fn make(archive: &str, workload: Workload, count: u64) -> Result<(), Box<dyn Err
         Workload::Noise => {
             let content = Content::Noise;
             pack(
-                [made("home/noise", bytes, content)].into_iter(),
+                [made("home/noise", 0, bytes, content)].into_iter(),
                 settings,
                 output,
                 &tenths,
             )?
         }
         Workload::Chunks => {
-            let files = [made("home/a", bytes, Content::Rare)];
+            let files = [made("home/a", 0, bytes, Content::Rare)];
             pack(files.into_iter(), settings, output, &tenths)?
         }
         Workload::Copies => {
-            let files = ["home/a", "home/b"].map(|path| made(path, bytes / 2, Content::Rare));
+            let files = ["home/a", "home/b"].map(|path| made(path, 0, bytes / 2, Content::Rare));
             pack(files.into_iter(), settings, output, &tenths)?
         }
     };
@@ -246,12 +246,13 @@ fn path_text(number: u64) -> String {
 }
 
 fn empty(number: u64) -> Box<dyn Source> {
-    made(&path_text(number), 0, Content::Nothing)
+    made(&path_text(number), number, 0, Content::Nothing)
 }
 
 /// Every second one is a further name of the one before.
 fn linked(number: u64) -> Box<dyn Source> {
-    let mut source = made_of(&path_text(number), 0, Content::Nothing);
+    // Both names have one file's times.
+    let mut source = made_of(&path_text(number), number / 2, 0, Content::Nothing);
     match number % 2 {
         0 => source.entry.linked = true,
         _ => {
@@ -263,33 +264,20 @@ fn linked(number: u64) -> Box<dyn Source> {
     Box::new(source)
 }
 
-fn made(path: &str, size: u64, content: Content) -> Box<dyn Source> {
-    Box::new(made_of(path, size, content))
+fn made(path: &str, number: u64, size: u64, content: Content) -> Box<dyn Source> {
+    Box::new(made_of(path, number, size, content))
 }
 
-fn made_of(path: &str, size: u64, content: Content) -> Made {
-    let seed = path.len() as u64 + size;
-    let seconds = 1_772_000_000 + Generator::of(&[seed]).below(30_000_000) as i64;
-    let entry = Entry {
-        path: EntryPath::new(path).expect("made paths are legal ones"),
-        kind: EntryKind::File {
-            size,
-            extents: None,
-        },
-        mode: 0o640,
-        uid: 1000,
-        gid: 1000,
-        user: b"octopus".to_vec(),
-        group: b"octopus".to_vec(),
-        mtime: Timestamp {
-            seconds,
-            nanos: 123_456_789,
-        },
-        xattrs: Vec::new(),
-        linked: false,
+/// Each number has a time of its own to the nanosecond, as files have: times that repeat would be
+/// copied instead of stored.
+fn made_of(path: &str, number: u64, size: u64, content: Content) -> Made {
+    let mut generator = Generator::of(&[number]);
+    let mtime = Timestamp {
+        seconds: 1_772_000_000 + generator.below(30_000_000) as i64,
+        nanos: generator.below(1_000_000_000) as u32,
     };
     Made {
-        entry,
+        entry: entry(path, size, mtime),
         content,
         stretch: Vec::new(),
         number: None,
@@ -329,13 +317,7 @@ impl Source for Made {
         let EntryKind::File { size, .. } = self.entry.kind else {
             return Ok(None);
         };
-        Ok(Some(Identity {
-            device: 1,
-            inode: 1,
-            size,
-            mtime: self.entry.mtime,
-            ctime: self.entry.mtime,
-        }))
+        Ok(Some(identity(size, self.entry.mtime)))
     }
 
     fn close(&mut self) {}
@@ -364,7 +346,7 @@ impl Tenths {
     /// So much is done.
     fn at(&self, done: u64) {
         let mut tenths = self.lock();
-        if (done as u128) * 10 >= (self.total as u128) * (tenths.len() as u128 + 1) {
+        while (done as u128) * 10 >= (self.total as u128) * (tenths.len() as u128 + 1) {
             tenths.push((self.begun.elapsed(), memory("VmRSS")));
         }
     }

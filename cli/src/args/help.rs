@@ -78,8 +78,9 @@ Examples:
   ssh backup cat server.bakpak | bakpak verify - --key-file server.key
   bakpak verify server.bakpak --json | jq 'select(.type == \"finding\")'
 
-All damage is told, not only the first; but nothing is read behind a head that
-is damaged. Several keys may be offered; one that fits is enough.
+All damage is told, not only the first. In place of a damaged head its copy at
+the archive's end is read; from a pipe, whose end comes last, nothing is read
+behind such a head. Several keys may be offered; one that fits is enough.
 
 ",
     secrets!()
@@ -98,7 +99,9 @@ whose file is not selected is restored as a file. What could not be read when
 it was packed is told as a warning: --fail-on warning makes that an error.
 
 From a pipe the archive is kept, still sealed, in a temporary file meanwhile:
-set TMPDIR to a directory with room for all of it.
+set TMPDIR to a directory with room for all of it. If it was packed with
+--copy-reach SIZE, about 1.3 times SIZE is enough; with at most 32M, or with
+--no-match, nothing is kept.
 
 ",
     secrets!()

@@ -33,8 +33,7 @@ pub(crate) struct MatchingOptions {
     #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = history,
           help_heading = MATCHING)]
     history: usize,
-    /// Remember in SIZE of memory where segments of files stood, to find them however far back; 0:
-    /// none
+    /// Remember in SIZE of memory where segments of files stood, to find them far back; 0: none
     #[arg(long, value_name = "SIZE", default_value = "40M", value_parser = dedup_memory,
           help_heading = MATCHING)]
     dedup_memory: usize,

@@ -8,6 +8,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "needs.rs"]
+pub(crate) mod needs;
+
+use needs::has_program;
+
 /// Variables that would give a test keys it does not expect.
 const VARIABLES: [&str; 7] = [
     "BAKPAK_PASSPHRASE_FILE",
@@ -65,6 +71,14 @@ impl Sandbox {
         self.typed("pack -o a.bakpak --home home --key-file data.key")
             .succeeds();
         self.path("a.bakpak")
+    }
+
+    /// Packs `home` and, under a key of its own, `master-key.txt`.
+    pub(crate) fn pack_with_master_key(&self, output: &str, more: &str) -> Run {
+        self.typed(&format!(
+            "pack -o {output} --home home --master-key-file master-key.txt --key-file data.key \
+             --envelope-key-file safe.key {more}"
+        ))
     }
 
     /// Names in a directory, hidden ones too.
@@ -180,15 +194,6 @@ fn start(command: &mut Command) -> Child {
     command.spawn().unwrap()
 }
 
-/// Whether a program is there; what needs one that is not is passed over, and says so.
-pub(crate) fn has_program(name: &str) -> bool {
-    let there = Command::new(name).arg("--version").output().is_ok();
-    if !there {
-        eprintln!("{name} is not there: passed over");
-    }
-    there
-}
-
 /// Sends a signal.
 pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill")
@@ -213,10 +218,10 @@ pub(crate) fn contains(hay: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Nothing differs between two trees, as rsync sees it: contents, modes, times, owners, links,
-/// attributes, access lists.
+/// attributes, access lists. Where rsync is missing, names and contents at least.
 pub(crate) fn assert_same_tree(one: &Path, other: &Path) {
     if !has_program("rsync") {
-        return;
+        return assert_same_content(one, other);
     }
     let mut command = Command::new("rsync");
     command.args(["-naiAXHS", "--checksum", "--delete"]);
@@ -229,4 +234,17 @@ pub(crate) fn assert_same_tree(one: &Path, other: &Path) {
         String::from_utf8_lossy(&done.stderr)
     );
     assert!(told.is_empty(), "they differ:\n{told}");
+}
+
+/// Names, kinds, contents and links are equal.
+pub(crate) fn assert_same_content(one: &Path, other: &Path) {
+    let mut command = Command::new("diff");
+    let command = command.args(["-r", "--no-dereference"]);
+    let done = command.args([one, other]).output().unwrap();
+    assert!(
+        done.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
 }

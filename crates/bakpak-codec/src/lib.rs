@@ -27,14 +27,22 @@
 //! | inspect | [`inspect`] | a file's head, without a key |
 //! | master-key | [`envelope`] | a file's envelope, with its own keys |
 //!
-//! Inside, from the top: the verbs; `writer` and `reading` with `pass`, `contents` and `entries`, the
-//! four layers put together each way; `records`, `decoder`, `chunks`, `data_map`, `stripes`, `scan`
-//! and `blocks`, one layer each; `seal`, `slots`, `opening`; `pipeline` (all threads), `matcher`,
-//! `compress`, `aead`, `keys` (all derivation), `random`.
+//! Inside, below the verbs:
+//!
+//! | what | modules |
+//! |---|---|
+//! | the four layers put together, each way | `writer`; `reading` with `pass`, `contents`, `entries` |
+//! | the stream of entries | `stream`, `order`, `zeros` |
+//! | chunks | `chunks`, `compress`; to find repeats `matcher`, `history`; for COPY `data_map`, `data_space`, `fetch`, `spool` |
+//! | records, and the way to one of them | `records`, `decoder`, `index` |
+//! | blocks, stripes, what stands before and behind | `blocks`, `stripes`, `scan`, `head_plan`, `tail` |
+//! | keys | [`keyring`], `slots`, `opening`, `seal`, [`aead`], `keys` (all derivation), [`random`] |
+//! | all threads | `pipeline` |
 //!
 //! Guarantees: no input panics; nothing leaves before it has authenticated; memory does not grow
-//! with the data but by a few hundred bytes a stripe and a catalogue page (format-spec/rationale.md,
-//! "Scale"); the result does not depend on the number of threads.
+//! with the data but by a few hundred bytes a stripe and a catalogue page, and in the cases that
+//! format-spec/rationale.md, "Scale", names: very many files of several names, entries that changed
+//! or are missing, damaged blocks; the result does not depend on the number of threads.
 
 pub mod aead;
 pub mod archive;

@@ -4,6 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "support/strategies.rs"]
+mod strategies;
+
 use bakpak_format::block::{self, BlockHeader, InnerHeader};
 use bakpak_format::catalogue::{
     CataloguePage, NodeItem, PageItem, Row, StripeItem, TreeItem, TreePage,
@@ -12,10 +16,7 @@ use bakpak_format::check_page::{CheckPage, CheckPageParts};
 use bakpak_format::chunk::script::{Instruction, Script};
 use bakpak_format::chunk::{Chunk, ChunkHead, Compression};
 use bakpak_format::digest::{Digest, SECTOR_LEN, crc32c};
-use bakpak_format::entry::{
-    Entry, EntryHeader, EntryKind, EntryPath, Extent, SparseMapDecoder, Timestamp, aligned_extents,
-    pax_len,
-};
+use bakpak_format::entry::{EntryHeader, EntryPath, pax_len};
 use bakpak_format::envelope::{EnvelopeBody, EnvelopeItem, decode_items, encode_items};
 use bakpak_format::geometry::{
     BlockIndex, BlockSize, DataOffset, Geometry, ParityGeometry, Place, StreamOffset, StripeIndex,
@@ -28,23 +29,10 @@ use bakpak_format::slots::{Argon2Params, Domain, KeyFileSlot, PassphraseSlot, Sl
 use bakpak_format::tail::{Locator, Signature, TailPage, page_len_for};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use strategies::{change, changes, entry, timestamp};
 
 const ID: ArchiveId = ArchiveId([7; 16]);
 const HEAD_DIGEST: Digest = Digest([8; 32]);
-
-/// Changes to a structure: where (as a fraction of its length), and to what.
-type Changes = Vec<(prop::sample::Index, u8)>;
-
-fn changes() -> impl Strategy<Value = Changes> {
-    vec((any::<prop::sample::Index>(), any::<u8>()), 0..4)
-}
-
-fn change(bytes: &mut [u8], changes: &Changes) {
-    for (index, value) in changes {
-        let index = index.index(bytes.len());
-        bytes[index] = *value;
-    }
-}
 
 fn set_digest(bytes: &mut [u8], end: usize) {
     let digest = Digest::of(&bytes[..end]);
@@ -108,97 +96,6 @@ fn slot_table() -> SlotTable {
         slots: vec![Slot::Passphrase(passphrase), Slot::KeyFile(key_file), other],
         mac: [10; 32],
     }
-}
-
-fn timestamp() -> impl Strategy<Value = Timestamp> {
-    let seconds = prop_oneof![any::<i64>(), -3..3_i64, 0..1_i64 << 34];
-    let nanos = prop_oneof![Just(0), 0..1_000_000_000_u32, Just(500_000_000)];
-    (seconds, nanos).prop_map(|(seconds, nanos)| Timestamp { seconds, nanos })
-}
-
-fn entry_path() -> impl Strategy<Value = EntryPath> {
-    let root = prop::sample::select(vec!["sql", "home", "attachments"]);
-    let component = prop_oneof![
-        "[a-z.]{1,12}".prop_map(String::into_bytes),
-        vec(1..=255_u8, 1..120),
-    ];
-    (root, vec(component, 0..5)).prop_filter_map("no legal path", |(root, components)| {
-        let parts = [vec![root.as_bytes().to_vec()], components].concat();
-        EntryPath::new(parts.join(&b'/'))
-    })
-}
-
-fn entry_kind() -> impl Strategy<Value = EntryKind> {
-    let size = prop_oneof![0..10_000_u64, 0..1_u64 << 60];
-    let device = 0..=0o7_777_777_u32;
-    prop_oneof![
-        size.prop_map(|size| EntryKind::File {
-            size,
-            extents: None
-        }),
-        (vec((0..1_u64 << 30, 1..5000_u64), 0..20), 1..1_u64 << 31).prop_map(
-            |(mut pairs, size)| {
-                pairs.sort_unstable();
-                let extents = pairs
-                    .into_iter()
-                    .map(|(offset, len)| Extent { offset, len });
-                let extents = aligned_extents(extents, size);
-                EntryKind::File { size, extents }
-            }
-        ),
-        Just(EntryKind::Directory),
-        vec(1..=255_u8, 1..300).prop_map(|target| EntryKind::Symlink { target }),
-        entry_path().prop_map(|target| EntryKind::HardLink { target }),
-        Just(EntryKind::Fifo),
-        (device.clone(), device.clone())
-            .prop_map(|(major, minor)| EntryKind::CharDevice { major, minor }),
-        (device.clone(), device).prop_map(|(major, minor)| EntryKind::BlockDevice { major, minor }),
-    ]
-}
-
-fn name() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        Just(Vec::new()),
-        "[a-z]{1,40}".prop_map(String::into_bytes),
-        vec(1..=255_u8, 1..=255)
-    ]
-}
-
-fn entry() -> impl Strategy<Value = Entry> {
-    let attribute = (
-        "[a-zA-Z.\u{e9}]{1,30}".prop_map(String::into_bytes),
-        vec(any::<u8>(), 0..300),
-    );
-    let owner = || prop_oneof![0..3_000_000_u64, any::<u64>()];
-    (
-        (entry_path(), entry_kind(), 0..=0o7777_u32, owner(), owner()),
-        (
-            name(),
-            name(),
-            timestamp(),
-            vec(attribute, 0..5),
-            any::<bool>(),
-        ),
-    )
-        .prop_map(
-            |((path, kind, mode, uid, gid), (user, group, mtime, mut xattrs, linked))| {
-                xattrs.sort_unstable();
-                xattrs.dedup_by(|one, other| one.0 == other.0);
-                let linked = linked && matches!(kind, EntryKind::File { .. });
-                Entry {
-                    path,
-                    kind,
-                    mode,
-                    uid,
-                    gid,
-                    user,
-                    group,
-                    mtime,
-                    xattrs,
-                    linked,
-                }
-            },
-        )
 }
 
 fn instruction() -> impl Strategy<Value = Instruction> {
@@ -543,97 +440,5 @@ proptest! {
         let end = body.len() - raw_len;
         change(&mut body[..end], &changes);
         bodies_come_back(&body);
-    }
-
-    #[test]
-    fn entries_come_back(entry in entry()) {
-        let encoded = entry.encode().unwrap();
-        let len = pax_len(encoded.first_chunk().unwrap()).unwrap();
-        prop_assert_eq!(encoded.len(), 512 + len.next_multiple_of(512) + 512);
-        let mut header = EntryHeader::decode(&encoded).unwrap();
-        prop_assert_eq!(header.encode().unwrap(), encoded);
-        prop_assert_eq!(header.content_len, entry.content_len());
-        prop_assert_eq!(header.sparse, entry.sparse_map().is_some());
-        if let Some(mut decoder) = SparseMapDecoder::new(&header) {
-            let map = entry.sparse_map().unwrap();
-            let (blocks, rest) = map.as_chunks();
-            prop_assert!(rest.is_empty());
-            let (last, before) = blocks.split_last().unwrap();
-            for block in before {
-                prop_assert_eq!(decoder.push(block).unwrap(), None);
-            }
-            let found = decoder.push(last).unwrap();
-            if let EntryKind::File { extents, .. } = &mut header.entry.kind {
-                *extents = found;
-            }
-        }
-        prop_assert_eq!(header.entry, entry);
-    }
-
-    #[test]
-    fn changed_entries_come_back_or_are_refused(entry in entry(), changes in changes()) {
-        let mut encoded = entry.encode().unwrap();
-        let (x_block, rest) = encoded.split_at_mut(512);
-        let len = pax_len(x_block.first_chunk().unwrap()).unwrap();
-        change(&mut rest[..len], &changes);
-        let block = rest.len() - 512;
-        let block = &mut rest[block..];
-        change(block, &changes);
-        // With the checksum set right, other fields are looked at.
-        block[148..156].fill(b' ');
-        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
-        block[148..156].copy_from_slice(format!("{sum:07o}\0").as_bytes());
-        if let Ok(header) = EntryHeader::decode(&encoded) {
-            prop_assert_eq!(header.encode().unwrap(), encoded);
-        }
-    }
-
-    #[test]
-    fn changed_sparse_maps_come_back_or_are_refused(
-        pairs in vec((0..60_u64, 1..4_u64), 1..80),
-        changes in changes(),
-    ) {
-        let mut pairs = pairs;
-        pairs.sort_unstable();
-        let size = 70 * 512;
-        let extent = |&(offset, len): &(u64, u64)| Extent { offset: offset * 512, len: len * 512 };
-        let extents = pairs.iter().map(extent);
-        let Some(extents) = aligned_extents(extents, size) else { return Ok(()) };
-        let kind = EntryKind::File { size, extents: Some(extents) };
-        let mut entry = sample(kind);
-        let header = EntryHeader::new(entry.clone());
-        let mut map = entry.sparse_map().unwrap();
-        let used = map.iter().position(|&byte| byte == 0).unwrap_or(map.len());
-        let digits = changes.into_iter().map(|(index, value)| (index, b'0' + value % 10));
-        change(&mut map[..used], &digits.collect());
-        let mut decoder = SparseMapDecoder::new(&header).unwrap();
-        let mut taken = 0;
-        for block in map.as_chunks().0 {
-            taken += 512;
-            match decoder.push(block) {
-                Ok(None) => {}
-                Ok(found) => {
-                    entry.kind = EntryKind::File { size, extents: found };
-                    prop_assert_eq!(&entry.sparse_map().unwrap(), &map[..taken]);
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-    }
-}
-
-fn sample(kind: EntryKind) -> Entry {
-    Entry {
-        path: EntryPath::new("sql/a").unwrap(),
-        kind,
-        mode: 0,
-        uid: 0,
-        gid: 0,
-        user: Vec::new(),
-        group: Vec::new(),
-        mtime: Timestamp::default(),
-        xattrs: Vec::new(),
-        linked: false,
     }
 }

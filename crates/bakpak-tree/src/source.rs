@@ -414,3 +414,24 @@ fn changed_kind(walked: Kind, now: &str) -> io::Error {
         "it was a {was} when it was walked and is now a {now}"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Systems tell two changes within a tick apart once the first one has been asked for (Linux from
+    /// 6.13 on), so what depends on this cannot be shown to fail there.
+    #[test]
+    fn a_change_within_the_last_tick_is_recent_and_no_other() {
+        // Unless this was interrupted for longer than a tick between the two clocks.
+        let is_seen = || {
+            let now = SystemTime::now();
+            is_recent(now.into()) || now.elapsed().is_ok_and(|elapsed| elapsed >= TICK)
+        };
+        assert!(is_seen());
+        let now = SystemTime::now();
+        for other in [now - TICK, now + 1000 * TICK, SystemTime::UNIX_EPOCH - TICK] {
+            assert!(!is_recent(other.into()), "{other:?}");
+        }
+    }
+}

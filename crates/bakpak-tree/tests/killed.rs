@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may fail too")]
 
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "../../../cli/tests/support/needs.rs"]
+mod needs;
 #[path = "support/trees.rs"]
 mod trees;
 
@@ -308,7 +311,7 @@ fn a_journal_that_leads_out_of_the_target_is_not_obeyed() {
 #[test]
 fn the_stage_of_another_user_is_neither_read_nor_obeyed() {
     if !is_root() {
-        return;
+        return needs::refused("only root can give a stage to another user");
     }
     for journal in ["bakpak journal 1\0\0+home/dir\0", "nonsense"] {
         for mode in [0o700, 0o777, 0] {

@@ -83,6 +83,31 @@ impl Contestant {
     }
 }
 
+/// `tar | zstd | something that seals`, and the way back.
+macro_rules! pipeline {
+    (name: $name:literal, programs: $programs:expr, versions: $version:literal, keys: $keys:expr,
+     archive: $archive:literal, end: $end:expr, zstd: $zstd:literal, seal: $seal:literal,
+     open: $open:literal) => {
+        Contestant {
+            name: $name,
+            programs: $programs,
+            versions: &["tar --version", "zstd --version", $version],
+            keys: $keys,
+            fresh: &[],
+            archive: $archive,
+            end: $end,
+            commands: Commands {
+                pack: concat!("tar -c {sources} | zstd ", $zstd, " -T0 -3 | ", $seal),
+                verify: Some(concat!($open, " | zstd ", $zstd, " -t")),
+                keyless: None,
+                list: concat!($open, " | zstd ", $zstd, " -d | tar -t"),
+                one: concat!($open, " | zstd ", $zstd, " -d | tar -x -O {one}"),
+                unpack: concat!($open, " | zstd ", $zstd, " -d | tar -x -C out"),
+            },
+        }
+    };
+}
+
 /// The one that all others are here for.
 pub const BAKPAK: &str = "bakpak";
 
@@ -105,77 +130,34 @@ pub const CONTESTANTS: [Contestant; 11] = [
             unpack: "bakpak unpack a.bakpak --to out --key-file bakpak.key",
         },
     },
-    Contestant {
-        name: "tar-zstd-age",
-        programs: &[&ZSTD, &AGE],
-        versions: &["tar --version", "zstd --version", "age --version"],
-        keys: &["age-keygen -o age.key"],
-        fresh: &[],
-        archive: "a.tar.zst.age",
-        end: None,
-        commands: Commands {
-            pack: "tar -c {sources} | zstd -q -T0 -3 | age -e -i age.key -o a.tar.zst.age",
-            verify: Some("age -d -i age.key a.tar.zst.age | zstd -q -t"),
-            keyless: None,
-            list: "age -d -i age.key a.tar.zst.age | zstd -q -d | tar -t",
-            one: "age -d -i age.key a.tar.zst.age | zstd -q -d | tar -x -O {one}",
-            unpack: "age -d -i age.key a.tar.zst.age | zstd -q -d | tar -x -C out",
-        },
+    pipeline! {
+        name: "tar-zstd-age", programs: &[&ZSTD, &AGE], versions: "age --version",
+        keys: &["age-keygen -o age.key"], archive: "a.tar.zst.age", end: None,
+        zstd: "-q", seal: "age -e -i age.key -o a.tar.zst.age",
+        open: "age -d -i age.key a.tar.zst.age"
     },
-    Contestant {
-        name: "tar-zstd-long-age",
-        programs: &[&ZSTD, &AGE],
-        versions: &["tar --version", "zstd --version", "age --version"],
-        keys: &["age-keygen -o age.key"],
-        fresh: &[],
-        archive: "a.tar.zst.age",
-        end: None,
-        commands: Commands {
-            pack: "tar -c {sources} | zstd -q -T0 -3 --long=27 | age -e -i age.key -o a.tar.zst.age",
-            verify: Some("age -d -i age.key a.tar.zst.age | zstd -q -t --long=27"),
-            keyless: None,
-            list: "age -d -i age.key a.tar.zst.age | zstd -q -d --long=27 | tar -t",
-            one: "age -d -i age.key a.tar.zst.age | zstd -q -d --long=27 | tar -x -O {one}",
-            unpack: "age -d -i age.key a.tar.zst.age | zstd -q -d --long=27 | tar -x -C out",
-        },
+    pipeline! {
+        name: "tar-zstd-long-age", programs: &[&ZSTD, &AGE], versions: "age --version",
+        keys: &["age-keygen -o age.key"], archive: "a.tar.zst.age", end: None,
+        zstd: "-q --long=27", seal: "age -e -i age.key -o a.tar.zst.age",
+        open: "age -d -i age.key a.tar.zst.age"
     },
-    Contestant {
-        name: "tar-zstd-openssl",
-        programs: &[&ZSTD, &OPENSSL],
-        versions: &["tar --version", "zstd --version", "openssl version"],
-        keys: &[],
-        fresh: &[],
-        archive: "a.tar.zst.enc",
-        end: None,
-        commands: Commands {
-            pack: "tar -c {sources} | zstd -q -T0 -3 | openssl enc -aes-256-ctr -pbkdf2 -pass file:passphrase -out a.tar.zst.enc",
-            verify: Some(
-                "openssl enc -d -aes-256-ctr -pbkdf2 -pass file:passphrase -in a.tar.zst.enc | zstd -q -t",
-            ),
-            keyless: None,
-            list: "openssl enc -d -aes-256-ctr -pbkdf2 -pass file:passphrase -in a.tar.zst.enc | zstd -q -d | tar -t",
-            one: "openssl enc -d -aes-256-ctr -pbkdf2 -pass file:passphrase -in a.tar.zst.enc | zstd -q -d | tar -x -O {one}",
-            unpack: "openssl enc -d -aes-256-ctr -pbkdf2 -pass file:passphrase -in a.tar.zst.enc | zstd -q -d | tar -x -C out",
-        },
+    pipeline! {
+        name: "tar-zstd-openssl", programs: &[&ZSTD, &OPENSSL], versions: "openssl version",
+        keys: &[], archive: "a.tar.zst.enc", end: None,
+        zstd: "-q",
+        seal: "openssl enc -aes-256-ctr -pbkdf2 -pass file:passphrase -out a.tar.zst.enc",
+        open: "openssl enc -d -aes-256-ctr -pbkdf2 -pass file:passphrase -in a.tar.zst.enc"
     },
-    Contestant {
-        name: "tar-zstd-gpg",
-        programs: &[&ZSTD, &GPG],
-        versions: &["tar --version", "zstd --version", "gpg --version"],
-        keys: &["mkdir -p -m 700 .gnupg"],
-        fresh: &[],
-        archive: "a.tar.zst.gpg",
+    pipeline! {
+        name: "tar-zstd-gpg", programs: &[&ZSTD, &GPG], versions: "gpg --version",
+        keys: &["mkdir -p -m 700 .gnupg"], archive: "a.tar.zst.gpg",
         end: Some("gpgconf --kill gpg-agent"),
-        commands: Commands {
-            pack: "tar -c {sources} | zstd -q -T0 -3 | gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase --compress-algo none -o a.tar.zst.gpg -c",
-            verify: Some(
-                "gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase -d a.tar.zst.gpg | zstd -q -t",
-            ),
-            keyless: None,
-            list: "gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase -d a.tar.zst.gpg | zstd -q -d | tar -t",
-            one: "gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase -d a.tar.zst.gpg | zstd -q -d | tar -x -O {one}",
-            unpack: "gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase -d a.tar.zst.gpg | zstd -q -d | tar -x -C out",
-        },
+        zstd: "-q",
+        seal: "gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase \
+               --compress-algo none -o a.tar.zst.gpg -c",
+        open: "gpg --batch -q --pinentry-mode loopback --passphrase-file passphrase \
+               -d a.tar.zst.gpg"
     },
     Contestant {
         name: "restic",

@@ -4,19 +4,46 @@ use crate::program::Program;
 use std::fs;
 use std::path::Path;
 
+/// So many changed files are named.
+const NAMED_CHANGES: usize = 4;
+
+/// How busy the machine is, over 1, 5 and 15 minutes.
+#[must_use]
+pub fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    load.join(" ")
+}
+
+/// What is built: the commit, and which files are not as it has them.
+#[must_use]
+pub fn commit(root: &Path) -> String {
+    let output = |line: &str| Program::line(root, line).output().unwrap_or_default();
+    let commit = output("git rev-parse --short=12 HEAD");
+    let changes = output("git status --porcelain --untracked-files=no");
+    with_changes(commit.trim(), &changes)
+}
+
+fn with_changes(commit: &str, changes: &str) -> String {
+    let files: Vec<&str> = changes.lines().filter_map(|line| line.get(3..)).collect();
+    let named = files.get(..NAMED_CHANGES).unwrap_or(&files).join(", ");
+    match files.len() {
+        0 => commit.to_owned(),
+        1..=NAMED_CHANGES => format!("{commit} and changes that are not committed ({named})"),
+        count => format!(
+            "{commit} and changes that are not committed ({named} and {} more)",
+            count - NAMED_CHANGES
+        ),
+    }
+}
+
 /// What a run has to say about where and when it was made, one fact a line.
 #[must_use]
-pub fn facts(root: &Path, work: &Path) -> Vec<String> {
+pub fn facts(root: &Path, work: &Path, load: &str, commit: &str) -> Vec<String> {
     let output = |line: &str| {
         let output = Program::line(root, line).output().unwrap_or_default();
         output.trim().to_owned()
     };
-    let mut commit = output("git rev-parse --short=12 HEAD");
-    if !output("git status --porcelain --untracked-files=no").is_empty() {
-        commit += " and changes that are not committed";
-    }
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: Vec<&str> = load.split(' ').take(3).collect();
     let kernel = output("uname -r");
     let kernel = kernel
         .split(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -31,7 +58,7 @@ pub fn facts(root: &Path, work: &Path) -> Vec<String> {
             output("uname -s"),
             kernel.unwrap_or_default()
         ),
-        format!("load before: {} (of 1, 5 and 15 minutes)", load.join(" ")),
+        format!("load at the start: {load} (of 1, 5 and 15 minutes)"),
         format!("bakpak: {commit}, {}", output("rustc --version")),
         format!(
             "all files on {}, in memory before each clock starts",
@@ -104,4 +131,21 @@ fn meminfo(name: &str) -> u64 {
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|line| line.split_whitespace().next());
     number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_committed_is_named() {
+        assert_eq!(with_changes("abc", ""), "abc");
+        let one = with_changes("abc", " M README.md\n");
+        assert_eq!(one, "abc and changes that are not committed (README.md)");
+        let six = with_changes("abc", &"M  a/b.rs\n".repeat(6));
+        assert!(
+            six.ends_with("(a/b.rs, a/b.rs, a/b.rs, a/b.rs and 2 more)"),
+            "{six}"
+        );
+    }
 }

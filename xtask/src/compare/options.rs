@@ -6,8 +6,7 @@ use super::workload::{Part, Size};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 
-/// What `--help` prints.
-pub const HELP: &str = "\
+const HELP: &str = "\
 Runs bakpak and its rivals on the same files, and keeps the numbers.
 
 usage: cargo xtask compare [OPTIONS]
@@ -31,8 +30,26 @@ usage: cargo xtask compare [OPTIONS]
                         numbers in DIR
   --help                print this
 
+contestants: NAMES
+
 It installs what the rivals need: Debian packages as root, programs of Rust below
-target/tools. A rival that cannot be had is named in the summary, with the reason.";
+target/tools. A rival that cannot be had is named in the summary, with the reason;
+if it was named with --only, nothing is measured without it.";
+
+/// What `--help` prints.
+#[must_use]
+pub fn help() -> String {
+    let mut lines = vec!["contestants:".to_owned()];
+    for contestant in &CONTESTANTS {
+        match lines.last_mut() {
+            Some(line) if line.len() + contestant.name.len() < 80 => {
+                *line += &format!(" {}", contestant.name);
+            }
+            _ => lines.push(format!("  {}", contestant.name)),
+        }
+    }
+    HELP.replace("contestants: NAMES", &lines.join("\n"))
+}
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -41,6 +58,8 @@ pub struct Options {
     pub runs: usize,
     /// Who takes part.
     pub contestants: Vec<&'static Contestant>,
+    /// They were named, so none of them may be missing.
+    pub are_named: bool,
     /// What is measured.
     pub verbs: Vec<Verb>,
     /// On which files.
@@ -85,7 +104,10 @@ impl Options {
             match word {
                 "--help" | "-h" => return Ok(None),
                 "--runs" => options.runs = runs(value()?)?,
-                "--only" => options.contestants = contestants(value()?)?,
+                "--only" => {
+                    options.contestants = contestants(value()?)?;
+                    options.are_named = true;
+                }
                 "--verbs" => options.verbs = names(value()?, "verb", Verb::of)?,
                 "--part" => options.parts = names(value()?, "part", Part::of)?,
                 "--size" => options.size = one_name(value()?, "size", Size::of)?,
@@ -95,8 +117,16 @@ impl Options {
                 "--no-install" => options.install = false,
                 "--update-readme" => options.update_readme = true,
                 "--from" => options.from = Some(value()?.into()),
-                _ => bail!("there is no option '{word}'\n{HELP}"),
+                _ => bail!("there is no option '{word}'\n{}", help()),
             }
+        }
+        let shows = [
+            "--from DIR",
+            "--from DIR --update-readme",
+            "--update-readme --from DIR",
+        ];
+        if options.from.is_some() && !shows.contains(&options.words.as_str()) {
+            bail!("with --from nothing is measured: only --update-readme can stand beside it");
         }
         options.synthetic_packages |= options.size == Size::Small;
         Ok(Some(options))
@@ -120,6 +150,7 @@ impl Default for Options {
         Self {
             runs: 5,
             contestants: CONTESTANTS.iter().collect(),
+            are_named: false,
             verbs: Verb::ALL.to_vec(),
             parts: Part::ALL.to_vec(),
             size: Size::Full,
@@ -159,14 +190,20 @@ fn contestants(list: &str) -> Result<Vec<&'static Contestant>> {
     Ok(chosen.collect())
 }
 
+/// Each name once: who asks for a verb twice does not ask for all of them.
 fn names<T>(list: &str, kind: &str, of: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
-    list.split(',')
-        .map(|name| one_name(name, kind, &of))
-        .collect()
+    let words: Vec<&str> = list.split(',').collect();
+    for (index, word) in words.iter().enumerate() {
+        if words[..index].contains(word) {
+            bail!("the {kind} '{word}' is named twice");
+        }
+    }
+    let named = words.iter().map(|name| one_name(name, kind, &of));
+    named.collect()
 }
 
 fn one_name<T>(name: &str, kind: &str, of: impl Fn(&str) -> Option<T>) -> Result<T> {
-    of(name).with_context(|| format!("no {kind} is called '{name}'\n{HELP}"))
+    of(name).with_context(|| format!("no {kind} is called '{name}'\n{}", help()))
 }
 
 #[cfg(test)]
@@ -201,9 +238,27 @@ mod tests {
             "--runs 0",
             "--runs",
             "-x",
+            "--verbs pack,list,pack",
+            "--only bakpak,borg,bakpak",
+            "--from DIR --runs 2",
+            "--from DIR --results DIR",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn help_names_all_contestants() {
+        let help = help();
+        for contestant in &CONTESTANTS {
+            assert!(help.contains(&format!(" {}", contestant.name)), "{help}");
+        }
+    }
+
+    #[test]
+    fn what_was_measured_can_be_shown_in_the_readme() {
+        let options = parsed("--from x --update-readme").unwrap().unwrap();
+        assert!(options.update_readme && options.from.is_some());
     }
 
     #[test]

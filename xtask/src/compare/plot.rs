@@ -1,7 +1,6 @@
 //! The plot of a comparison: SVG by hand, readable on light and dark pages.
 
 pub mod dots;
-pub mod labels;
 pub mod scale;
 pub mod scatter;
 

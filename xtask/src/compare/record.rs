@@ -4,6 +4,7 @@ use super::runs::Runs;
 use super::tools::Missing;
 use anyhow::{Context, Result, bail};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 const RUNS: &str = "runs.tsv";
@@ -35,7 +36,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// A folder that holds a record already, or cannot be written to.
+    /// A folder that is not empty, or cannot be written to.
     pub fn save(&self, folder: &Path) -> Result<()> {
         refuse_to_replace(folder)?;
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
@@ -83,15 +84,27 @@ impl Record {
     }
 }
 
-/// Every published run is kept: nothing is written over.
+/// Whether results can go into a folder. Every run is kept: nothing is written over or mixed.
+#[must_use]
+pub fn is_free(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// Refuses a folder that is not free.
 ///
 /// # Errors
 ///
-/// That there is one.
+/// That it is not.
 pub fn refuse_to_replace(folder: &Path) -> Result<()> {
-    match folder.join(RUNS).exists() {
-        true => bail!("{} holds results; move them away first", folder.display()),
-        false => Ok(()),
+    match is_free(folder) {
+        true => Ok(()),
+        false => bail!(
+            "{} is there and not empty; move it away first",
+            folder.display()
+        ),
     }
 }
 
@@ -145,6 +158,8 @@ mod tests {
         assert_eq!(loaded.runs, record.runs);
         assert_eq!(loaded.facts, record.facts);
         assert!(record.save(&folder).is_err());
+        fs::remove_file(folder.join(RUNS)).expect("it was saved");
+        assert!(record.save(&folder).is_err(), "other results");
         fs::remove_dir_all(&folder).expect("it was made here");
     }
 }

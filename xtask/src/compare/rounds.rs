@@ -165,13 +165,14 @@ fn commands(plan: &Plan, part: Part, workload: &Workload) -> String {
 impl Round<'_> {
     /// Runs all verbs on a fresh archive; only a whole round is kept.
     fn run(&self, record: &mut Record) -> Result<()> {
-        let mut runs = Vec::new();
-        let done = self.verbs(&mut runs, &mut record.processes);
+        let (mut runs, mut processes) = (Vec::new(), String::new());
+        let done = self.verbs(&mut runs, &mut processes);
         for left in [self.contestant.archive, "out"] {
             self.place.run(&format!("rm -rf {left}"))?;
         }
         done?;
         record.runs.0.extend(runs);
+        record.processes += &processes;
         Ok(())
     }
 

@@ -112,6 +112,15 @@ impl Runs {
         order.iter().copied().filter(is_there).collect()
     }
 
+    /// How many rounds somebody ran in a part.
+    #[must_use]
+    pub fn round_count(&self, part: Part, contestant: &str) -> usize {
+        let runs = self
+            .of_part(part)
+            .filter(|run| run.contestant == contestant);
+        runs.map(|run| run.run).max().unwrap_or(0)
+    }
+
     /// All values of a cell, sorted.
     #[must_use]
     pub fn values(&self, part: Part, verb: Verb, contestant: &str, metric: Metric) -> Vec<f64> {

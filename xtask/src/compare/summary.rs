@@ -52,14 +52,21 @@ pub fn markdown(record: &Record) -> String {
     push(&mut text, &goals::table(&record.runs));
     for part in record.runs.parts() {
         push(&mut text, &format!("\n## {}\n\n", title(part)));
-        push(&mut text, &overview(&record.runs, part));
-        push(&mut text, &format!("\n{}\n", lost(&record.runs, part)));
+        push(&mut text, &shown(&record.runs, part));
         for verb in record.runs.verbs(part) {
             push(
                 &mut text,
                 &format!("\n### {}: {}\n\n", title(part), verb.title()),
             );
             push(&mut text, &details(&record.runs, part, verb));
+            let columns = [
+                ("wall", verb, Metric::Wall),
+                ("CPU", verb, Metric::Cpu),
+                ("memory", verb, Metric::PeakLargest),
+                ("added up", verb, Metric::PeakSum),
+            ];
+            let lost = lost(&record.runs, part, &columns);
+            push(&mut text, &format!("\n{lost}\n"));
         }
     }
     push(
@@ -87,29 +94,73 @@ pub fn readme(record: &Record, folder: &str) -> String {
             .find_map(|fact| fact.strip_prefix(part.name()));
         let files = fact.unwrap_or_default().trim_start_matches(": ");
         push(&mut text, &format!("\n{}: {files}.\n\n", title(part)));
-        push(&mut text, &overview(&record.runs, part));
-        push(&mut text, &format!("\n{}\n", lost(&record.runs, part)));
+        push(&mut text, &shown(&record.runs, part));
     }
+    push(
+        &mut text,
+        "\nWhat bakpak has to reach, and what it reaches:\n\n",
+    );
+    push(&mut text, &goals::table(&record.runs));
     for missing in &record.missing {
         push(
             &mut text,
             &format!("\nNot here: {} ({}).\n", missing.contestant, missing.reason),
         );
     }
-    let machine = record
-        .facts
-        .iter()
-        .filter(|fact| fact.starts_with("machine"));
-    let machine: Vec<&str> = machine.map(String::as_str).collect();
+    let facts = record.facts.iter().map(String::as_str);
+    let facts = facts.filter(|fact| fact.starts_with("machine") || fact.starts_with(BAKPAK));
+    let facts: Vec<&str> = facts.collect();
     push(
         &mut text,
         &format!(
-            "\nSeconds and MiB, medians; memory is that of the largest process when packing. {}. All \
-             figures, goals and commands: [summary]({folder}/summary.md).\n",
-            machine.join("; ")
+            "\nSeconds and MiB; memory is that of the largest process when packing. {}. All figures \
+             and commands: [summary]({folder}/summary.md).\n",
+            facts.join("; ")
         ),
     );
     text
+}
+
+/// A part in a table, how often it was measured, and where bakpak loses.
+fn shown(runs: &Runs, part: Part) -> String {
+    let lost = lost(runs, part, &overview_columns());
+    format!(
+        "{}\n{}\n\n{lost}\n",
+        overview(runs, part),
+        run_counts(runs, part)
+    )
+}
+
+/// Where bakpak loses, for each part.
+#[must_use]
+pub fn losses(runs: &Runs) -> String {
+    let lines = runs.parts().into_iter().map(|part| {
+        let lost = lost(runs, part, &overview_columns());
+        format!("{}: {lost}\n", title(part))
+    });
+    lines.collect()
+}
+
+/// Of how many runs these are the medians; who takes long has fewer.
+fn run_counts(runs: &Runs, part: Part) -> String {
+    let counts: Vec<(&str, usize)> = runs
+        .contestants(part, &names())
+        .into_iter()
+        .map(|name| (name, runs.round_count(part, name)))
+        .collect();
+    let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0);
+    let fewer: Vec<String> = counts
+        .iter()
+        .filter(|(_, count)| *count < most)
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    match fewer.is_empty() {
+        true => format!("Medians; runs of each: {most}."),
+        false => format!(
+            "Medians; runs of each: {most}, but of {}.",
+            fewer.join(", ")
+        ),
+    }
 }
 
 /// The rivals that are missing, with the reasons.
@@ -125,13 +176,17 @@ pub fn missing(record: &Record) -> String {
     }
 }
 
-/// One row a contestant: size, each verb's time, memory; the best of each column in bold.
+/// Size, each verb's time, memory.
+fn overview_columns() -> Vec<(&'static str, Verb, Metric)> {
+    let mut columns = vec![("size", Verb::Pack, Metric::Size)];
+    columns.extend(Verb::ALL.map(|verb| (verb.title(), verb, Metric::Wall)));
+    columns.push(("memory", Verb::Pack, Metric::PeakLargest));
+    columns
+}
+
+/// One row a contestant; the best of each column in bold.
 fn overview(runs: &Runs, part: Part) -> String {
-    let mut columns = vec![("size".to_owned(), Verb::Pack, Metric::Size)];
-    for verb in runs.verbs(part) {
-        columns.push((verb.title().to_owned(), verb, Metric::Wall));
-    }
-    columns.push(("memory".to_owned(), Verb::Pack, Metric::PeakLargest));
+    let mut columns = overview_columns();
     let cell = |name: &str, verb: Verb, metric| runs.median(part, verb, name, metric);
     columns.retain(|(_, verb, metric)| cell(BAKPAK, *verb, *metric).is_some());
 
@@ -199,15 +254,10 @@ fn details(runs: &Runs, part: Part, verb: Verb) -> String {
     text
 }
 
-/// Where others are better than bakpak, by name.
-fn lost(runs: &Runs, part: Part) -> String {
+/// In which columns others are better than bakpak, by name.
+fn lost(runs: &Runs, part: Part, columns: &[(&str, Verb, Metric)]) -> String {
     let mut places = Vec::new();
-    let mut cells = vec![
-        ("size", Verb::Pack, Metric::Size),
-        ("memory when packing", Verb::Pack, Metric::PeakLargest),
-    ];
-    cells.extend(Verb::ALL.map(|verb| (verb.title(), verb, Metric::Wall)));
-    for (what, verb, metric) in cells {
+    for &(what, verb, metric) in columns {
         let Some(own) = runs.median(part, verb, BAKPAK, metric) else {
             continue;
         };
@@ -262,7 +312,11 @@ mod tests {
 
     fn record() -> Record {
         Record {
-            facts: vec!["machine: this one".into(), "server: some files".into()],
+            facts: vec![
+                "machine: this one".into(),
+                "bakpak: abc and changes that are not committed".into(),
+                "server: some files".into(),
+            ],
             missing: vec![Missing {
                 contestant: "borg".into(),
                 reason: "not there".into(),
@@ -284,6 +338,24 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("- borg: not there"), "{text}");
+        assert!(text.contains("bakpak loses in: wall (tar-zstd-age 1.00 against 2.00 s)."));
+        assert!(losses(&record().runs).starts_with("A server: bakpak loses in: pack (tar"));
+    }
+
+    #[test]
+    fn the_readme_tells_goals_that_are_missed_and_who_ran_less_often() {
+        let mut record = record();
+        record.runs.0.push(run(Verb::Pack, BAKPAK, 2, 2.0));
+        let text = readme(&record, "results");
+        assert!(text.contains("| 2.00 | 0.55 | **missed** |"), "{text}");
+        assert!(
+            text.contains("runs of each: 2, but of tar-zstd-age 1."),
+            "{text}"
+        );
+        assert!(
+            text.contains("bakpak: abc and changes that are not committed"),
+            "{text}"
+        );
     }
 
     #[test]

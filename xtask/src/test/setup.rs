@@ -55,6 +55,21 @@ const PACKAGES: &[Package] = &[
         serves: "tests that extract with GNU tar",
     },
     Package {
+        debian: "strace",
+        program: "strace",
+        serves: "tests that make system calls slow",
+    },
+    Package {
+        debian: "bsdutils",
+        program: "script",
+        serves: "tests at a terminal",
+    },
+    Package {
+        debian: "util-linux",
+        program: "unshare",
+        serves: "tests on a full disk, and (setpriv) as another user",
+    },
+    Package {
         debian: "b3sum",
         program: "b3sum",
         serves: "tests that compare content hashes",

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::result_large_err)]
 
 pub mod commands;
+pub mod custom;
 pub mod forge;
 pub mod regions;
 
