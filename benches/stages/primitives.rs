@@ -24,6 +24,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     aead(&mut criterion);
     sums(&mut criterion);
+    entry_hash(&mut criterion);
     segments(&mut criterion);
     compression(&mut criterion);
     criterion.final_summary();
@@ -81,6 +82,28 @@ fn sums(criterion: &mut Criterion) {
     group.bench_function("crc32c/sectors", |b| {
         b.iter(|| sector_crcs(black_box(&block)).fold(0, |all, crc| all ^ crc));
     });
+}
+
+/// An entry's hash, from pieces as they come: where the first one ends decides how those after it lie
+/// among BLAKE3's own chunks.
+fn entry_hash(criterion: &mut Criterion) {
+    const PIECE_LEN: usize = 128 << 10;
+    let content = noise(8 * PIECE_LEN);
+    let mut group = group(criterion, "entry-hash");
+    group.throughput(Throughput::Bytes(content.len() as u64));
+    for (name, first_len) in [("aligned", 0), ("unaligned", 700)] {
+        let (first, rest) = content.split_at(first_len);
+        group.bench_function(format!("pieces-of-128-kib/{name}"), |b| {
+            b.iter(|| {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(black_box(first));
+                for piece in black_box(rest).chunks(PIECE_LEN) {
+                    hasher.update(piece);
+                }
+                hasher.finalize()
+            });
+        });
+    }
 }
 
 /// The hash by which the matcher's far tier knows a segment, and what else it could be.
