@@ -4,12 +4,11 @@
 use crate::batches::{Batches, Content, Piece, in_batches};
 use crate::error::ReadError;
 use crate::observer::Observer;
-use crate::pipeline::{Stopped, WorkerLost};
+use crate::pipeline::{Answers, Stopped, WorkerLost, answers};
 use crate::zeros::zeros;
 use bakpak_format::digest::Digest;
 use bytes::Bytes;
 use std::convert::Infallible;
-use std::sync::mpsc::{Receiver, channel};
 
 /// BLAKE3 is fastest on pieces that begin and end at multiples of this: sixteen of its chunks of 1 KiB
 /// fill the lanes of AVX-512.
@@ -18,7 +17,7 @@ pub(crate) const ALIGNED_LEN: usize = 16 << 10;
 /// Takes the content of one file after another; its digests come later.
 pub(crate) struct ContentHasher {
     batches: Batches<Step>,
-    digests: Receiver<Digest>,
+    digests: Answers<Digest>,
 }
 
 enum Step {
@@ -38,15 +37,12 @@ struct AlignedHasher {
 
 /// Runs `f` with a hasher, which `f` must drop.
 pub(crate) fn hashing_beside<R>(f: impl FnOnce(ContentHasher) -> R) -> R {
-    let (sender, digests) = channel();
+    let (answering, digests) = answers();
     let mut hasher = AlignedHasher::default();
     let step = move |step: &Step, content: &Content| {
         match step {
             Step::Hash(piece) => hasher.update(content.get(piece)),
-            Step::End => {
-                // Nobody wants it when the run was given up.
-                let _ = sender.send(hasher.end());
-            }
+            Step::End => answering.give(hasher.end()),
         }
         Ok::<_, Infallible>(())
     };
@@ -110,11 +106,11 @@ impl ContentHasher {
 
     /// The digest of the next file that has ended, waiting for it.
     pub(crate) fn next_digest(&mut self) -> Result<Digest, ReadError> {
-        if let Ok(digest) = self.digests.try_recv() {
+        if let Some(digest) = self.digests.next_ready() {
             return Ok(digest);
         }
         self.batches.send().map_err(lost)?;
-        self.digests.recv().map_err(|_| WorkerLost.into())
+        Ok(self.digests.next()?)
     }
 }
 

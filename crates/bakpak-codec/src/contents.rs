@@ -9,7 +9,7 @@ use crate::entries::{EntryChecker, WaitingRows};
 use crate::error::{Missing, ReadError};
 use crate::fetch::page_rows;
 use crate::observer::Observer;
-use crate::sink::belt::SinkBelt;
+use crate::sink_belt::SinkBelt;
 use crate::stream::StreamParser;
 use bakpak_format::catalogue::{CataloguePage, PageItem, StripeItem, TreePage, TreePart};
 use bakpak_format::digest::Digest;

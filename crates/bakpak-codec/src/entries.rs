@@ -4,7 +4,7 @@ use crate::content_hasher::ContentHasher;
 use crate::error::{Missing, ReadError};
 use crate::observer::Observer;
 use crate::order::{Order, Stored};
-use crate::sink::belt::SinkBelt;
+use crate::sink_belt::SinkBelt;
 use crate::stream::{Begun, EntryTaker};
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::digest::Digest;

@@ -31,13 +31,13 @@
 //!
 //! | what | modules |
 //! |---|---|
-//! | the four layers put together, each way | `writer`; `reading` with `pass`, `contents`, `entries` |
+//! | the four layers put together, each way | `writer`; `reading` with `pass`, `contents`, `entries`, and beside them `content_hasher`, `sink_belt` |
 //! | the stream of entries | `stream`, `order`, `zeros` |
-//! | chunks | `chunks`, `compress`; to find repeats `matcher`, `history`; for COPY `data_map`, `data_space`, `fetch`, `spool` |
+//! | chunks | `chunks`, `compress`; to find repeats `matcher`, `history`; for COPY `data_map`, `data_space`, `chunk_store`, `joined`, `fetch`, `spool` |
 //! | records, and the way to one of them | `records`, `decoder`, `index` |
 //! | blocks, stripes, what stands before and behind | `blocks`, `stripes`, `scan`, `head_plan`, `tail` |
 //! | keys | [`keyring`], `slots`, `opening`, `seal`, [`aead`], `keys` (all derivation), [`random`] |
-//! | all threads | `pipeline` |
+//! | all threads | `pipeline`, and what goes between them `batches` |
 //!
 //! Guarantees: no input panics; nothing leaves before it has authenticated; memory does not grow
 //! with the data but by a few hundred bytes a stripe and a catalogue page, and in the cases that
@@ -82,6 +82,7 @@ mod scan;
 mod seal;
 pub mod secret;
 pub mod sink;
+mod sink_belt;
 mod slots;
 pub mod source;
 mod spool;

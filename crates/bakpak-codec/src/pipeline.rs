@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{IntoIter, Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{IntoIter, Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, available_parallelism};
 
@@ -36,6 +36,12 @@ pub(crate) struct Awaited(#[expect(dead_code, reason = "its drop is what tells")
 
 /// Waits for the other half, see [`handed_over`].
 pub(crate) struct Waiting(Receiver<()>);
+
+/// Gives answers to another thread, in order.
+pub(crate) struct Answering<T>(Sender<T>);
+
+/// The answers, see [`answers`].
+pub(crate) struct Answers<T>(Receiver<T>);
 
 /// The thread at the other end of a [`Belt`] has stopped; [`beside`] gives its error.
 #[derive(Debug)]
@@ -216,6 +222,31 @@ pub(crate) fn in_front<T: Send, R>(
         }
         result
     })
+}
+
+/// A way back from another thread, as long as what is asked.
+pub(crate) fn answers<T>() -> (Answering<T>, Answers<T>) {
+    let (sender, receiver) = channel();
+    (Answering(sender), Answers(receiver))
+}
+
+impl<T> Answering<T> {
+    pub(crate) fn give(&self, answer: T) {
+        // Nobody wants it when the run was given up.
+        let _ = self.0.send(answer);
+    }
+}
+
+impl<T> Answers<T> {
+    /// The next one, if it is there already.
+    pub(crate) fn next_ready(&self) -> Option<T> {
+        self.0.try_recv().ok()
+    }
+
+    /// The next one, waiting for it.
+    pub(crate) fn next(&self) -> Result<T, WorkerLost> {
+        self.0.recv().map_err(|_| WorkerLost)
+    }
 }
 
 /// For something handed to another thread: dropping the one half ends the waiting of the other.

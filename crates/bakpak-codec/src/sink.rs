@@ -2,8 +2,6 @@
 
 use bakpak_format::entry::{Entry, EntryPath};
 
-pub(crate) mod belt;
-
 /// Any error of a sink; it ends the unpacking and reaches the caller as it is.
 pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 

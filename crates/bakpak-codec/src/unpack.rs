@@ -9,7 +9,8 @@ use crate::observer::Observer;
 use crate::opening::Opening;
 use crate::pass::Purpose;
 use crate::reading::{Reading, VerifyLevel, warn_of_signers};
-use crate::sink::{Sink, belt};
+use crate::sink::Sink;
+use crate::sink_belt;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{FormatError, Structure};
 use std::io::Write;
@@ -43,7 +44,7 @@ pub fn unpack(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<UnpackReport, ReadError> {
-    belt::on_its_own_thread(sink, |sink| {
+    sink_belt::on_its_own_thread(sink, |sink| {
         read_all(input, keyring, Output::Entries(sink), threads, observer)
     })
 }
