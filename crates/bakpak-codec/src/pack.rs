@@ -273,7 +273,7 @@ fn pack_entries(
             let _ = ahead::hash(batches, &belt);
         };
         in_front(ahead::DEPTH, hash, |batches| {
-            let give_back = |batch| spares.give(batch);
+            let give_back = |batch: Batch| batch.give_back(&spares);
             pack_batches(&mut entries, batches, settings, &only_probe, give_back)
         })
     })?;
@@ -304,6 +304,8 @@ fn pack_batches(
 ) -> Result<(), PackError> {
     let mut last_path: Option<EntryPath> = None;
     for mut batch in batches {
+        // Where sources are only probed, a batch may have none.
+        entries.check_cancelled()?;
         for prepared in batch.sources.drain(..) {
             // Only the writer lets an entry supersede another: no two sources share a path.
             if last_path
@@ -326,7 +328,6 @@ fn pack_batches(
                 entries.note_if_unreadable(&prepared)?;
             }
         }
-        batch.content.clear();
         give_back(batch);
     }
     Ok(())

@@ -378,7 +378,8 @@ impl<'a> EntryWriter<'a> {
         self.observer.progress(self.read);
     }
 
-    fn check_cancelled(&self) -> Result<(), PackError> {
+    /// Ends the run if the observer asks for it.
+    pub(super) fn check_cancelled(&self) -> Result<(), PackError> {
         if self.observer.cancelled() {
             Err(PackError::Interrupted)
         } else {
