@@ -102,7 +102,7 @@ impl<'a> EntryWriter<'a> {
             }
             Prepared::Closed(mut source, _awaited) => {
                 let result = match source.open() {
-                    Ok(opened) => self.put_opened(source.as_mut(), opened),
+                    Ok(opened) => self.put_opened(source.as_mut(), with_aligned_extents(opened)),
                     Err(error) => {
                         self.leave_out(source.path(), &error);
                         Ok(())
