@@ -36,6 +36,10 @@ mod entries;
 /// Raw bytes in a chunk, where the block size is not asked to be smaller than that.
 const CHUNK_SIZE: usize = 1 << 20;
 
+/// Most raw bytes in a chunk where blocks of 4 KiB are asked for (spec: BLK-7): their stripes hold
+/// 2 MB. Without such a wish chunks are cut before the block size is known.
+const SMALL_CHUNK_SIZE: usize = 256 << 10;
+
 /// How to pack.
 pub struct PackSettings {
     /// zstd level, 1 to 9.
@@ -349,6 +353,14 @@ fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
         let what = format!("chunk_size of {size} bytes, {MIN_CHUNK_SIZE} to {CHUNK_SIZE} allowed");
         return Err(PackError::Settings(what));
     }
+    if let (Some(size), Some(BlockSize::FOUR_KIB)) = (settings.chunk_size, settings.block_size)
+        && size > SMALL_CHUNK_SIZE
+    {
+        let what = format!(
+            "chunk_size of {size} bytes with blocks of 4 KiB, at most {SMALL_CHUNK_SIZE} allowed"
+        );
+        return Err(PackError::Settings(what));
+    }
     settings.argon2.check_limits().map_err(refused)
 }
 
@@ -398,11 +410,9 @@ fn plan_head(
             Some(EnvelopePlan { domain: own, body })
         }
     };
-    // Chunks are cut before the block size is known; only a stripe of 4 KiB blocks asks for small
-    // ones (spec: REC-1).
     let chunk_size = match (settings.chunk_size, settings.block_size) {
         (Some(size), _) => size,
-        (None, Some(BlockSize::FOUR_KIB)) => 256 << 10,
+        (None, Some(BlockSize::FOUR_KIB)) => SMALL_CHUNK_SIZE,
         (None, _) => CHUNK_SIZE,
     };
     let plan = HeadPlan {
