@@ -29,6 +29,7 @@ use bakpak_format::slots::{Argon2Params, Domain};
 use entries::EntryWriter;
 use std::io::Write;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 mod ahead;
 mod entries;
@@ -204,8 +205,8 @@ pub fn pack(
     let subkeys = Arc::clone(&plan.data.subkeys);
     let matcher = match settings.matching {
         Some(matching) => {
-            let key = random.array().map_err(random_failed)?;
-            Some(Matcher::new(key, matching.settings(settings.expected_len)))
+            let key = Zeroizing::new(random.array().map_err(random_failed)?);
+            Some(Matcher::new(&key, matching.settings(settings.expected_len)))
         }
         None => None,
     };
