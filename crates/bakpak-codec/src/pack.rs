@@ -80,7 +80,8 @@ pub struct PackSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Matching {
     /// Bytes of recent data that are compared byte by byte; they are kept in memory, but for what
-    /// no copy may reach. At most [`Self::MAX_HISTORY_LEN`]; 0: nothing is compared.
+    /// no copy may reach. At most [`Self::MAX_HISTORY_LEN`], and 4,096 chunks; 0: nothing is
+    /// compared.
     pub history_len: usize,
     /// Bytes of memory for the table of segments that stood there before; 0: there is none, and
     /// nothing is hashed for it.
@@ -126,7 +127,8 @@ pub struct PackReport {
 }
 
 impl Matching {
-    /// More history than this the matcher's table cannot address.
+    /// Most history, since it is held in memory. The matcher's table addresses 4,096 chunks: 4 GiB
+    /// where they have 1 MiB, but less than this where they are small, with 4 KiB 16 MiB.
     pub const MAX_HISTORY_LEN: usize = 1 << 30;
 
     /// What to tell the matcher.
