@@ -108,13 +108,12 @@ impl FileSource {
     }
 
     /// Stands for all that comes behind `last` and cannot be read from the list any more.
-    pub(crate) fn lost(tree: &Arc<Tree>, last: Node, kind: io::ErrorKind) -> Option<Self> {
-        let path = [last.path.as_bytes(), b" and all behind it"].concat();
-        let path = EntryPath::new(path)?;
-        Some(Self {
+    pub(crate) fn lost(tree: &Arc<Tree>, last: Node, kind: io::ErrorKind) -> Self {
+        let path = all_behind(&last.path);
+        Self {
             state: State::Lost(kind),
             ..Self::new(Arc::clone(tree), Node { path, ..last })
-        })
+        }
     }
 
     /// Its path in the archive.
@@ -348,6 +347,22 @@ impl FileSource {
     }
 }
 
+/// A path behind `last`, and behind all that is below it, for what comes there. If `last` is too long
+/// for that, the path names a directory above it.
+fn all_behind(last: &EntryPath) -> EntryPath {
+    let mut path = last.as_bytes();
+    loop {
+        if let Some(behind) = EntryPath::new([path, b" and all behind it"].concat()) {
+            return behind;
+        }
+        match path.iter().rposition(|&byte| byte == b'/') {
+            Some(end) => path = &path[..end],
+            // A first component takes nothing behind it.
+            None => return last.clone(),
+        }
+    }
+}
+
 /// The status of what is open, taken when its last change lies behind the current tick: any later
 /// change then has another time.
 fn settled_status(handle: &Handle) -> io::Result<Status> {
@@ -413,4 +428,30 @@ fn changed_kind(walked: Kind, now: &str) -> io::Error {
     io::Error::other(format!(
         "it was a {was} when it was walked and is now a {now}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_for_the_rest_comes_behind_the_last_path() {
+        let long = format!("home/{}", format!("{}/", "d".repeat(300)).repeat(100));
+        for (last, behind) in [
+            ("home".to_owned(), "home"),
+            ("home/a".to_owned(), "home/a and all behind it"),
+            (
+                format!("home/a/{}", "x".repeat(32_760)),
+                "home/a and all behind it",
+            ),
+        ] {
+            let last = EntryPath::new(last).unwrap();
+            assert_eq!(all_behind(&last).to_string(), behind);
+        }
+        for len in 0..40 {
+            let name_len = 32_768 - long.len() - len;
+            let last = EntryPath::new(format!("{long}{}", "y".repeat(name_len))).unwrap();
+            assert!(all_behind(&last) > last, "{len}");
+        }
+    }
 }
