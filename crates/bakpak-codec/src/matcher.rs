@@ -45,7 +45,8 @@ pub(crate) trait Output {
     /// Puts new bytes, as many as the open chunk takes; says how many, and where they begin.
     fn literal(&mut self, bytes: &[u8]) -> Result<(usize, DataPlace), PackError>;
 
-    /// Puts a copy; `false` if that is not allowed, and nothing has happened.
+    /// Puts a copy; `false` if that is not allowed: then none was put, though the open chunk may have
+    /// ended.
     fn copy(&mut self, run: &DataRun) -> Result<bool, PackError>;
 
     /// Puts zeros.
@@ -92,8 +93,8 @@ pub(crate) enum More {
 }
 
 impl Matcher {
-    /// `key` is random for each run.
-    pub(crate) fn new(key: [u8; 32], settings: MatcherSettings) -> Self {
+    /// `key` is random for each run, and secret.
+    pub(crate) fn new(key: &[u8; 32], settings: MatcherSettings) -> Self {
         Self {
             finder: AnchorFinder::new(),
             near: (settings.history_len > 0).then(|| NearTable::new(settings.history_len)),

@@ -14,7 +14,7 @@ pub(crate) struct Order {
     parts_names: Vec<EntryPath>,
 }
 
-/// A path, by half of its BLAKE3: nobody finds two of one hash.
+/// A path, by half of its BLAKE3: to find two of one hash takes 2^64 tries.
 type PathHash = [u8; 16];
 
 /// How an entry is stored.

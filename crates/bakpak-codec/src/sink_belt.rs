@@ -1,10 +1,11 @@
 //! A sink on a thread of its own: what is written there does not hold up what is read here.
 
 use crate::batches::{Batches, Content, Piece, in_batches};
+use crate::entries::memory_of;
 use crate::error::ReadError;
 use crate::pipeline::Stopped;
 use crate::sink::{Sink, SinkError};
-use bakpak_format::entry::{Entry, EntryKind, EntryPath};
+use bakpak_format::entry::{Entry, EntryPath};
 use bytes::Bytes;
 
 /// Makes the calls of a [`Sink`] that works on another thread.
@@ -74,23 +75,6 @@ impl Call {
             Self::Discard(path) => sink.discard(path),
         }
     }
-}
-
-/// About what an entry takes: attributes alone may be a MiB.
-fn memory_of(entry: &Entry) -> usize {
-    let attributes = entry.xattrs.iter();
-    let attributes: usize = attributes
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    let of_kind = match &entry.kind {
-        EntryKind::File { extents, .. } => extents
-            .as_ref()
-            .map_or(0, |extents| size_of_val(extents.as_slice())),
-        EntryKind::HardLink { target } => target.as_bytes().len(),
-        EntryKind::Symlink { target } => target.len(),
-        _ => 0,
-    };
-    size_of::<Entry>() + entry.path.as_bytes().len() + attributes + of_kind
 }
 
 /// The sink's own error replaces this one.

@@ -15,6 +15,7 @@ use bakpak_codec::secret::{Credential, KeyFile, Passphrase};
 use bakpak_codec::unpack::{tar, unpack};
 use bakpak_codec::verify::{VerifyLevel, verify};
 use bakpak_format::error::{Class, Structure};
+use bakpak_format::geometry::BlockSize;
 use bakpak_format::slots::{Argon2Params, Domain, Slot, SlotTable};
 use std::io;
 use support::forge::Parts;
@@ -343,6 +344,22 @@ fn what_no_reader_would_take_is_not_packed() {
     settings_error(items(vec![item(6, "", b"a")]), "an item without a name");
     let two = vec![item(6, "a", b"a"), item(6, "a", b"b")];
     settings_error(items(two), "two items of one name");
+    let sizes = |block_size, chunk_size| {
+        let settings = PackSettings {
+            block_size,
+            chunk_size: Some(chunk_size),
+            ..settings()
+        };
+        Ok(try_pack(Vec::new(), settings)?.0)
+    };
+    settings_error(sizes(None, 4095), "chunks below 4 KiB");
+    settings_error(sizes(None, 1_048_577), "chunks over 1 MiB");
+    // spec: BLK-7
+    let small_blocks = Some(BlockSize::FOUR_KIB);
+    settings_error(sizes(small_blocks, 262_145), "large chunks in small blocks");
+    for (block_size, chunk_size) in [(small_blocks, 262_144), (None, 1_048_576)] {
+        assert!(sizes(block_size, chunk_size).is_ok());
+    }
 }
 
 #[test]

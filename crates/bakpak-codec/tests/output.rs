@@ -367,6 +367,32 @@ fn reading_stops_whenever_it_is_asked_to() {
 /// A GiB of hole in a small archive: only asking while zeros are hashed can stop it (spec: RDR-6).
 const HOLE: u64 = 1 << 30;
 
+/// After the first source that cannot be read the others are only probed, and nearly all of them
+/// are well.
+#[test]
+fn packing_stops_soon_where_sources_are_only_probed() {
+    let looked_at = AtomicU64::new(0);
+    let sources = (0..40_000).map(|number| {
+        looked_at.fetch_add(1, Relaxed);
+        let at = format!("home/{number:06}");
+        match number {
+            0 => with_behaviour(&at, "", Behaviour::Closed).boxed(),
+            // Nothing behind it is looked at before its turn: then they are only probed.
+            1 => with_behaviour(&at, "", Behaviour::Stream).boxed(),
+            _ => file(&at, "").boxed(),
+        }
+    });
+    let result = pack(sources, settings(), io::sink(), &StopsAt::new(10));
+    assert!(
+        matches!(result, Err(PackError::Interrupted)),
+        "{:?}",
+        result.err()
+    );
+    // It asks once for each 256, and a few times as many are under way.
+    let looked_at = looked_at.into_inner();
+    assert!(looked_at < 256 * 16, "{looked_at} were looked at");
+}
+
 #[test]
 fn packing_a_hole_can_be_stopped() {
     let extents = vec![Extent {

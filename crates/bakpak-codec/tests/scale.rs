@@ -39,9 +39,8 @@ fn pack_and_verify(sources: Vec<MemorySource>, settings: PackSettings) {
 fn stripes_end_wherever_among_small_files() {
     for len in [0, 200, 900, 3000] {
         let settings = PackSettings {
+            // Chunks are as long as they may be in these: rows of many entries follow each.
             block_size: Some(BlockSize::FOUR_KIB),
-            // Rows of many entries follow each.
-            chunk_size: Some(1 << 20),
             ..settings()
         };
         pack_and_verify(files(10_000_000 / (1_000 + len), len), settings);

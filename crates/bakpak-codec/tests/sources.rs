@@ -8,10 +8,10 @@ use bakpak_codec::archive::Archive;
 use bakpak_codec::error::{ErrorClass, Missing, PackError, ReadError};
 use bakpak_codec::observer::Unobserved;
 use bakpak_codec::pack::PackSettings;
-use bakpak_codec::source::{Source, SourceSize};
+use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
 use bakpak_codec::verify::verify_keyless;
 use bakpak_format::catalogue::RowFlags;
-use bakpak_format::entry::EntryKind;
+use bakpak_format::entry::{EntryKind, EntryPath, Extent};
 use std::io;
 use support::custom::*;
 use support::*;
@@ -303,6 +303,65 @@ fn a_stream_that_breaks_off_late_is_unreadable() {
         let row = rows(&archive).remove(0);
         assert!(row.flags.contains(RowFlags::UNREADABLE | RowFlags::PARTED));
     }
+}
+
+/// A source that is opened when its turn comes.
+struct Waiting(MemorySource);
+
+impl Source for Waiting {
+    fn path(&self) -> &EntryPath {
+        self.0.path()
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn open(&mut self) -> io::Result<Opened> {
+        self.0.open()
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+
+    fn identity(&mut self) -> io::Result<Option<Identity>> {
+        self.0.identity()
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+#[test]
+fn what_waits_is_packed_like_what_does_not() {
+    let holes = |at| {
+        let content = [vec![1; 100], vec![0; 50_000], vec![2; 300]].concat();
+        // Not where the stream must have them (spec: ENT-7).
+        let extents = [(0, 100), (50_100, 300)].map(|(offset, len)| Extent { offset, len });
+        sparse(at, content, extents.into())
+    };
+    let target = b"elsewhere".to_vec();
+    let all = || {
+        [
+            bare("home/a", EntryKind::Directory),
+            bare(
+                "home/b",
+                EntryKind::Symlink {
+                    target: target.clone(),
+                },
+            ),
+            holes("home/c"),
+            file("home/d", "plain"),
+        ]
+    };
+    let wait = |source| Box::new(Waiting(source)) as Box<dyn Source>;
+    let (_, waited) = packed_with(all().map(wait).into());
+    verified(&waited);
+    let (_, plain) = packed_with(boxed(all().into()));
+    let unpacked = |archive: &[u8]| unpacked(as_file(archive)).unwrap().0;
+    assert_eq!(unpacked(&waited), unpacked(&plain));
 }
 
 #[test]

@@ -29,6 +29,9 @@ const SPARSE_FILE_LEN: u64 = 64 * 1024;
 /// not show. What the file system itself counts in seconds (FAT) stays unnoticed within one.
 const TICK: Duration = Duration::from_millis(20);
 
+/// So often is a file looked at that changes between one look and the next.
+const LOOKS: usize = 4;
+
 /// From this length on it pays to announce that all of a file will be read.
 const LARGE_FILE_LEN: u64 = 1 << 20;
 
@@ -108,13 +111,12 @@ impl FileSource {
     }
 
     /// Stands for all that comes behind `last` and cannot be read from the list any more.
-    pub(crate) fn lost(tree: &Arc<Tree>, last: Node, kind: io::ErrorKind) -> Option<Self> {
-        let path = [last.path.as_bytes(), b" and all behind it"].concat();
-        let path = EntryPath::new(path)?;
-        Some(Self {
+    pub(crate) fn lost(tree: &Arc<Tree>, last: Node, kind: io::ErrorKind) -> Self {
+        let path = all_behind(&last.path);
+        Self {
             state: State::Lost(kind),
             ..Self::new(Arc::clone(tree), Node { path, ..last })
-        })
+        }
     }
 
     /// Its path in the archive.
@@ -221,7 +223,7 @@ impl FileSource {
             Place::Stdin => Err(io::ErrorKind::InvalidInput.into()),
         };
         let handle = handle.map_err(|error| explain(error, walked))?;
-        let status = settled_status(&handle)?;
+        let (status, changed_at) = settled(|| handle.status(), is_recent)?;
         if status.kind != walked {
             return Err(changed_kind(walked, status.kind.name()));
         }
@@ -253,7 +255,10 @@ impl FileSource {
         Ok(Opened {
             entry,
             size: SourceSize::Known(size),
-            identity: is_file.then(|| identity(&status)),
+            identity: is_file.then(|| Identity {
+                ctime: changed_at,
+                ..identity(&status)
+            }),
         })
     }
 
@@ -348,15 +353,43 @@ impl FileSource {
     }
 }
 
-/// The status of what is open, taken when its last change lies behind the current tick: any later
-/// change then has another time.
-fn settled_status(handle: &Handle) -> io::Result<Status> {
-    let status = handle.status()?;
-    if status.kind != Kind::File || !is_recent(status.ctime) {
-        return Ok(status);
+/// A path behind `last`, and behind all that is below it, for what comes there. If `last` is too long
+/// for that, the path names a directory above it.
+fn all_behind(last: &EntryPath) -> EntryPath {
+    let mut path = last.as_bytes();
+    loop {
+        if let Some(behind) = EntryPath::new([path, b" and all behind it"].concat()) {
+            return behind;
+        }
+        match path.iter().rposition(|&byte| byte == b'/') {
+            Some(end) => path = &path[..end],
+            // A first component takes nothing behind it.
+            None => return last.clone(),
+        }
     }
-    std::thread::sleep(TICK);
-    handle.status()
+}
+
+/// The status of what is open, taken when its last change lies behind the current tick: any later
+/// change then has another time. Beside it the time of change that it is to be compared by: for a
+/// file that changes again and again one that is past, so that it counts as changed.
+fn settled(
+    mut look: impl FnMut() -> io::Result<Status>,
+    is_recent: impl Fn(Timestamp) -> bool,
+) -> io::Result<(Status, Timestamp)> {
+    let mut status = look()?;
+    let first = status.ctime;
+    for _ in 1..LOOKS {
+        if status.kind != Kind::File || !is_recent(status.ctime) {
+            return Ok((status, status.ctime));
+        }
+        std::thread::sleep(TICK);
+        status = look()?;
+    }
+    let changed_at = match is_recent(status.ctime) {
+        true => first,
+        false => status.ctime,
+    };
+    Ok((status, changed_at))
 }
 
 /// Whether something happened within the last tick, by this machine's clock.
@@ -432,6 +465,60 @@ mod tests {
         let now = SystemTime::now();
         for other in [now - TICK, now + 1000 * TICK, SystemTime::UNIX_EPOCH - TICK] {
             assert!(!is_recent(other.into()), "{other:?}");
+        }
+    }
+
+    /// What [`settled`] makes of a file whose status has these times of change, one at each look; of
+    /// them those from 100 on are recent.
+    fn settled_among(times: &[i64]) -> (Timestamp, Timestamp, usize) {
+        let status = os::status_of(&tempfile::tempfile().unwrap()).unwrap();
+        let mut looks = 0;
+        let look = || {
+            let ctime = at(times[looks]);
+            looks += 1;
+            Ok(Status { ctime, ..status })
+        };
+        let (status, changed_at) = settled(look, |time| time.seconds >= 100).unwrap();
+        (status.ctime, changed_at, looks)
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp { seconds, nanos: 0 }
+    }
+
+    #[test]
+    fn a_file_that_was_written_again_meanwhile_is_looked_at_again() {
+        for recent in 0..LOOKS {
+            let mut times = vec![100; recent];
+            times.push(99);
+            assert_eq!(settled_among(&times), (at(99), at(99), recent + 1));
+        }
+    }
+
+    #[test]
+    fn a_file_that_never_settles_counts_as_changed() {
+        let times = [100, 101, 102, 103];
+        assert_eq!(settled_among(&times), (at(103), at(100), LOOKS));
+    }
+
+    #[test]
+    fn what_stands_for_the_rest_comes_behind_the_last_path() {
+        let long = format!("home/{}", format!("{}/", "d".repeat(300)).repeat(100));
+        for (last, behind) in [
+            ("home".to_owned(), "home"),
+            ("home/a".to_owned(), "home/a and all behind it"),
+            (
+                format!("home/a/{}", "x".repeat(32_760)),
+                "home/a and all behind it",
+            ),
+        ] {
+            let last = EntryPath::new(last).unwrap();
+            assert_eq!(all_behind(&last).to_string(), behind);
+        }
+        for len in 0..40 {
+            let name_len = 32_768 - long.len() - len;
+            let last = EntryPath::new(format!("{long}{}", "y".repeat(name_len))).unwrap();
+            assert!(all_behind(&last) > last, "{len}");
         }
     }
 }

@@ -150,6 +150,17 @@ impl Tree {
         self.roll.count()
     }
 
+    /// The root that comes first in canonical order.
+    pub(crate) fn first_root(&self) -> Option<Node> {
+        let roots = self.roots.iter().enumerate();
+        let (root, first) = roots.min_by(|(_, a), (_, b)| a.path.cmp(&b.path))?;
+        Some(Node {
+            path: first.path.clone(),
+            kind: Kind::Other,
+            root,
+        })
+    }
+
     /// The root above a node.
     pub(crate) fn root(&self, node: &Node) -> &TreeRoot {
         &self.roots[node.root]
@@ -289,22 +300,36 @@ impl Eq for Head {}
 
 #[cfg(test)]
 impl Tree {
-    /// Files below `home` whose list lay in a temporary file that cannot be read any more, but
+    /// Files below each root whose list lay in a temporary file that cannot be read any more, but
     /// for its first piece.
-    pub(crate) fn with_lost_list(files: usize) -> Self {
+    pub(crate) fn with_lost_list(roots: &[&str], files: usize) -> Self {
         let mut tree = Self {
             roll: Roll::keeping(1),
             ..Self::default()
         };
-        let path = EntryPath::new("home").expect("it is a root");
-        let place = Place::File(PathBuf::new());
-        tree.add_root(TreeRoot { path, place });
-        for number in 0..files {
-            tree.add(0, format!("{number:09}").as_bytes(), Kind::File);
+        for root in roots {
+            tree.add_files(root, files);
         }
         tree.roll.finish();
         tree.roll.lose();
         tree
+    }
+
+    /// Files below a root.
+    pub(crate) fn with_list(root: &str, files: usize) -> Self {
+        let mut tree = Self::default();
+        tree.add_files(root, files);
+        tree.roll.finish();
+        tree
+    }
+
+    fn add_files(&mut self, root: &str, files: usize) {
+        let path = EntryPath::new(root).expect("it is legal");
+        let place = Place::File(PathBuf::new());
+        self.add_root(TreeRoot { path, place });
+        for number in 0..files {
+            self.add(0, format!("{number:09}").as_bytes(), Kind::File);
+        }
     }
 }
 

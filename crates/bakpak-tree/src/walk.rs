@@ -58,6 +58,8 @@ pub struct Sources {
     tree: Arc<Tree>,
     nodes: InOrder,
     last: Option<Node>,
+    /// How many are still to come.
+    left: u64,
 }
 
 /// Something that is not among the sources although it was met.
@@ -163,11 +165,7 @@ impl Walked {
     /// The sources in canonical order. Take them once: which of several names of a file carries
     /// its content is decided as they are opened.
     pub fn sources(&self) -> Sources {
-        Sources {
-            tree: Arc::clone(&self.tree),
-            nodes: self.tree.in_order(),
-            last: None,
-        }
+        Sources::new(Arc::clone(&self.tree))
     }
 
     /// What was met and is not among the sources.
@@ -201,15 +199,36 @@ impl FindingKind {
     }
 }
 
+impl Sources {
+    fn new(tree: Arc<Tree>) -> Self {
+        Self {
+            nodes: tree.in_order(),
+            last: None,
+            left: tree.len(),
+            tree,
+        }
+    }
+
+    /// What is lost must not look like the end: it is a source that cannot be opened.
+    fn lost(&mut self, kind: io::ErrorKind) -> Option<FileSource> {
+        self.left = 0;
+        let last = self.last.take();
+        let last = last.or_else(|| self.tree.first_root())?;
+        Some(FileSource::lost(&self.tree, last, kind))
+    }
+}
+
 impl Iterator for Sources {
     type Item = FileSource;
 
     fn next(&mut self) -> Option<FileSource> {
-        let node = match self.nodes.next(&self.tree)? {
-            Ok(node) => node,
-            // What is lost must not look like the end: it is a source that cannot be opened.
-            Err(kind) => return FileSource::lost(&self.tree, self.last.take()?, kind),
+        let node = match self.nodes.next(&self.tree) {
+            Some(Ok(node)) => node,
+            Some(Err(kind)) => return self.lost(kind),
+            None if self.left > 0 => return self.lost(io::ErrorKind::UnexpectedEof),
+            None => return None,
         };
+        self.left = self.left.saturating_sub(1);
         match &mut self.last {
             Some(last) => last.become_copy_of(&node),
             None => self.last = Some(node.clone()),
@@ -224,14 +243,8 @@ mod tests {
 
     #[test]
     fn a_list_that_is_lost_does_not_look_like_the_end() {
-        let tree = Arc::new(Tree::with_lost_list(10_000));
-        let nodes = tree.in_order();
-        let sources = Sources {
-            tree,
-            nodes,
-            last: None,
-        };
-        let mut all: Vec<_> = sources.collect();
+        let tree = Arc::new(Tree::with_lost_list(&["home"], 10_000));
+        let mut all: Vec<_> = Sources::new(tree).collect();
         assert!((1000..9000).contains(&all.len()));
         assert!(all.is_sorted_by(|a, b| a.path() < b.path()));
         let mut last = all.pop().unwrap();
@@ -241,5 +254,28 @@ mod tests {
             assert!(error.to_string().contains("the list"), "{error}");
             last.close();
         }
+    }
+
+    #[test]
+    fn a_list_of_which_no_name_can_be_read_does_not_look_empty() {
+        for (roots, first) in [
+            (["home", "sql"], "sql"),
+            (["home/z", "home/a"], "home/a and all behind it"),
+        ] {
+            let tree = Arc::new(Tree::with_lost_list(&roots, 10_000));
+            let mut all: Vec<_> = Sources::new(tree).collect();
+            assert_eq!(all.len(), 1);
+            assert_eq!(all[0].path().to_string(), first);
+            assert!(all[0].open().is_err());
+        }
+    }
+
+    #[test]
+    fn a_list_that_ends_too_early_does_not_look_like_the_end() {
+        let mut sources = Sources::new(Arc::new(Tree::with_list("home", 3)));
+        sources.left += 1;
+        let all: Vec<_> = sources.map(|source| source.path().to_string()).collect();
+        assert_eq!(all.len(), 4);
+        assert_eq!(all[3], "home/000000002 and all behind it");
     }
 }

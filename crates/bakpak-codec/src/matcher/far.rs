@@ -61,10 +61,10 @@ struct Run {
 impl FarTable {
     /// `memory` is what the table may take, `total_len` what will be packed, or how much of it can
     /// be copied from, if that is known.
-    pub(super) fn new(key: [u8; 32], memory: usize, total_len: Option<u64>) -> Self {
+    pub(super) fn new(key: &[u8; 32], memory: usize, total_len: Option<u64>) -> Self {
         if memory == 0 {
             return Self {
-                hasher: DefaultAead::new(&key),
+                hasher: DefaultAead::new(key),
                 average: MIN_AVERAGE as u32,
                 sets: Vec::new(),
                 runs: Vec::new(),
@@ -78,7 +78,7 @@ impl FarTable {
         let wanted = total_len.map_or(most as u64, |len| len.saturating_mul(2) / average);
         let len = (wanted as usize).next_power_of_two().clamp(WAYS, most);
         Self {
-            hasher: DefaultAead::new(&key),
+            hasher: DefaultAead::new(key),
             average: average as u32,
             sets: vec![Default::default(); len / WAYS],
             runs: Vec::new(),
@@ -198,7 +198,7 @@ impl Run {
             source: DataOffset(self.source),
             len: self.len.into(),
             first_chunk: self.first_chunk.into(),
-            last_chunk: (self.first_chunk + self.chunk_span).into(),
+            last_chunk: u64::from(self.first_chunk) + u64::from(self.chunk_span),
         }
     }
 }
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_segment_is_found_with_all_its_runs() {
-        let mut table = FarTable::new([1; 32], 1 << 20, None);
+        let mut table = FarTable::new(&[1; 32], 1 << 20, None);
         let (one, other) = (table.hash(b"one").unwrap(), table.hash(b"other").unwrap());
         assert_ne!(one, other);
         table.remember(one, &[run(1), run(2)], 0);
@@ -236,8 +236,19 @@ mod tests {
     }
 
     #[test]
+    fn a_run_may_end_behind_the_last_chunk_in_which_one_may_begin() {
+        let first_chunk = u32::MAX.into();
+        let across = DataRun {
+            first_chunk,
+            last_chunk: first_chunk + 3,
+            ..run(0)
+        };
+        assert_eq!(Run::pack(&across).map(Run::unpack), Some(across));
+    }
+
+    #[test]
     fn a_segment_that_lies_too_far_back_is_new_again() {
-        let mut table = FarTable::new([1; 32], 1 << 20, None);
+        let mut table = FarTable::new(&[1; 32], 1 << 20, None);
         let hash = [3; 16];
         table.remember(hash, &[run(2), run(1)], 0);
         assert!(table.look_up(&hash, 1000).is_some());
@@ -250,14 +261,14 @@ mod tests {
 
     #[test]
     fn without_memory_nothing_is_hashed() {
-        let table = FarTable::new([1; 32], 0, Some(1 << 40));
+        let table = FarTable::new(&[1; 32], 0, Some(1 << 40));
         assert_eq!(table.hash(b"one"), None);
         assert_eq!(table.average, 32 << 10);
     }
 
     #[test]
     fn the_table_forgets_the_oldest() {
-        let mut table = FarTable::new([1; 32], 1, None);
+        let mut table = FarTable::new(&[1; 32], 1, None);
         let capacity = table.capacity;
         assert_eq!((table.sets.len(), capacity), (1, 8));
         let hashes: Vec<_> = (0..20_u8).map(|n| [n; 16]).collect();
@@ -277,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_average_grows_with_the_total_and_the_memory_does_not() {
-        let table = |total| FarTable::new([0; 32], 40 << 20, Some(total));
+        let table = |total| FarTable::new(&[0; 32], 40 << 20, Some(total));
         assert_eq!(table(1 << 30).average, 32 << 10);
         assert_eq!(table(1 << 36).average, 128 << 10);
         assert_eq!(table(u64::MAX).average, 1 << 20);

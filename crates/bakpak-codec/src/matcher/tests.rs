@@ -112,7 +112,7 @@ fn matcher_of(history_len: usize, table_memory: usize) -> Matcher {
         table_memory,
         total_len: None,
     };
-    Matcher::new([1; 32], settings)
+    Matcher::new(&[1; 32], settings)
 }
 
 /// Puts each entry in buffers of at most `step` bytes; what comes out must be what went in.

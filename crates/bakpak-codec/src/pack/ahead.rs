@@ -1,7 +1,7 @@
 //! Opens sources and reads small files on a thread of its own, hashes them on a second one, both
 //! ahead of what packs them.
 
-use crate::entries::file_size;
+use crate::entries::{file_size, memory_of};
 use crate::input::read_full;
 use crate::pipeline::{Awaited, Belt, Spares, Stopped, Waiting, handed_over};
 use crate::source::{Identity, Opened, Source, SourceSize};
@@ -27,15 +27,25 @@ pub(super) const DEPTH: usize = 1;
 /// Batches that can be under way at once.
 pub(super) const MAX_BATCHES: usize = 2 * DEPTH + 3;
 
-/// A batch goes off with so much content, or so many sources.
+/// A batch goes off with so many bytes of content and entries, or when so many sources were looked
+/// at for it.
 const BATCH_LEN: usize = 256 << 10;
 const BATCH_SOURCES: usize = 256;
+
+/// A batch takes one file more before it goes off. Room that has grown for that beyond this is not
+/// kept: a few files of 8 MiB must not leave as much behind in each batch. Fresh room costs a page
+/// fault for each 4 KiB, so what files of the usual sizes need is kept.
+const CONTENT_WORTH_KEEPING: usize = 4 << 20;
 
 /// Sources in their order, with the content of the small files end to end.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) sources: Vec<Prepared>,
     pub(super) content: Vec<u8>,
+    /// What the entries take: with all their attributes they may be larger than their content.
+    entries_len: usize,
+    /// Sources that were looked at. Of those that were only probed, most are not among `sources`.
+    looked_at: usize,
 }
 
 /// A source, as far as it can be prepared.
@@ -76,7 +86,38 @@ impl OnlyProbe {
     }
 }
 
+impl Batch {
+    fn push(&mut self, prepared: Prepared) {
+        self.entries_len += prepared.memory();
+        self.sources.push(prepared);
+    }
+
+    fn is_full(&self) -> bool {
+        self.content.len() + self.entries_len >= BATCH_LEN || self.looked_at >= BATCH_SOURCES
+    }
+
+    /// Gives the batch back for the next use, when its sources have been taken out.
+    pub(super) fn give_back(mut self, spares: &Spares<Self>) {
+        self.content.clear();
+        self.content.shrink_to(CONTENT_WORTH_KEEPING);
+        self.entries_len = 0;
+        self.looked_at = 0;
+        spares.give(self);
+    }
+}
+
 impl Prepared {
+    /// About what it takes, without content.
+    fn memory(&self) -> usize {
+        match self {
+            Self::Small(file) => memory_of(&file.entry),
+            Self::Bare(entry) => memory_of(entry),
+            Self::Open(_, opened, _) => memory_of(&opened.entry),
+            Self::Closed(source, _) => source.path().as_bytes().len(),
+            Self::Unreadable(path, _) => path.as_bytes().len(),
+        }
+    }
+
     pub(super) fn path(&self) -> &EntryPath {
         match self {
             Self::Small(file) => &file.entry.path,
@@ -97,14 +138,15 @@ pub(super) fn prepare(
     let mut batch = Batch::default();
     for source in sources {
         let mut waiting = None;
-        if only_probe.is_set() {
-            batch.sources.extend(probed(source));
-        } else {
+        batch.looked_at += 1;
+        if !only_probe.is_set() {
             let prepared = prepared(source, &mut batch.content, &mut waiting);
-            batch.sources.push(prepared);
+            batch.push(prepared);
+        } else if let Some(unreadable) = probed(source) {
+            batch.push(unreadable);
         }
-        let is_full = batch.content.len() >= BATCH_LEN || batch.sources.len() >= BATCH_SOURCES;
-        if is_full || waiting.is_some() {
+        // One without sources goes off too: whoever takes it asks whether to go on.
+        if batch.is_full() || waiting.is_some() {
             let next = spares.take().unwrap_or_default();
             belt.put(std::mem::replace(&mut batch, next))?;
         }
@@ -265,4 +307,111 @@ fn read_all(source: &mut dyn Source, entry: &Entry, content: &mut [u8]) -> io::R
     }
     content[done..].fill(0);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::in_front;
+
+    /// A file of so many bytes, with attributes of as many as it says.
+    struct Made {
+        entry: Entry,
+        attributes_len: usize,
+    }
+
+    impl Source for Made {
+        fn path(&self) -> &EntryPath {
+            &self.entry.path
+        }
+
+        fn open(&mut self) -> io::Result<Opened> {
+            let xattrs = vec![(b"user.a".to_vec(), vec![1; self.attributes_len])];
+            Ok(Opened {
+                entry: Entry {
+                    xattrs,
+                    ..self.entry.clone()
+                },
+                size: SourceSize::Known,
+                identity: None,
+            })
+        }
+
+        fn read_at(&mut self, _: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+
+        fn identity(&mut self) -> io::Result<Option<Identity>> {
+            Ok(None)
+        }
+
+        fn close(&mut self) {}
+    }
+
+    fn made(number: usize, size: u64, attributes_len: usize) -> Box<dyn Source> {
+        let path = EntryPath::new(format!("home/{number:06}")).unwrap();
+        let extents = None;
+        let entry = Entry {
+            path,
+            kind: EntryKind::File { size, extents },
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            user: Vec::new(),
+            group: Vec::new(),
+            mtime: Default::default(),
+            xattrs: Vec::new(),
+            linked: false,
+        };
+        Box::new(Made {
+            entry,
+            attributes_len,
+        })
+    }
+
+    /// Runs `take` over the batches of these sources.
+    fn batches(
+        sources: impl Iterator<Item = Box<dyn Source>> + Send,
+        spares: &Spares<Batch>,
+        mut take: impl FnMut(Batch),
+    ) {
+        let only_probe = OnlyProbe::default();
+        let read = |belt: Belt<Batch>| prepare(sources, &only_probe, spares, &belt).unwrap();
+        in_front(DEPTH, read, |batches| batches.for_each(&mut take));
+    }
+
+    #[test]
+    fn a_batch_goes_off_with_so_many_bytes_of_attributes() {
+        let spares = Spares::new(MAX_BATCHES);
+        for (attributes_len, most) in [(1, BATCH_SOURCES), (60_000, 5), (900_000, 1)] {
+            let sources = (0..600).map(|number| made(number, 0, attributes_len));
+            let mut count = 0;
+            batches(sources, &spares, |mut batch| {
+                count += batch.sources.len();
+                let len = batch.sources.drain(..).len();
+                assert!(len <= most, "{len} with {attributes_len} bytes each");
+                batch.give_back(&spares);
+            });
+            assert_eq!(count, 600);
+        }
+    }
+
+    #[test]
+    fn large_files_leave_no_large_batches_behind() {
+        let spares = Spares::new(MAX_BATCHES);
+        let sources = (0..20).map(|number| made(number, WHOLE, 0));
+        let mut len = 0;
+        batches(sources, &spares, |mut batch| {
+            len += batch.content.len() as u64;
+            batch.sources.clear();
+            batch.give_back(&spares);
+        });
+        assert_eq!(len, 20 * WHOLE);
+        let mut kept = 0;
+        while let Some(spare) = spares.take() {
+            kept += 1;
+            assert!(spare.content.capacity() <= CONTENT_WORTH_KEEPING);
+        }
+        assert!(kept > 0);
+    }
 }

@@ -102,7 +102,7 @@ impl<'a> EntryWriter<'a> {
             }
             Prepared::Closed(mut source, _awaited) => {
                 let result = match source.open() {
-                    Ok(opened) => self.put_opened(source.as_mut(), opened),
+                    Ok(opened) => self.put_opened(source.as_mut(), with_aligned_extents(opened)),
                     Err(error) => {
                         self.leave_out(source.path(), &error);
                         Ok(())
@@ -378,7 +378,8 @@ impl<'a> EntryWriter<'a> {
         self.observer.progress(self.read);
     }
 
-    fn check_cancelled(&self) -> Result<(), PackError> {
+    /// Ends the run if the observer asks for it.
+    pub(super) fn check_cancelled(&self) -> Result<(), PackError> {
         if self.observer.cancelled() {
             Err(PackError::Interrupted)
         } else {
