@@ -402,7 +402,7 @@ impl<'a> OneEntry<'a> {
         }
     }
 
-    /// What it asks for ends here, or behind it if the entry is stored in parts.
+    /// What it asks for ends here, or near it if the entry is sparse or stored in parts.
     fn ends_before(&self) -> StreamOffset {
         let stored = match self.output {
             Some(_) => padded(self.row.size),

@@ -1,12 +1,12 @@
 //! Calls with content on their way to another thread, many at a time: handing over each one would
 //! cost more than most of them.
 
-use crate::pipeline::{Belt, Spares, Stopped, beside};
+use crate::pipeline::{Belt, NoThread, Spares, Stopped, beside};
 use bytes::Bytes;
 use std::ops::Range;
 
 /// Batches under way, besides the one that is filled and the one that is carried out.
-const DEPTH: usize = 8;
+const DEPTH: usize = 4;
 
 /// A batch goes off when so much memory is in it, or so many calls.
 const FULL_LEN: usize = 512 << 10;
@@ -15,8 +15,8 @@ const FULL_CALLS: usize = 1024;
 /// Shorter pieces are copied: they would hold a whole chunk for little.
 const SHARED_LEN: usize = 16 << 10;
 
-/// So many pieces may hold a chunk each.
-const FULL_SHARED: usize = 8;
+/// Each of so many pieces may hold a chunk of which it is a small part.
+const FULL_SHARED: usize = 4;
 
 /// Collects calls and sends them to the other thread.
 pub(crate) struct Batches<C> {
@@ -50,7 +50,7 @@ struct Batch<C> {
 pub(crate) fn in_batches<C: Send, E: Send, R>(
     mut carry_out: impl FnMut(&C, &Content) -> Result<(), E> + Send,
     f: impl FnOnce(Batches<C>) -> R,
-) -> (R, Result<(), E>) {
+) -> Result<(R, Result<(), E>), NoThread> {
     let spares = Spares::new(DEPTH + 2);
     let done = spares.clone();
     let carry_out = |batch: Batch<C>| {
@@ -172,7 +172,8 @@ mod tests {
             }
             batches.send().unwrap();
             sent
-        });
+        })
+        .unwrap();
         ended.unwrap();
         assert_eq!(found.len(), sent.len());
         for ((number, bytes), (sent_number, len)) in found.iter().zip(sent) {

@@ -100,7 +100,7 @@ impl ChunkStore {
     ) -> Result<(), ReadError> {
         let memory = sources
             .iter()
-            .map(|source| (source.end - source.start).saturating_add(CHUNK_OVERHEAD as u64))
+            .map(|source| source.len().saturating_add(CHUNK_OVERHEAD as u64))
             .fold(0, u64::saturating_add);
         if memory > CACHE_BYTES as u64 {
             return self.assemble_in_windows(script, raw, sources, observer, take);
@@ -137,22 +137,12 @@ impl ChunkStore {
         observer: &dyn Observer,
         take: &mut RunTaker<'_>,
     ) -> Result<(), ReadError> {
-        let mut window = Vec::new();
-        let (mut copied, mut literal) = (0, 0);
-        for instruction in script.iter().flat_map(|i| in_steps(*i)) {
-            if let Instruction::Copy { len, .. } = instruction {
-                if copied + len as usize > WINDOW {
-                    let bytes = self.copies(&window, copied, sources, observer)?;
-                    give_window(&window, &bytes, raw, &mut literal, take)?;
-                    window.clear();
-                    copied = 0;
-                }
-                copied += len as usize;
-            }
-            window.push(instruction);
+        let mut literal = 0;
+        for window in windows(script) {
+            let bytes = self.copies(&window, sources, observer)?;
+            give_window(&window, &bytes, raw, &mut literal, take)?;
         }
-        let bytes = self.copies(&window, copied, sources, observer)?;
-        give_window(&window, &bytes, raw, &mut literal, take)
+        Ok(())
     }
 
     /// The bytes of all COPYs of a window, end to end. Goes through the sources once, in order, with
@@ -160,12 +150,12 @@ impl ChunkStore {
     fn copies(
         &mut self,
         window: &[Instruction],
-        len: usize,
         sources: &[SourceChunk],
         observer: &dyn Observer,
     ) -> Result<Bytes, ReadError> {
+        let (copies, len) = copies_to(window);
         let mut bytes = vec![0; len];
-        let mut ahead = copies_to(window).into_iter().peekable();
+        let mut ahead = copies.into_iter().peekable();
         let mut open: Vec<CopyTo> = Vec::new();
         for chunk in sources {
             while let Some(copy) = ahead.next_if(|copy| copy.source.start < chunk.end) {
@@ -176,8 +166,10 @@ impl ChunkStore {
             }
             let source = self.chunk(chunk, observer)?;
             for copy in &mut open {
-                let from = copy.source.start.max(chunk.start)..copy.source.end.min(chunk.end);
-                let part = &source[within(chunk, from.clone())];
+                let from = copy.source.start..copy.source.end.min(chunk.end);
+                let part = from.start.checked_sub(chunk.start);
+                let part = part.and_then(|_| source.get(within(chunk, from.clone())));
+                let part = part.ok_or_else(lost)?;
                 bytes[copy.to..copy.to + part.len()].copy_from_slice(part);
                 copy.to += part.len();
                 copy.source.start = from.end;
@@ -205,7 +197,7 @@ impl ChunkStore {
                 bytes
             }
         };
-        match bytes.len() as u64 == chunk.end - chunk.start {
+        match bytes.len() as u64 == chunk.len() {
             true => Ok(bytes),
             false => Err(lost().into()),
         }
@@ -260,23 +252,39 @@ impl ChunkCache {
     }
 }
 
-/// An instruction in steps that fit into a window.
-fn in_steps(instruction: Instruction) -> impl Iterator<Item = Instruction> {
-    let (source, len, step) = match instruction {
-        Instruction::Copy { source, len } => (Some(source), len, WINDOW as u64),
-        Instruction::Literal(len) | Instruction::Zero(len) => (None, len, len.max(1)),
-    };
-    (0..len.div_ceil(step)).map(move |number| match source {
-        None => instruction,
-        Some(source) => Instruction::Copy {
-            source: source.plus(number * step),
-            len: step.min(len - number * step),
-        },
+/// A script in parts with so many bytes of COPY each that they fill a window.
+fn windows(script: &[Instruction]) -> impl Iterator<Item = Vec<Instruction>> {
+    let mut script = script.iter().copied();
+    let mut next = script.next();
+    std::iter::from_fn(move || {
+        let mut window = Vec::new();
+        let mut room = WINDOW as u64;
+        while let Some(instruction) = next {
+            let Instruction::Copy { source, len } = instruction else {
+                window.push(instruction);
+                next = script.next();
+                continue;
+            };
+            if room == 0 {
+                break;
+            }
+            let now = len.min(room);
+            window.push(Instruction::Copy { source, len: now });
+            room -= now;
+            next = match len - now {
+                0 => script.next(),
+                len => Some(Instruction::Copy {
+                    source: source.plus(now),
+                    len,
+                }),
+            };
+        }
+        (!window.is_empty()).then_some(window)
     })
 }
 
-/// The COPYs of a window by where they take from.
-fn copies_to(window: &[Instruction]) -> Vec<CopyTo> {
+/// The COPYs of a window by where they take from, and how much they are together.
+fn copies_to(window: &[Instruction]) -> (Vec<CopyTo>, usize) {
     let mut copies = Vec::new();
     let mut to = 0;
     for instruction in window {
@@ -287,7 +295,7 @@ fn copies_to(window: &[Instruction]) -> Vec<CopyTo> {
         }
     }
     copies.sort_unstable_by_key(|copy| copy.source.start);
-    copies
+    (copies, to)
 }
 
 /// Hands out a window; `copied` are the bytes of its COPYs.
@@ -337,4 +345,46 @@ fn within(chunk: &SourceChunk, stretch: Range<u64>) -> Range<usize> {
 fn lost() -> FormatError {
     let what = "a chunk is not where, or not as long, as a CHECKPOINT says";
     FormatError::malformed(Structure::Checkpoint, "CKP-1", what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_as_few_as_they_can_be_and_leave_nothing_out() {
+        let copy = |source, len| Instruction::Copy {
+            source: DataOffset(source),
+            len,
+        };
+        let half = WINDOW as u64 / 2 + 1;
+        let script: Vec<Instruction> = (0..7)
+            .flat_map(|number| [copy(number * 1000, half), Instruction::Literal(1)])
+            .chain([copy(0, 4 * WINDOW as u64 - 7 * half), Instruction::Zero(9)])
+            .collect();
+        let windows: Vec<_> = windows(&script).collect();
+        assert_eq!(windows.len(), 4);
+        let copied = |script: &[Instruction]| {
+            let bytes = script.iter().map(|i| match *i {
+                Instruction::Copy { len, .. } => len,
+                _ => 0,
+            });
+            bytes.sum::<u64>()
+        };
+        assert!(windows.iter().all(|window| copied(window) == WINDOW as u64));
+        // Joined again where they were cut, they are the script.
+        let mut joined: Vec<Instruction> = Vec::new();
+        for instruction in windows.concat() {
+            match (joined.last_mut(), instruction) {
+                (
+                    Some(Instruction::Copy { source: at, len }),
+                    Instruction::Copy { source, len: more },
+                ) if at.plus(*len) == source => {
+                    *len += more;
+                }
+                _ => joined.push(instruction),
+            }
+        }
+        assert_eq!(joined, script);
+    }
 }

@@ -4,7 +4,7 @@
 use crate::batches::{Batches, Content, Piece, in_batches};
 use crate::error::ReadError;
 use crate::observer::Observer;
-use crate::pipeline::{Answers, Stopped, WorkerLost, answers};
+use crate::pipeline::{Answers, NoThread, Stopped, WorkerLost, answers};
 use crate::zeros::zeros;
 use bakpak_format::digest::Digest;
 use bytes::Bytes;
@@ -36,7 +36,7 @@ struct AlignedHasher {
 }
 
 /// Runs `f` with a hasher, which `f` must drop.
-pub(crate) fn hashing_beside<R>(f: impl FnOnce(ContentHasher) -> R) -> R {
+pub(crate) fn hashing_beside<R>(f: impl FnOnce(ContentHasher) -> R) -> Result<R, NoThread> {
     let (answering, digests) = answers();
     let mut hasher = AlignedHasher::default();
     let step = move |step: &Step, content: &Content| {
@@ -46,9 +46,9 @@ pub(crate) fn hashing_beside<R>(f: impl FnOnce(ContentHasher) -> R) -> R {
         }
         Ok::<_, Infallible>(())
     };
-    let (result, ended) = in_batches(step, |batches| f(ContentHasher { batches, digests }));
+    let (result, ended) = in_batches(step, |batches| f(ContentHasher { batches, digests }))?;
     match ended {
-        Ok(()) => result,
+        Ok(()) => Ok(result),
         Err(never) => match never {},
     }
 }
@@ -135,7 +135,8 @@ mod tests {
                 hasher.end().unwrap();
             }
             contents.clone().map(|_| hasher.next_digest().unwrap())
-        });
+        })
+        .unwrap();
         for (content, digest) in contents.into_iter().zip(digests) {
             let whole = [content, vec![0; 100]].concat();
             assert_eq!(digest, Digest::of(&whole), "{}", whole.len());

@@ -40,6 +40,13 @@ pub(crate) struct SourceChunk {
     pub(crate) place: Place,
 }
 
+impl SourceChunk {
+    /// Length of its raw bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+}
+
 impl DataMap {
     pub(crate) fn new() -> Self {
         Self::with_kept(KEPT)
@@ -189,7 +196,11 @@ pub(crate) fn sources(
                 return Ok(found);
             }
             let chunk = chunk_at(at)?;
-            at = chunk.end.max(at + 1);
+            if chunk.start > at || chunk.end <= at {
+                let what = "the chunk that is sought is another one";
+                return Err(FormatError::malformed(Structure::Checkpoint, "CKP-1", what).into());
+            }
+            at = chunk.end;
             found.push(chunk);
         }
     }

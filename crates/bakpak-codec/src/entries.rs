@@ -358,23 +358,6 @@ pub(crate) fn file_size(entry: &Entry) -> u64 {
     }
 }
 
-/// About what an entry takes: attributes alone may be a MiB.
-pub(crate) fn memory_of(entry: &Entry) -> usize {
-    let attributes = entry.xattrs.iter();
-    let attributes: usize = attributes
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    let of_kind = match &entry.kind {
-        EntryKind::File { extents, .. } => extents
-            .as_ref()
-            .map_or(0, |extents| size_of_val(extents.as_slice())),
-        EntryKind::HardLink { target } => target.as_bytes().len(),
-        EntryKind::Symlink { target } => target.len(),
-        _ => 0,
-    };
-    size_of::<Entry>() + entry.path.as_bytes().len() + attributes + of_kind
-}
-
 fn malformed(structure: Structure, rule: &'static str, what: impl Into<String>) -> ReadError {
     FormatError::malformed(structure, rule, what).into()
 }

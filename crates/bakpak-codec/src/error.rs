@@ -1,7 +1,7 @@
 //! What can go wrong, sorted by who can act.
 
 use crate::keyring::SlotKind;
-use crate::pipeline::WorkerLost;
+use crate::pipeline::{NoThread, WorkerLost};
 use crate::sink::SinkError;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::error::{Class, FormatError, Structure};
@@ -283,6 +283,20 @@ impl From<Finding> for ReadError {
 impl From<WorkerLost> for ReadError {
     fn from(lost: WorkerLost) -> Self {
         Defect(lost.to_string()).into()
+    }
+}
+
+impl From<NoThread> for ReadError {
+    fn from(NoThread(source): NoThread) -> Self {
+        let what = "starting threads";
+        Self::Io { what, source }
+    }
+}
+
+impl From<NoThread> for PackError {
+    fn from(NoThread(source): NoThread) -> Self {
+        let what = "starting threads";
+        Self::Io { what, source }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads chunks again, for COPY and for random access, and keeps the recent ones.
+//! Reads blocks and records again, for COPY and for random access.
 
 use crate::blocks::{OpenError, OpenedBlock, check_clear};
 use crate::chunks::{self, new_decompressor};

@@ -99,6 +99,10 @@ impl Index {
             |c| c.data_offset <= at,
             |c| c.data_offset > at,
         )?;
+        if chunk.data_offset > at || end <= at {
+            let what = "the chunks that a CHECKPOINT lists are not in order";
+            return Err(FormatError::malformed(Structure::Checkpoint, "CKP-1", what).into());
+        }
         Ok(SourceChunk {
             start: chunk.data_offset.0,
             end: end.0,

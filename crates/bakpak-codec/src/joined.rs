@@ -30,14 +30,15 @@ impl Default for Joined {
 }
 
 impl Joined {
-    /// Takes a stretch of a chunk, which is handed on without a copy if it is long.
+    /// Takes a stretch of a chunk, which is handed on without a copy if it is long, and enough of the
+    /// chunk that this may stay in memory for it.
     pub(crate) fn shared(
         &mut self,
         chunk: &Bytes,
         stretch: Range<usize>,
         taker: &mut Taker<'_>,
     ) -> Result<(), ReadError> {
-        if stretch.len() < JOINED_LEN {
+        if stretch.len() < JOINED_LEN.max(chunk.len() / 4) {
             return self.copy(&chunk[stretch], taker);
         }
         self.give(taker)?;

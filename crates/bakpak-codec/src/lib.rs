@@ -91,6 +91,7 @@ mod stripes;
 mod tail;
 pub mod unpack;
 pub mod verify;
+mod weight;
 mod writer;
 mod zeros;
 

@@ -212,10 +212,7 @@ pub fn pack(
         }
         None => None,
     };
-    let workers = Workers::new(settings.threads).map_err(|source| PackError::Io {
-        what: "starting threads",
-        source,
-    })?;
+    let workers = Workers::new(settings.threads)?;
     let buffers = Buffers::new(4 * settings.threads + 8);
     let given_back = buffers.clone();
     let mut archive_len = 0;
@@ -246,7 +243,7 @@ pub fn pack(
             &settings,
             (archive_id, item_facts),
         )
-    });
+    })?;
     // An output that fails stops the belt; then its own error is the one that tells.
     written.map_err(|source| PackError::Io {
         what: "writing the archive",
@@ -282,8 +279,8 @@ fn pack_entries(
         in_front(ahead::DEPTH, hash, |batches| {
             let give_back = |batch: Batch| batch.give_back(&spares);
             pack_batches(&mut entries, batches, settings, &only_probe, give_back)
-        })
-    })?;
+        })?
+    })??;
     if !settings.allow_incomplete && entries.has_missing() {
         return Err(PackError::Unreadable(entries.into_missing()));
     }

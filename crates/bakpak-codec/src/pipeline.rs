@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{IntoIter, Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{JoinHandle, available_parallelism};
+use std::thread::{Builder, JoinHandle, available_parallelism};
 
 /// Jobs under way for each thread, so that none goes to sleep while there is work.
 pub(crate) const JOBS_PER_THREAD: usize = 4;
@@ -27,6 +27,10 @@ pub(crate) struct InOrder<T> {
 #[derive(Debug, thiserror::Error)]
 #[error("a worker thread stopped unexpectedly; this is a defect of bakpak")]
 pub(crate) struct WorkerLost;
+
+/// The system does not start a thread.
+#[derive(Debug)]
+pub(crate) struct NoThread(pub(crate) std::io::Error);
 
 /// Takes things to a thread of their own, in order.
 pub(crate) struct Belt<T>(SyncSender<T>);
@@ -71,6 +75,8 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
+    /// Done before the others.
+    short_jobs: VecDeque<Job>,
     jobs: VecDeque<Job>,
     closed: bool,
 }
@@ -82,7 +88,7 @@ pub fn default_threads() -> usize {
 
 impl Workers {
     /// With no threads, jobs run where they are handed out.
-    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn new(threads: usize) -> Result<Self, NoThread> {
         let queue = Arc::new(Queue::default());
         // Made first: if a thread cannot be started, dropping this ends those that were.
         let mut workers = Self {
@@ -91,9 +97,10 @@ impl Workers {
         };
         for index in 0..threads {
             let queue = Arc::clone(&queue);
-            let thread = std::thread::Builder::new()
+            let thread = Builder::new()
                 .name(format!("bakpak-worker-{index}"))
-                .spawn(move || queue.work())?;
+                .spawn(move || queue.work())
+                .map_err(NoThread)?;
             workers.threads.push(thread);
         }
         Ok(workers)
@@ -109,7 +116,7 @@ impl Workers {
         results: &mut InOrder<T>,
         job: impl FnOnce() -> T + Send + 'static,
     ) {
-        self.hand_out(results, job, VecDeque::push_back);
+        self.hand_out(results, job, |state| &mut state.jobs);
     }
 
     /// Hands out a short job, which is done before those that wait: whoever hands out is going to
@@ -119,14 +126,14 @@ impl Workers {
         results: &mut InOrder<T>,
         job: impl FnOnce() -> T + Send + 'static,
     ) {
-        self.hand_out(results, job, VecDeque::push_front);
+        self.hand_out(results, job, |state| &mut state.short_jobs);
     }
 
     fn hand_out<T: Send + 'static>(
         &self,
         results: &mut InOrder<T>,
         job: impl FnOnce() -> T + Send + 'static,
-        put: fn(&mut VecDeque<Job>, Job),
+        queue: fn(&mut State) -> &mut VecDeque<Job>,
     ) {
         let (sender, receiver) = sync_channel(1);
         results.pending.push_back(receiver);
@@ -137,7 +144,7 @@ impl Workers {
         if self.threads.is_empty() {
             job();
         } else {
-            put(&mut self.queue.lock().jobs, Box::new(job));
+            queue(&mut self.queue.lock()).push_back(Box::new(job));
             self.queue.ready.notify_one();
         }
     }
@@ -147,6 +154,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.closed = true;
+        state.short_jobs.clear();
         state.jobs.clear();
         drop(state);
         self.queue.ready.notify_all();
@@ -194,15 +202,16 @@ pub(crate) fn beside<T: Send, E: Send, R>(
     depth: usize,
     mut body: impl FnMut(T) -> Result<(), E> + Send,
     f: impl FnOnce(Belt<T>) -> R,
-) -> (R, Result<(), E>) {
+) -> Result<(R, Result<(), E>), NoThread> {
     let (sender, receiver) = sync_channel(depth);
     std::thread::scope(|scope| {
-        let thread = scope.spawn(move || receiver.into_iter().try_for_each(&mut body));
+        let body = move || receiver.into_iter().try_for_each(&mut body);
+        let thread = Builder::new().spawn_scoped(scope, body).map_err(NoThread)?;
         let result = f(Belt(sender));
         let ended = thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (result, ended)
+        Ok((result, ended))
     })
 }
 
@@ -212,15 +221,18 @@ pub(crate) fn in_front<T: Send, R>(
     depth: usize,
     produce: impl FnOnce(Belt<T>) + Send,
     f: impl FnOnce(IntoIter<T>) -> R,
-) -> R {
+) -> Result<R, NoThread> {
     let (sender, receiver) = sync_channel(depth);
     std::thread::scope(|scope| {
-        let thread = scope.spawn(move || produce(Belt(sender)));
+        let produce = move || produce(Belt(sender));
+        let thread = Builder::new()
+            .spawn_scoped(scope, produce)
+            .map_err(NoThread)?;
         let result = f(receiver.into_iter());
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
-        result
+        Ok(result)
     })
 }
 
@@ -346,7 +358,8 @@ impl Queue {
         loop {
             let mut state = self.lock();
             let job = loop {
-                if let Some(job) = state.jobs.pop_front() {
+                let next = state.short_jobs.pop_front();
+                if let Some(job) = next.or_else(|| state.jobs.pop_front()) {
                     break job;
                 }
                 if state.closed {
@@ -397,11 +410,12 @@ mod tests {
         workers.submit(&mut long, move || wait.recv().unwrap());
         workers.submit(&mut long, note("long"));
         workers.submit_short(&mut short, note("short"));
+        workers.submit_short(&mut short, note("next"));
         go.send(()).unwrap();
         while let Some(done) = long.next() {
             done.unwrap();
         }
-        assert_eq!(*order.lock().unwrap(), ["short", "long"]);
+        assert_eq!(*order.lock().unwrap(), ["short", "next", "long"]);
     }
 
     #[test]
@@ -420,7 +434,8 @@ mod tests {
             1,
             |i| if i < 3 { Ok(()) } else { Err("full") },
             |belt| (0..100).take_while(|&i| belt.put(i).is_ok()).count(),
-        );
+        )
+        .unwrap();
         assert_eq!(ended, Err("full"));
         assert!(sent < 100);
     }

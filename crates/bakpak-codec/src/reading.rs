@@ -1,6 +1,6 @@
 //! One reading of an archive with a key, shared by all verbs that read it whole.
 
-use crate::content_hasher::{ContentHasher, hashing_beside};
+use crate::content_hasher::hashing_beside;
 use crate::contents::{ContentReport, Contents, Output};
 use crate::data_space::DataSpace;
 use crate::decoder::{self, Decoder};
@@ -53,24 +53,25 @@ impl<'r> Reading<'_, 'r> {
         level: VerifyLevel,
         output: Output<'r>,
     ) -> Result<ReadResult, ReadError> {
-        hashing_beside(|hasher| self.run_with(subkeys, level, output, hasher))
+        if subkeys.is_none() || level == VerifyLevel::Blocks {
+            return self.run_with(subkeys, None);
+        }
+        hashing_beside(|hasher| {
+            let contents = Contents::new(output, hasher, self.observer)?;
+            self.run_with(subkeys, Some(contents))
+        })?
     }
 
+    /// With `contents`, what the blocks hold is decoded for it.
     fn run_with(
         self,
         subkeys: Option<Subkeys>,
-        level: VerifyLevel,
-        output: Output<'r>,
-        hasher: ContentHasher,
+        contents: Option<Contents<'r>>,
     ) -> Result<ReadResult, ReadError> {
-        let workers = Workers::new(self.threads).map_err(|source| ReadError::Io {
-            what: "starting threads",
-            source,
-        })?;
+        let workers = Workers::new(self.threads)?;
         let subkeys = subkeys.map(Arc::new);
-        let decoder = match (&subkeys, level) {
-            (Some(subkeys), VerifyLevel::Full) => {
-                let contents = Contents::new(output, hasher, self.observer)?;
+        let decoder = match (&subkeys, contents) {
+            (Some(subkeys), Some(contents)) => {
                 Some(self.decoder(Arc::clone(subkeys), &workers, contents)?)
             }
             _ => None,

@@ -1,10 +1,10 @@
 //! A sink on a thread of its own: what is written there does not hold up what is read here.
 
 use crate::batches::{Batches, Content, Piece, in_batches};
-use crate::entries::memory_of;
 use crate::error::ReadError;
 use crate::pipeline::Stopped;
 use crate::sink::{Sink, SinkError};
+use crate::weight::memory_of;
 use bakpak_format::entry::{Entry, EntryPath};
 use bytes::Bytes;
 
@@ -32,7 +32,7 @@ pub(crate) fn on_its_own_thread<R>(
         let result = f(&mut belt)?;
         belt.0.send().map_err(stopped)?;
         Ok(result)
-    });
+    })?;
     ended.map_err(ReadError::Sink)?;
     result
 }

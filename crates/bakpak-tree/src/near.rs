@@ -22,8 +22,8 @@ struct Place {
 impl Near {
     /// Opens what lies at `path` under the directory of the root of this number.
     ///
-    /// A link on the way or in its place is an error. A directory that is moved while it is read is
-    /// read to its end: it is what was walked.
+    /// A link on the way or in its place is an error. Where a directory is replaced while it is read,
+    /// the new one is read as soon as the old one has lost what is sought.
     pub(crate) fn open(
         &self,
         root: usize,
@@ -44,7 +44,15 @@ impl Near {
                     Some(dir) => dir,
                     None => Dir::open_beneath(root_dir, parent)?,
                 };
-                Handle::open_in(here.dir.insert(dir), name, kind)
+                match Handle::open_in(&dir, name, kind) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        Handle::open_beneath(root_dir, path, kind)
+                    }
+                    opened => {
+                        here.dir = Some(dir);
+                        opened
+                    }
+                }
             }
             elsewhere => {
                 *elsewhere = Some(Place {

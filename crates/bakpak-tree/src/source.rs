@@ -21,7 +21,8 @@ const MAX_XATTRS_LEN: usize = 900 * 1024;
 const MAX_EXTENTS: usize = 65_536;
 
 /// A shorter file is not asked for its holes where it has blocks for all of its content. It may
-/// still have one, with blocks behind its end that nothing was written to yet; then zeros are stored.
+/// still have one, if some of its blocks hold something else (attributes, room behind its end); then
+/// zeros are stored.
 const SPARSE_FILE_LEN: u64 = 64 * 1024;
 
 /// A file that changed less than this ago is looked at again after as long: systems note the time

@@ -285,6 +285,36 @@ fn a_directory_that_becomes_a_link_while_it_is_read_is_not_followed() {
 }
 
 #[test]
+fn a_directory_that_is_replaced_while_it_is_read_is_read_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("dir");
+    let make = |content: &str| {
+        fs::create_dir(&dir).unwrap();
+        for name in ["a", "b", "c", "d"] {
+            fs::write(dir.join(name), content).unwrap();
+        }
+    };
+    make("before");
+    let walked = walk_home(temp.path());
+    let mut contents = Vec::new();
+    for (number, mut source) in walked.sources().skip(2).enumerate() {
+        // By now the directory is held.
+        if number == 2 {
+            fs::remove_dir_all(&dir).unwrap();
+            make("behind");
+        }
+        source.open().unwrap();
+        let mut content = [0; 6];
+        assert_eq!(source.read_at(0, &mut content).unwrap(), 6);
+        contents.push(content);
+    }
+    assert_eq!(
+        contents,
+        [b"before", b"before", b"behind", b"behind"].map(|c| *c)
+    );
+}
+
+#[test]
 fn a_name_that_no_longer_shares_the_file_is_a_file_of_its_own() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("a"), "one").unwrap();

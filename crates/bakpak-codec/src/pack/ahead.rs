@@ -1,10 +1,11 @@
 //! Opens sources and reads small files on a thread of its own, hashes them on a second one, both
 //! ahead of what packs them.
 
-use crate::entries::{file_size, memory_of};
+use crate::entries::file_size;
 use crate::input::read_full;
 use crate::pipeline::{Awaited, Belt, Spares, Stopped, Waiting, handed_over};
 use crate::source::{Identity, Opened, Source, SourceSize};
+use crate::weight::memory_of;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent, PART_LEN, aligned_extents};
 use bakpak_format::limits::MAX_EXTENTS;
@@ -377,7 +378,7 @@ mod tests {
     ) {
         let only_probe = OnlyProbe::default();
         let read = |belt: Belt<Batch>| prepare(sources, &only_probe, spares, &belt).unwrap();
-        in_front(DEPTH, read, |batches| batches.for_each(&mut take));
+        in_front(DEPTH, read, |batches| batches.for_each(&mut take)).unwrap();
     }
 
     #[test]

@@ -53,7 +53,8 @@ fn try_to_write(
             let written = records.finish(&closing)?;
             Ok::<_, PackError>((written.block_count, written.page_digests.len()))
         },
-    );
+    )
+    .unwrap();
     ended.unwrap();
     result
 }
