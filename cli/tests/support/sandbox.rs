@@ -14,6 +14,8 @@ pub(crate) mod needs;
 
 use needs::has_program;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bakpak");
+
 /// Variables that would give a test keys it does not expect.
 const VARIABLES: [&str; 7] = [
     "BAKPAK_PASSPHRASE_FILE",
@@ -94,11 +96,13 @@ impl Sandbox {
 
     /// The program with these arguments, in this directory.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bakpak"));
+        let mut command = Command::new(PROGRAM);
+        self.prepare(&mut command).args(args);
         command
-            .args(args)
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null());
+    }
+
+    fn prepare<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
         for variable in VARIABLES {
             command.env_remove(variable);
         }
@@ -119,9 +123,14 @@ impl Sandbox {
         Run::with_input(&mut self.command(line.split_whitespace()), input)
     }
 
-    /// Starts it with pipes on all sides.
+    /// Starts it with pipes on all sides. It heeds signals, also where whoever started the tests does
+    /// not: `nohup` ignores hangups, a shell interrupts of what it starts in the background.
     pub(crate) fn start(&self, line: &str) -> Child {
-        start(&mut self.command(line.split_whitespace()))
+        let mut command = Command::new("env");
+        self.prepare(&mut command)
+            .args(["--default-signal", PROGRAM])
+            .args(line.split_whitespace());
+        start(&mut command)
     }
 }
 
