@@ -115,16 +115,18 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
     let written = tar(input, keys, &mut out, default_threads(), &Talk(output))
         .with_context(context)
         .and_then(|report| Ok(out.flush().map(|()| report)?));
-    if let Some(report) = unless_broken_pipe(written.map(Some))? {
-        for path in report.discarded {
-            if !unreadable.contains(&path) {
-                warn_of(&path, output);
-                unreadable.insert(path);
-            }
+    let report = match written {
+        Err(error) if is_broken_pipe(&error) => return Err(not_read_to_its_end()),
+        written => written?,
+    };
+    for path in report.discarded {
+        if !unreadable.contains(&path) {
+            warn_of(&path, output);
+            unreadable.insert(path);
         }
-        absent::tell_missing(&report.missing, output);
-        absent::tell_changed(report.changed, output);
     }
+    absent::tell_missing(&report.missing, output);
+    absent::tell_changed(report.changed, output);
     if unreadable.is_empty() {
         return Ok(());
     }
@@ -135,6 +137,16 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
     )
     .hint("`bakpak unpack` leaves them out")
     .into())
+}
+
+/// What tar made may lack something, or come from an archive that is damaged further on.
+fn not_read_to_its_end() -> anyhow::Error {
+    Failure::new(
+        Exit::FAILED,
+        "nobody read the tar to its end, so it is not proved",
+    )
+    .hint("`bakpak cat ARCHIVE ENTRY` gives out one entry")
+    .into()
 }
 
 /// The entries whose content is not what it was, as far as the catalogue can be read: whatever is

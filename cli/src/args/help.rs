@@ -128,8 +128,9 @@ Examples:
   bakpak cat server.bakpak --tar --key-file server.key | tar -x -C restored
 
 What is written has authenticated, but with --tar the end is proved last: use
-what tar made only if bakpak exits with 0. With 23 the tar is whole, but the
-entries that are named were not readable when they were packed.
+what tar made only if bakpak exits with 0. With 23 the tar is whole, but what it
+has of the entries that are named is not their content: they could not be read to
+their end when they were packed. Sources that are not in it at all are warned of.
 
 ",
     secrets!()
