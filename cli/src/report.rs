@@ -235,8 +235,17 @@ fn place_hint(error: &io::Error) -> Option<String> {
 
 fn output_error(error: &OutputError, hints: &mut Vec<String>) -> Exit {
     match error {
-        OutputError::AlreadyThere { .. } => {
-            hints.push("--force replaces it once the new archive is complete".to_owned());
+        OutputError::AlreadyThere { path } => {
+            let is_file = path.symlink_metadata().is_ok_and(|there| {
+                let kind = there.file_type();
+                kind.is_file() || kind.is_symlink()
+            });
+            hints.push(match is_file {
+                true => "--force replaces it once the new archive is complete".to_owned(),
+                false => {
+                    "it is no file, so --force does not replace it; give another name".to_owned()
+                }
+            });
             Exit::WOULD_OVERWRITE
         }
         OutputError::Locked { .. } => Exit::LOCKED,

@@ -64,7 +64,8 @@ fn an_archive_is_replaced_only_with_force() {
     fs::create_dir(sandbox.path("directory")).unwrap();
     sandbox
         .typed(&format!("pack -o directory --home home {KEY} --force"))
-        .exits(31);
+        .exits(31)
+        .says("give another name");
 }
 
 #[test]
