@@ -183,6 +183,23 @@ mod tests {
     }
 
     #[test]
+    fn calls_that_weigh_much_go_off_at_once() {
+        let sends = |weight| {
+            let carry_out = |(): &(), _: &Content| Err::<(), _>("full");
+            let count = |mut batches: Batches<()>| {
+                let send = |_: &usize| {
+                    batches.weigh(weight);
+                    batches.call(()).is_ok()
+                };
+                (0..FULL_CALLS - 1).take_while(send).count()
+            };
+            in_batches(carry_out, count).unwrap().0
+        };
+        assert!(sends(FULL_LEN) <= DEPTH + 2);
+        assert_eq!(sends(0), FULL_CALLS - 1, "these wait for one another");
+    }
+
+    #[test]
     fn few_buffers_are_held() {
         let mut content = Content::default();
         while !content.is_full() {
