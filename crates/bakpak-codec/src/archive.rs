@@ -5,7 +5,7 @@ use crate::chunks::{CopyCost, new_decompressor, raw_bytes};
 use crate::compress::Decompressor;
 use crate::data_map::{SourceChunk, sources};
 use crate::error::ReadError;
-use crate::fetch::{BlockStore, Fetch, page_raw};
+use crate::fetch::{BlockStore, Fetch};
 use crate::index::Index;
 use crate::input::{self, Feed};
 use crate::inspect::{HeadInfo, Totals};
@@ -14,13 +14,13 @@ use crate::keyring::Keyring;
 use crate::observer::Unobserved;
 use crate::opening::Opening;
 use crate::scan::count_blocks;
-use crate::stream::{Begun, EntryTaker, StreamParser};
+use crate::stream::StreamParser;
 use crate::zeros::zeros;
-use bakpak_format::catalogue::{self, CataloguePage, PageItem, Row, RowFlags, RowKind};
+use bakpak_format::catalogue::{self, PageItem, Row, RowFlags, RowKind};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::Instruction;
 use bakpak_format::digest::Digest;
-use bakpak_format::entry::{Entry, EntryKind, EntryPath, padded};
+use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
 use bakpak_format::limits::MAX_SCRIPT_BYTES;
@@ -29,8 +29,13 @@ use bakpak_format::tail::LOCATOR_LEN;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Write;
-use std::ops::Range;
 use std::sync::Arc;
+
+mod one_entry;
+mod part;
+
+use one_entry::OneEntry;
+use part::Part;
 
 /// An archive opened for random access.
 ///
@@ -52,7 +57,7 @@ pub struct Rows<'a> {
 }
 
 /// The rows of one page: of thousands only those are made that are asked for.
-type PageRows = catalogue::Rows<Vec<u8>>;
+type PageRows = catalogue::Rows<Bytes>;
 
 impl Archive {
     /// Opens a file. Where its start cannot be used, by the copy in its tail, which has to
@@ -113,7 +118,7 @@ impl Archive {
         Rows {
             archive: self,
             next_page: 0,
-            rows: PageRows::new(Vec::new(), 0),
+            rows: PageRows::new(Bytes::new(), 0),
         }
     }
 
@@ -129,10 +134,7 @@ impl Archive {
         loop {
             match rows.find_next(path)? {
                 Some(row) if is_superseded(&row) => {}
-                found => {
-                    self.store.fetch.give_back(rows.into_raw());
-                    return Ok(found);
-                }
+                found => return Ok(found),
             }
         }
     }
@@ -258,9 +260,7 @@ impl Archive {
         self.store
             .assemble(&part.script, &raw, &sources, &Unobserved, &mut take)?;
         joined.give(output)?;
-        let reached = head.stream_offset.plus(to);
-        self.store.fetch.give_back(body);
-        Ok(reached)
+        Ok(head.stream_offset.plus(to))
     }
 
     fn raw_bytes(&mut self, chunk: &Chunk<'_>) -> Result<Bytes, ReadError> {
@@ -298,13 +298,9 @@ impl Archive {
 
     fn page(&mut self, number: usize) -> Result<PageRows, ReadError> {
         let Some(PageItem { place, .. }) = self.index.pages().get(number) else {
-            return Ok(PageRows::new(Vec::new(), 0));
+            return Ok(PageRows::new(Bytes::new(), 0));
         };
-        let body = self.store.fetch.record(*place, RecordType::CataloguePage)?;
-        let page = CataloguePage::decode(&body)?;
-        let (raw, row_count) = (page_raw(&page, &mut self.decompressor)?, page.row_count);
-        self.store.fetch.give_back(body);
-        Ok(PageRows::new(raw, row_count))
+        self.store.fetch.page(*place, &mut self.decompressor)
     }
 }
 
@@ -334,139 +330,6 @@ impl Iterator for Rows<'_> {
                 }
             }
         }
-    }
-}
-
-/// A part of a chunk's script.
-struct Part {
-    script: Vec<Instruction>,
-    /// Where its first LITERAL begins in the chunk's raw bytes.
-    first_literal: usize,
-}
-
-impl Part {
-    /// The part that makes this stretch of what the whole makes.
-    fn of(script: impl Iterator<Item = Instruction>, stretch: Range<u64>) -> Self {
-        let mut part = Self {
-            script: Vec::new(),
-            first_literal: 0,
-        };
-        let (mut at, mut has_literal) = (0, false);
-        for instruction in script {
-            let end = at + instruction.len();
-            let from = stretch.start.clamp(at, end);
-            let (passed, len) = (from - at, stretch.end.clamp(from, end) - from);
-            at = end;
-            if let Instruction::Literal(_) = instruction
-                && !has_literal
-            {
-                part.first_literal += passed as usize;
-                has_literal = len > 0;
-            }
-            if len > 0 {
-                part.script.push(match instruction {
-                    Instruction::Literal(_) => Instruction::Literal(len),
-                    Instruction::Zero(_) => Instruction::Zero(len),
-                    Instruction::Copy { source, .. } => Instruction::Copy {
-                        source: source.plus(passed),
-                        len,
-                    },
-                });
-            }
-        }
-        part
-    }
-}
-
-/// Takes the content of one entry, parts joined.
-struct OneEntry<'a> {
-    row: &'a Row,
-    output: Option<&'a mut dyn Write>,
-    entry: Option<Entry>,
-    hasher: blake3::Hasher,
-    position: u64,
-    part_start: u64,
-    done: bool,
-}
-
-impl<'a> OneEntry<'a> {
-    fn new(row: &'a Row, output: Option<&'a mut dyn Write>) -> Self {
-        Self {
-            row,
-            output,
-            entry: None,
-            hasher: blake3::Hasher::new(),
-            position: 0,
-            part_start: 0,
-            done: false,
-        }
-    }
-
-    /// What it asks for ends here, or near it if the entry is sparse or stored in parts.
-    fn ends_before(&self) -> StreamOffset {
-        let stored = match self.output {
-            Some(_) => padded(self.row.size),
-            None => 0,
-        };
-        self.row.content_offset.plus(stored)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
-        self.hasher.update(bytes);
-        self.position += bytes.len() as u64;
-        match &mut self.output {
-            Some(output) => output
-                .write_all(bytes)
-                .map_err(|e| ReadError::Sink(e.into())),
-            None => Ok(()),
-        }
-    }
-
-    fn hole(&mut self, to: u64) -> Result<(), ReadError> {
-        let len = to.saturating_sub(self.position);
-        zeros(len, &mut |zeros| self.put(zeros))
-    }
-}
-
-impl EntryTaker for OneEntry<'_> {
-    fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
-        if self.done {
-            return Ok(()); // the piece at hand goes on into the next entry
-        }
-        self.part_start = self.position;
-        if self.entry.is_none() {
-            let mut entry = begun.header.entry;
-            entry.path = self.row.path.clone();
-            if self.row.flags.contains(RowFlags::PARTED) {
-                entry.kind = EntryKind::File {
-                    size: self.row.size,
-                    extents: None,
-                };
-            }
-            self.entry = Some(entry);
-        }
-        // Only the header was asked for.
-        self.done = self.output.is_none();
-        Ok(())
-    }
-
-    fn data(&mut self, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
-        if self.done {
-            return Ok(());
-        }
-        self.hole(self.part_start + offset)?;
-        self.put(&bytes)
-    }
-
-    fn end(&mut self) -> Result<(), ReadError> {
-        if self.done {
-            return Ok(());
-        }
-        if !self.row.flags.contains(RowFlags::PARTED) {
-            self.hole(self.row.size)?;
-        }
-        self.done = self.position >= self.row.size;
-        Ok(())
     }
 }
 

@@ -109,24 +109,17 @@ impl ChunkStore {
             .iter()
             .map(|source| self.chunk(source, observer))
             .collect::<Result<Vec<Bytes>, _>>()?;
-        let mut literal = 0;
-        for instruction in script {
-            match *instruction {
-                Instruction::Literal(len) => take(next_literal(raw, &mut literal, len)?)?,
-                Instruction::Zero(len) => take(Run::Zero(len))?,
-                Instruction::Copy { source, len } => {
-                    let (mut at, end) = (source.0, source.plus(len).0);
-                    while at < end {
-                        let number = holding(sources, DataOffset(at)).ok_or_else(lost)?;
-                        let (chunk, bytes) = (&sources[number], &held[number]);
-                        let to = end.min(chunk.end);
-                        take(Run::Shared(bytes, within(chunk, at..to)))?;
-                        at = to;
-                    }
-                }
+        run_through(script, raw, &mut 0, take, |source, len, take| {
+            let (mut at, end) = (source.0, source.plus(len).0);
+            while at < end {
+                let number = holding(sources, DataOffset(at)).ok_or_else(lost)?;
+                let (chunk, bytes) = (&sources[number], &held[number]);
+                let to = end.min(chunk.end);
+                take(Run::Shared(bytes, within(chunk, at..to)))?;
+                at = to;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn assemble_in_windows(
@@ -139,8 +132,14 @@ impl ChunkStore {
     ) -> Result<(), ReadError> {
         let mut literal = 0;
         for window in windows(script) {
-            let bytes = self.copies(&window, sources, observer)?;
-            give_window(&window, &bytes, raw, &mut literal, take)?;
+            let copied = self.copies(&window, sources, observer)?;
+            let mut from = 0;
+            run_through(&window, raw, &mut literal, take, |_, len, take| {
+                let to = from + len as usize;
+                let run = Run::Shared(&copied, from..to);
+                from = to;
+                take(run)
+            })?;
         }
         Ok(())
     }
@@ -298,35 +297,25 @@ fn copies_to(window: &[Instruction]) -> (Vec<CopyTo>, usize) {
     (copies, to)
 }
 
-/// Hands out a window; `copied` are the bytes of its COPYs.
-fn give_window(
-    window: &[Instruction],
-    copied: &Bytes,
+/// Hands out what a script describes: LITERALs from `raw`, from `literal` on, COPYs by `copy`.
+pub(crate) fn run_through(
+    script: &[Instruction],
     raw: &Bytes,
     literal: &mut usize,
     take: &mut RunTaker<'_>,
+    mut copy: impl FnMut(DataOffset, u64, &mut RunTaker<'_>) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
-    let mut from = 0;
-    for instruction in window {
-        match *instruction {
-            Instruction::Literal(len) => take(next_literal(raw, literal, len)?)?,
-            Instruction::Zero(len) => take(Run::Zero(len))?,
-            Instruction::Copy { len, .. } => {
-                let to = from + len as usize;
-                take(Run::Shared(copied, from..to))?;
-                from = to;
-            }
-        }
-    }
-    Ok(())
+    script
+        .iter()
+        .try_for_each(|instruction| match *instruction {
+            Instruction::Literal(len) => take(next_literal(raw, literal, len)?),
+            Instruction::Zero(len) => take(Run::Zero(len)),
+            Instruction::Copy { source, len } => copy(source, len, take),
+        })
 }
 
 /// The next bytes of the chunk's own; `at` is how many are given out.
-pub(crate) fn next_literal<'r>(
-    raw: &'r Bytes,
-    at: &mut usize,
-    len: u64,
-) -> Result<Run<'r>, ReadError> {
+fn next_literal<'r>(raw: &'r Bytes, at: &mut usize, len: u64) -> Result<Run<'r>, ReadError> {
     let stretch = *at..*at + len as usize;
     if stretch.end > raw.len() {
         let what = "its LITERALs are longer than its raw bytes";

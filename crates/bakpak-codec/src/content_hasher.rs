@@ -5,7 +5,7 @@ use crate::batches::{Batches, Content, Piece, in_batches};
 use crate::error::ReadError;
 use crate::observer::Observer;
 use crate::pipeline::{Answers, NoThread, Stopped, WorkerLost, answers};
-use crate::zeros::zeros;
+use crate::zeros::watched_zeros;
 use bakpak_format::digest::Digest;
 use bytes::Bytes;
 use std::convert::Infallible;
@@ -88,13 +88,9 @@ impl ContentHasher {
         self.batches.call(Step::Hash(piece)).map_err(lost)
     }
 
-    /// Hashes a hole of the file. It may ask for more than anybody waits for, so it can be stopped
-    /// (spec: RDR-6).
+    /// Hashes a hole of the file.
     pub(crate) fn zeros(&mut self, len: u64, observer: &dyn Observer) -> Result<(), ReadError> {
-        zeros(len, &mut |bytes| {
-            if observer.cancelled() {
-                return Err(ReadError::Interrupted);
-            }
+        watched_zeros(len, observer, &mut |bytes| {
             self.update(Bytes::from_static(bytes))
         })
     }

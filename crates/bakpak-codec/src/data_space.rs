@@ -1,6 +1,6 @@
 //! What is kept of the data space for COPY while an archive is read from its front.
 
-use crate::chunk_store::{CACHE_BYTES, ChunkStore, RawChunk, Run, RunTaker, next_literal};
+use crate::chunk_store::{CACHE_BYTES, ChunkStore, RawChunk, Run, RunTaker, run_through};
 use crate::data_map::SourceChunk;
 use crate::error::ReadError;
 use crate::fetch::Fetch;
@@ -88,19 +88,11 @@ impl DataSpace {
             Self::Window(window) => window,
             Self::Recent(store) => return store.assemble(script, raw, sources, observer, take),
         };
-        let mut literal = 0;
-        for instruction in script {
-            match *instruction {
-                Instruction::Literal(len) => take(next_literal(raw, &mut literal, len)?)?,
-                Instruction::Zero(len) => take(Run::Zero(len))?,
-                Instruction::Copy { source, len } => {
-                    let (first, second) = window.get(source, len)?;
-                    take(Run::Passing(first))?;
-                    take(Run::Passing(second))?;
-                }
-            }
-        }
-        Ok(())
+        run_through(script, raw, &mut 0, take, |source, len, take| {
+            let (first, second) = window.get(source, len)?;
+            take(Run::Passing(first))?;
+            take(Run::Passing(second))
+        })
     }
 
     /// Reads a CHECKPOINT again, to know the chunks that it lists.

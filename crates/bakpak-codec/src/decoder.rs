@@ -10,7 +10,7 @@ use crate::error::ReadError;
 use crate::joined::Joined;
 use crate::observer::Observer;
 use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Spares, Workers};
-use crate::zeros::zeros;
+use crate::zeros::watched_zeros;
 use bakpak_format::block::StripeFill;
 use bakpak_format::chunk::Chunk;
 use bakpak_format::chunk::script::{Instruction, Script};
@@ -338,7 +338,9 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             Run::Passing(bytes) => joined.copy(bytes, &mut stream),
             Run::Zero(len) => {
                 joined.give(&mut stream)?;
-                zero(len, observer, &mut stream)
+                watched_zeros(len, observer, &mut |bytes| {
+                    stream(Bytes::from_static(bytes))
+                })
             }
         };
         self.data_space
@@ -355,19 +357,6 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
             self.data_space.drop_before(self.block_size.locate(place).0);
         }
     }
-}
-
-fn zero(
-    len: u64,
-    observer: &dyn Observer,
-    stream: &mut dyn FnMut(Bytes) -> Result<(), ReadError>,
-) -> Result<(), ReadError> {
-    zeros(len, &mut |bytes| {
-        if observer.cancelled() {
-            return Err(ReadError::Interrupted);
-        }
-        stream(Bytes::from_static(bytes))
-    })
 }
 
 /// Records that are decoded at a time.

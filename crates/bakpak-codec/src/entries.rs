@@ -28,6 +28,8 @@ pub(crate) struct EntryChecker<'a> {
     /// Rows of entries that have ended, without the hash, which is still being made.
     rows: VecDeque<(Row, usize)>,
     rows_len: usize,
+    /// The last row's encoding, for its length.
+    encoded: Vec<u8>,
     superseded: Option<EntryPath>,
     last_row: Option<EntryPath>,
     /// Sum of the logical sizes of all files, superseded ones included.
@@ -71,6 +73,7 @@ impl<'a> EntryChecker<'a> {
             order: Order::default(),
             rows: VecDeque::new(),
             rows_len: 0,
+            encoded: Vec::new(),
             superseded: None,
             last_row: None,
             size_sum: 0,
@@ -227,10 +230,10 @@ impl<'a> EntryChecker<'a> {
         if open.part.is_some() {
             row.flags.insert(RowFlags::PARTED);
         }
-        let mut encoded = Vec::new();
-        row.encode_into(&mut encoded);
-        self.rows_len += encoded.len();
-        self.rows.push_back((row, encoded.len()));
+        self.encoded.clear();
+        row.encode_into(&mut self.encoded);
+        self.rows_len += self.encoded.len();
+        self.rows.push_back((row, self.encoded.len()));
         if let Some(sink) = &mut self.content.sink {
             sink.end()?;
         }

@@ -10,13 +10,14 @@ use crate::opening::not_authentic;
 use crate::pipeline::Buffers;
 use crate::seal::StripeKey;
 use crate::spool::Spool;
-use bakpak_format::catalogue::{CataloguePage, Row};
+use bakpak_format::catalogue::{CataloguePage, Row, Rows};
 use bakpak_format::chunk::Chunk;
 use bakpak_format::digest::Digest;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{BlockIndex, BlockSize, DataOffset, Geometry, Place, StripeIndex};
 use bakpak_format::header::Header;
 use bakpak_format::record::{self, RecordHeader, RecordType};
+use bytes::Bytes;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -64,11 +65,6 @@ impl Fetch {
         }
     }
 
-    /// Takes a body back that is no longer needed.
-    pub(crate) fn give_back(&self, body: Vec<u8>) {
-        self.buffers.give_buffer(body);
-    }
-
     pub(crate) fn block_size(&self) -> BlockSize {
         self.geometry.block_size
     }
@@ -79,6 +75,18 @@ impl Fetch {
 
     pub(crate) fn copy_reach(&self) -> u64 {
         self.header.copy_reach
+    }
+
+    /// The rows of the page at `place`, not decoded yet.
+    pub(crate) fn page(
+        &mut self,
+        place: Place,
+        decompressor: &mut Decompressor,
+    ) -> Result<Rows<Bytes>, ReadError> {
+        let body = self.record(place, RecordType::CataloguePage)?;
+        let page = CataloguePage::decode(&body)?;
+        let raw = self.buffers.lend(page_raw(&page, decompressor)?);
+        Ok(Rows::new(raw, page.row_count))
     }
 
     /// Whether sealed blocks are to be kept.
@@ -128,12 +136,11 @@ impl Fetch {
             empty => empty.insert(new_decompressor()?),
         };
         chunks::raw_bytes(&chunk.head, chunk.payload, decompressor, &mut raw)?;
-        self.give_back(body);
         Ok(raw)
     }
 
     /// The body of the record at `place`, which must be of the kind expected.
-    pub(crate) fn record(&mut self, place: Place, kind: RecordType) -> Result<Vec<u8>, ReadError> {
+    pub(crate) fn record(&mut self, place: Place, kind: RecordType) -> Result<Bytes, ReadError> {
         let (header, body) = self.any_record(place)?;
         if header.known()? == Some(kind) {
             return Ok(body);
@@ -151,10 +158,7 @@ impl Fetch {
     }
 
     /// Header and body of the record at `place`.
-    pub(crate) fn any_record(
-        &mut self,
-        place: Place,
-    ) -> Result<(RecordHeader, Vec<u8>), ReadError> {
+    pub(crate) fn any_record(&mut self, place: Place) -> Result<(RecordHeader, Bytes), ReadError> {
         let header = self.record_header(place)?;
         let mut body = self.buffers.take().unwrap_or_default();
         body.clear();
@@ -163,7 +167,7 @@ impl Fetch {
             header.body_len,
             &mut body,
         )?;
-        Ok((header, body))
+        Ok((header, self.buffers.lend(body)))
     }
 
     /// Appends `len` bytes of joined payload from `place` on.
@@ -258,7 +262,7 @@ pub(crate) fn page_rows(
 }
 
 /// The encodings of a page's rows (spec: CAT-2).
-pub(crate) fn page_raw(
+fn page_raw(
     page: &CataloguePage<'_>,
     decompressor: &mut Decompressor,
 ) -> Result<Vec<u8>, ReadError> {

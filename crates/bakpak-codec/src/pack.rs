@@ -49,8 +49,9 @@ pub struct PackSettings {
     pub threads: usize,
     /// Block size; by default it follows from the archive's size.
     pub block_size: Option<BlockSize>,
-    /// Longest raw data of a chunk, 4 KiB to 1 MiB; by default 1 MiB, with blocks of 4 KiB a quarter of that. Small
-    /// ones make an archive of little data have as many chunks as one of much.
+    /// Longest raw data of a chunk, 4 KiB to 1 MiB; by default 1 MiB, with blocks of 4 KiB a quarter of
+    /// that, and no more (spec: BLK-7). Small ones make an archive of little data have as many chunks
+    /// as one of much.
     pub chunk_size: Option<usize>,
     /// What `head` shows; must follow HED-3.
     pub cover_text: String,

@@ -33,17 +33,26 @@ pub(crate) fn zeros<E>(
     Ok(())
 }
 
-/// Hashes so many zeros. A hole may ask for more than anybody waits for, so it can be stopped
-/// (spec: RDR-6).
+/// Gives out so many zeros, until whoever watches asks to stop: holes and ZERO may ask for more than
+/// anybody waits for (spec: RDR-6).
+pub(crate) fn watched_zeros<E: From<Cancelled>>(
+    len: u64,
+    observer: &dyn Observer,
+    output: &mut dyn FnMut(&'static [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    zeros(len, &mut |bytes| match observer.cancelled() {
+        true => Err(Cancelled.into()),
+        false => output(bytes),
+    })
+}
+
+/// Hashes so many zeros.
 pub(crate) fn hash_zeros(
     hasher: &mut blake3::Hasher,
     len: u64,
     observer: &dyn Observer,
 ) -> Result<(), Cancelled> {
-    zeros(len, &mut |bytes| {
-        if observer.cancelled() {
-            return Err(Cancelled);
-        }
+    watched_zeros(len, observer, &mut |bytes| {
         hasher.update(bytes);
         Ok(())
     })

@@ -237,11 +237,6 @@ impl<B: AsRef<[u8]>> Rows<B> {
         }
     }
 
-    /// The encodings, without what was decoded of them.
-    pub fn into_raw(self) -> B {
-        self.raw
-    }
-
     /// The next row of that path; those in front of it are passed over, and not judged.
     ///
     /// # Errors

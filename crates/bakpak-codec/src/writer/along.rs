@@ -8,9 +8,6 @@ use bakpak_format::geometry::StreamOffset;
 use bakpak_format::record::{Cursor, Facts};
 use std::collections::VecDeque;
 
-/// A row's encoding without its path, and without the target of a link.
-const ROW_LEN: usize = 107;
-
 /// Waits for chunks to close: the stream is ahead of them by what is still being matched.
 #[derive(Default)]
 pub(super) struct Along {
@@ -76,7 +73,7 @@ impl Along {
         for facts in facts {
             self.facts(here, facts);
         }
-        let mut encoded = Vec::with_capacity(ROW_LEN + row.path.as_bytes().len());
+        let mut encoded = Vec::with_capacity(128 + row.path.as_bytes().len()); // most fit
         row.encode_into(&mut encoded);
         let path = row.path.into_bytes();
         let row = Following::Row { encoded, path };
