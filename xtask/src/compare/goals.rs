@@ -36,7 +36,7 @@ const AGE: &str = "tar-zstd-age";
 const LONG: &str = "tar-zstd-long-age";
 const BUPSTASH: &str = "bupstash";
 
-const GOALS: [Goal; 10] = [
+const GOALS: [Goal; 12] = [
     server(
         "pack, time",
         Verb::Pack,
@@ -86,7 +86,9 @@ const GOALS: [Goal; 10] = [
         Verb::One,
         0.5,
     ),
-    SMALL_FILES,
+    small_files("small files: pack, time", Metric::Wall),
+    small_files("small files: pack, memory", Metric::PeakLargest),
+    small_files("small files: size", Metric::Size),
     memory("pack, memory", Verb::Pack, 200.0),
     memory("unpack, memory", Verb::Unpack, 150.0),
 ];
@@ -114,20 +116,21 @@ const fn server(
     }
 }
 
-const SMALL_FILES: Goal = Goal {
-    what: "small files: pack, time",
-    part: Part::SmallFiles,
-    verb: Verb::Pack,
-    metric: Metric::Wall,
-    against: Against::Rival(
-        Cell {
-            part: Part::SmallFiles,
-            verb: Verb::Pack,
-            name: BUPSTASH,
-        },
-        1.0,
-    ),
-};
+const fn small_files(what: &'static str, metric: Metric) -> Goal {
+    let (part, verb) = (Part::SmallFiles, Verb::Pack);
+    let cell = Cell {
+        part,
+        verb,
+        name: BUPSTASH,
+    };
+    Goal {
+        what,
+        part,
+        verb,
+        metric,
+        against: Against::Rival(cell, 1.0),
+    }
+}
 
 const fn memory(what: &'static str, verb: Verb, most: f64) -> Goal {
     Goal {
