@@ -1,0 +1,1 @@
+//! From backups to a restored server: rules, chains, plan, T-SQL and runbook.
