@@ -36,6 +36,47 @@ pub enum Level {
     LogContinuity,
 }
 
+impl Level {
+    /// All levels, in the order in which they are reported.
+    pub const ALL: [Self; 12] = [
+        Self::CompressedBlocks,
+        Self::Descriptors,
+        Self::Tiling,
+        Self::Addresses,
+        Self::Configuration,
+        Self::Completeness,
+        Self::PageCount,
+        Self::Allocation,
+        Self::Pages,
+        Self::BackupChecksums,
+        Self::LogBlocks,
+        Self::LogContinuity,
+    ];
+
+    pub(crate) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name, as texts and JSON have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CompressedBlocks => "compressed blocks",
+            Self::Descriptors => "descriptors",
+            Self::Tiling => "tiling",
+            Self::Addresses => "addresses",
+            Self::Configuration => "configuration",
+            Self::Completeness => "completeness",
+            Self::PageCount => "page count",
+            Self::Allocation => "allocation",
+            Self::Pages => "pages",
+            Self::BackupChecksums => "backup checksums",
+            Self::LogBlocks => "log blocks",
+            Self::LogContinuity => "log continuity",
+        }
+    }
+}
+
 /// What a level found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelReport {
@@ -56,6 +97,8 @@ pub enum Outcome {
     Passed,
     /// Something is wrong.
     Failed,
+    /// Something is not as in a quiet database, but can be right in a busy one.
+    Doubtful(&'static str),
     /// The backup holds nothing that this level could check.
     Absent(&'static str),
     /// There is something, but it cannot be checked here: encrypted, or on another stripe.
@@ -87,7 +130,7 @@ pub struct PageId {
     pub page: u32,
 }
 
-/// What verification found in one backup set of a file.
+/// What is known of one backup set of a file: its columns, and what verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedSet {
     /// The set itself.

@@ -1,7 +1,26 @@
 //! Reads SQL Server's backup files (`.bak`, `.trn`, `.dif`) without SQL Server.
 
+mod allocation;
 pub mod check;
+mod configuration;
+mod date;
+pub mod decode;
+mod descriptor;
+mod examine;
+mod extents;
 pub mod guid;
 pub mod label;
+mod log;
 pub mod lsn;
+mod page;
+mod places;
+pub mod read;
+pub mod report;
 pub mod set;
+mod set_check;
+mod tally;
+mod walk;
+mod wire;
+
+pub use crate::allocation::{Allocation, Missing};
+pub use crate::extents::PageCounts;

@@ -1,0 +1,538 @@
+//! Listens to the walk, collects the backup sets and checks what passes.
+
+use crate::check::{Fault, Level};
+use crate::configuration::Configuration;
+use crate::decode::{MediaDescriptors, SetDescriptors};
+use crate::descriptor::{BlockHeader, StreamHeader, Tag};
+use crate::extents::EXTENT_LEN;
+use crate::label::Label;
+use crate::log::{LogBlockHeader, MAX_BLOCK_LEN};
+use crate::page::PAGE_LEN;
+use crate::places::Places;
+use crate::report::SetReport;
+use crate::set_check::SetCheck;
+use crate::tally::{Faults, Tallies};
+use crate::walk::{Broken, End, Event, Visitor, Walk};
+use crate::wire::{u16_at, u32_at, u64_at};
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Descriptors only: data and log are passed over.
+    Headers,
+    /// Everything.
+    Everything,
+}
+
+/// Collects what a walk comes by.
+pub(crate) struct Examiner {
+    depth: Depth,
+    is_compressed: bool,
+    media: MediaDescriptors,
+    label: Option<Label>,
+    sets: Vec<SetReport>,
+    current: Option<SetCheck>,
+    /// What was checked outside of sets.
+    tallies: Tallies,
+    faults: Faults,
+    notes: Vec<String>,
+    /// Offsets in the file of the soft filemarks so far.
+    filemarks: Vec<u64>,
+    pub(crate) places: Places,
+    /// The stream whose data comes, and what of it waits for the rest of its unit.
+    stream: Stream,
+    carry: Vec<u8>,
+    /// Bytes of descriptors kept.
+    kept: usize,
+    /// Where the last set map is.
+    set_map: Option<u64>,
+}
+
+/// A stream whose data is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stream {
+    #[default]
+    Unseen,
+    Family,
+    StartConfiguration,
+    EndConfiguration,
+    /// Pages; so many bytes come before them.
+    Data {
+        lead: usize,
+    },
+    /// Log blocks likewise; after the last come zeros.
+    Log {
+        lead: usize,
+        ended: bool,
+    },
+    Checksum,
+    SetMap,
+}
+
+/// What was collected.
+pub(crate) struct Collected {
+    pub(crate) media: MediaDescriptors,
+    pub(crate) label: Option<Label>,
+    pub(crate) sets: Vec<SetReport>,
+    pub(crate) tallies: Tallies,
+    pub(crate) faults: Faults,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Examiner {
+    /// Bytes before the first page or log block of a stream.
+    const LEAD_LEN: usize = 2;
+    /// A configuration: some 12,000 database files.
+    const MAX_CONFIGURATION_LEN: usize = 16 << 20;
+    /// Descriptors of all sets of a medium together.
+    const MAX_KEPT_LEN: usize = 64 << 20;
+    const MAX_NOTES: usize = 100;
+
+    pub(crate) fn new(depth: Depth, is_compressed: bool) -> Self {
+        Self {
+            depth,
+            is_compressed,
+            media: MediaDescriptors::default(),
+            label: None,
+            sets: Vec::new(),
+            current: None,
+            tallies: Tallies::default(),
+            faults: Faults::default(),
+            notes: Vec::new(),
+            filemarks: Vec::new(),
+            places: Places::default(),
+            stream: Stream::default(),
+            carry: Vec::new(),
+            kept: 0,
+            set_map: None,
+        }
+    }
+
+    /// Ends the examination: nothing more comes.
+    pub(crate) fn finish(mut self, walk: &Walk) -> Collected {
+        self.tallies_here().checked(Level::Tiling, 1);
+        let message = match walk.end() {
+            End::Whole => None,
+            End::Empty => Some("the file is empty".to_owned()),
+            End::AfterBlock(tag) => Some(format!("the file ends after a block {tag}")),
+            End::InBlock => Some("the file ends inside a descriptor".to_owned()),
+            End::InStream { tag, missing } => Some(format!(
+                "the file ends inside a stream {tag}, {missing} bytes are missing"
+            )),
+            End::Lost { since } => Some(format!("no descriptor follows what is broken at {since}")),
+        };
+        if let Some(message) = message {
+            self.fault(
+                Level::Tiling,
+                walk.offset(),
+                format!("truncated: {message}"),
+            );
+        }
+        self.end_stream(walk.offset());
+        self.close_set();
+        if self.label.is_none() {
+            self.fault(
+                Level::Completeness,
+                0,
+                "the medium has no header".to_owned(),
+            );
+        } else if self.sets.is_empty() {
+            self.fault(Level::Completeness, 0, "there is no backup set".to_owned());
+        }
+        Collected {
+            media: self.media,
+            label: self.label,
+            sets: self.sets,
+            tallies: self.tallies,
+            faults: self.faults,
+            notes: self.notes,
+        }
+    }
+
+    /// Notes a fault of the level; `offset` is in the stream of descriptor blocks.
+    pub(crate) fn fault(&mut self, level: Level, offset: u64, message: String) {
+        let offset = self.places.in_file(offset);
+        self.fault_in_file(level, offset, message);
+    }
+
+    /// The same at an offset in the file.
+    pub(crate) fn fault_in_file(&mut self, level: Level, offset: u64, message: String) {
+        let position = self.current.as_ref().map(SetCheck::position);
+        let fault = Fault {
+            level,
+            offset,
+            position,
+            page: None,
+            message,
+        };
+        self.tallies_here().faulty(level, 1);
+        match &mut self.current {
+            Some(set) => set.faults.push(fault),
+            None => self.faults.push(fault),
+        }
+    }
+
+    /// Notes so many things checked at a level, in the set that is open, if one is.
+    pub(crate) fn checked(&mut self, level: Level, count: u64) {
+        self.tallies_here().checked(level, count);
+    }
+
+    fn tallies_here(&mut self) -> &mut Tallies {
+        match &mut self.current {
+            Some(set) => &mut set.tallies,
+            None => &mut self.tallies,
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        if self.notes.len() < Self::MAX_NOTES {
+            self.notes.push(note);
+        }
+    }
+
+    /// Checks a number that a descriptor holds of itself.
+    fn address(&mut self, offset: u64, what: &str, found: u64, expected: u64) {
+        self.checked(Level::Addresses, 1);
+        if found != expected {
+            let message = format!("{what} is {found}, and should be {expected}");
+            self.fault(Level::Addresses, offset, message);
+        }
+    }
+
+    fn block(&mut self, offset: u64, header: BlockHeader, bytes: &[u8]) {
+        if header.tag == Tag::SSET {
+            self.close_set();
+            self.open_set(offset, bytes);
+        }
+        self.checked(Level::Descriptors, 1);
+        match header.tag {
+            Tag::TAPE => {
+                self.media.tape = bytes.to_vec();
+                self.label = Some(Label::decode(&self.media, self.is_compressed));
+            }
+            Tag::SFMB => self.filemark(offset, bytes),
+            Tag::ESET => self.end_of_set(offset, bytes),
+            Tag::SSET => {
+                let own = u64_at(bytes, 0x50).unwrap_or_default();
+                self.address(offset, "the address of the set", own, offset);
+            }
+            Tag::VOLB | Tag::MSCI | Tag::MSDA | Tag::MSTL | Tag::MSLS => {}
+            other => self.note(format!("a block '{other}' at {offset} is passed over")),
+        }
+        if matches!(
+            header.tag,
+            Tag::VOLB | Tag::MSCI | Tag::MSDA | Tag::MSTL | Tag::MSLS
+        ) {
+            self.block_in_set(offset, header, bytes);
+        }
+    }
+
+    fn block_in_set(&mut self, offset: u64, header: BlockHeader, bytes: &[u8]) {
+        const ADDRESS_UNIT: u64 = 1024;
+        let Some(set) = &mut self.current else {
+            let message = format!("a block '{}' stands outside of a backup set", header.tag);
+            self.fault(Level::Addresses, offset, message);
+            return;
+        };
+        set.block(header.tag);
+        if header.tag == Tag::VOLB {
+            set.descriptors.volume = bytes.to_vec();
+            self.kept += bytes.len();
+        }
+        let expected = (offset - set.descriptors.offset) / ADDRESS_UNIT;
+        self.address(
+            offset,
+            "the logical address",
+            header.logical_address,
+            expected,
+        );
+        let expected = self.current.as_ref().map_or(0, SetCheck::last_block_id);
+        let id = u64::from(header.control_block_id);
+        self.address(offset, "the number of the block", id, expected);
+    }
+
+    fn open_set(&mut self, offset: u64, bytes: &[u8]) {
+        let descriptors = SetDescriptors {
+            offset,
+            start: bytes.to_vec(),
+            ..SetDescriptors::default()
+        };
+        let families = self
+            .label
+            .as_ref()
+            .map_or(1, |label| label.family_count.max(1));
+        self.kept += bytes.len();
+        self.current = Some(SetCheck::new(descriptors, families, self.depth));
+    }
+
+    fn close_set(&mut self) {
+        let Some(set) = self.current.take() else {
+            return;
+        };
+        let (report, faults) = set.finish(self.is_compressed, &self.places);
+        self.faults.append(faults);
+        if self.kept <= Self::MAX_KEPT_LEN {
+            self.sets.push(report);
+        } else {
+            let offset = report.descriptors.offset;
+            let message = "limit: its descriptors are not kept, there are too many".to_owned();
+            self.fault(Level::Completeness, offset, message);
+        }
+    }
+
+    fn filemark(&mut self, offset: u64, bytes: &[u8]) {
+        // SQL Server 2008 and later say where the table is; 2005 starts it in that place.
+        const TABLE: usize = 0x48;
+        const TABLE_2005: usize = 0x3C;
+        let says = u32_at(bytes, TABLE_2005).map(|start| start as usize);
+        let table = if says == Some(TABLE) {
+            TABLE
+        } else {
+            TABLE_2005
+        };
+        let used = usize::try_from(u32_at(bytes, 0x38).unwrap_or_default()).unwrap_or(usize::MAX);
+        let capacity = bytes.len().saturating_sub(table) / 8;
+        let expected = self.filemarks.len().min(capacity);
+        self.address(
+            offset,
+            "the number of earlier filemarks",
+            used as u64,
+            expected as u64,
+        );
+        for index in 0..used.min(expected) {
+            let stored = u64_at(bytes, table + 8 * index).unwrap_or_default();
+            let earlier = self.filemarks[self.filemarks.len() - 1 - index];
+            self.address(offset, "the place of an earlier filemark", stored, earlier);
+        }
+        self.filemarks.push(self.places.in_file(offset));
+        if let Some(set) = &mut self.current {
+            set.filemark();
+        }
+    }
+
+    fn end_of_set(&mut self, offset: u64, bytes: &[u8]) {
+        let Some(set) = &mut self.current else {
+            let message = "an end of set without its start".to_owned();
+            self.fault(Level::Addresses, offset, message);
+            return;
+        };
+        let first = set.end_of_set(offset);
+        let position = u64::from(set.position());
+        let number = u64::from(u16_at(bytes, 0x4E).unwrap_or_default());
+        self.address(offset, "the number of the set", number, position);
+        // The block that holds the set map; SQL Server 2005 names the stream in it.
+        let map = u64_at(bytes, 0x3C).unwrap_or_default();
+        let streams = [first, self.set_map.filter(|_| first.is_some())];
+        let expected = streams.into_iter().flatten().find(|place| *place == map);
+        let expected = expected.or(first).unwrap_or(0);
+        self.address(offset, "the address of the set map", map, expected);
+    }
+
+    fn begin_stream(&mut self, offset: u64, stream: &StreamHeader) {
+        self.checked(Level::Descriptors, 1);
+        self.carry.clear();
+        let deep = self.depth == Depth::Everything;
+        let in_set = self.current.as_ref().map(SetCheck::block_kind);
+        let lead = Self::LEAD_LEN;
+        self.stream = match (stream.tag, in_set) {
+            (Tag::RAID, None) => Stream::Family,
+            (Tag::MQCI, Some(Tag::MSCI)) => Stream::StartConfiguration,
+            (Tag::MQCI, Some(Tag::MSLS)) => Stream::EndConfiguration,
+            (Tag::MQDA, Some(Tag::MSDA)) if deep => Stream::Data { lead },
+            (Tag::MQTL, Some(Tag::MSTL)) if deep => Stream::Log { lead, ended: false },
+            (Tag::CSUM, Some(_)) if deep => Stream::Checksum,
+            (Tag::TSMP, Some(_)) => Stream::SetMap,
+            _ => Stream::Unseen,
+        };
+        if self.stream == Stream::SetMap {
+            self.set_map = Some(offset);
+        }
+        let has_content = stream.len > Self::LEAD_LEN as u64;
+        if let (Stream::Data { .. } | Stream::Log { .. }, Some(set)) =
+            (self.stream, &mut self.current)
+            && has_content
+        {
+            set.content(stream.has_checksum);
+        }
+        let too_long = stream.len > Self::MAX_CONFIGURATION_LEN as u64;
+        if too_long && self.is_kept_whole() {
+            let max = Self::MAX_CONFIGURATION_LEN;
+            let message = format!(
+                "limit: {} is {} bytes long, at most {max}",
+                stream.tag, stream.len
+            );
+            self.fault(Level::Configuration, offset, message);
+            self.stream = Stream::Unseen;
+        }
+    }
+
+    /// Whether the stream is gathered up to its end.
+    fn is_kept_whole(&self) -> bool {
+        matches!(
+            self.stream,
+            Stream::Family
+                | Stream::StartConfiguration
+                | Stream::EndConfiguration
+                | Stream::Checksum
+                | Stream::SetMap
+        )
+    }
+
+    fn data(&mut self, mut offset: u64, mut bytes: &[u8]) {
+        match &mut self.stream {
+            Stream::Unseen => {}
+            Stream::Data { lead } | Stream::Log { lead, .. } if *lead > 0 => {
+                let (now, rest) = bytes.split_at((*lead).min(bytes.len()));
+                *lead -= now.len();
+                let is_zero = now.iter().all(|byte| *byte == 0);
+                if !is_zero {
+                    let message = "the two bytes before the data are not zero".to_owned();
+                    self.fault(Level::Addresses, offset, message);
+                }
+                if !rest.is_empty() {
+                    self.data(offset + now.len() as u64, rest);
+                }
+            }
+            Stream::Data { .. } => self.pages(offset, bytes),
+            Stream::Log { .. } => {
+                for piece in bytes.chunks(MAX_BLOCK_LEN) {
+                    self.log(offset, piece);
+                    offset += piece.len() as u64;
+                }
+            }
+            _ => {
+                let left = Self::MAX_CONFIGURATION_LEN.saturating_sub(self.carry.len());
+                bytes = &bytes[..left.min(bytes.len())];
+                self.carry.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// Takes bytes of pages: whole extents at once, the rest waits.
+    fn pages(&mut self, mut offset: u64, mut bytes: &[u8]) {
+        let Some(set) = &mut self.current else { return };
+        if !self.carry.is_empty() {
+            let missing = EXTENT_LEN - self.carry.len();
+            let (now, rest) = bytes.split_at(missing.min(bytes.len()));
+            self.carry.extend_from_slice(now);
+            (bytes, offset) = (rest, offset + now.len() as u64);
+            if self.carry.len() < EXTENT_LEN {
+                return;
+            }
+            set.extent(offset - EXTENT_LEN as u64, &self.carry, &self.places);
+            self.carry.clear();
+        }
+        let extents = bytes.chunks_exact(EXTENT_LEN);
+        self.carry.extend_from_slice(extents.remainder());
+        for extent in extents {
+            set.extent(offset, extent, &self.places);
+            offset += EXTENT_LEN as u64;
+        }
+    }
+
+    /// Takes bytes of the log: whole log blocks, then zeros.
+    fn log(&mut self, offset: u64, bytes: &[u8]) {
+        let Some(set) = &mut self.current else { return };
+        self.carry.extend_from_slice(bytes);
+        let start = offset + bytes.len() as u64 - self.carry.len() as u64;
+        let mut used = 0;
+        while let Stream::Log { lead, ended } = self.stream {
+            let rest = &self.carry[used..];
+            let place = start + used as u64;
+            if ended {
+                let whole = rest.len() / 512 * 512;
+                set.log_rest(place, &rest[..whole], &self.places);
+                used += whole;
+                break;
+            }
+            if rest.len() < LogBlockHeader::LEN {
+                break;
+            }
+            match LogBlockHeader::decode(rest) {
+                Some(header) => {
+                    let Some(block) = rest.get(..usize::from(header.len)) else {
+                        break;
+                    };
+                    set.log_block(place, header, block, &self.places);
+                    used += block.len();
+                }
+                None => self.stream = Stream::Log { lead, ended: true },
+            }
+        }
+        self.carry.drain(..used);
+        debug_assert!(self.carry.len() <= MAX_BLOCK_LEN + bytes.len());
+    }
+
+    fn end_stream(&mut self, offset: u64) {
+        let stream = std::mem::take(&mut self.stream);
+        let carry = std::mem::take(&mut self.carry);
+        match (stream, &mut self.current) {
+            (Stream::Family, _) => {
+                self.media.family = carry;
+                self.label = Some(Label::decode(&self.media, self.is_compressed));
+            }
+            (Stream::StartConfiguration, Some(set)) => {
+                self.kept += carry.len();
+                set.start_configuration(Configuration::decode(&carry));
+                set.descriptors.start_configuration = carry;
+            }
+            (Stream::EndConfiguration, Some(set)) => {
+                self.kept += carry.len();
+                set.end_configuration(Configuration::decode(&carry));
+                set.descriptors.end_configuration = carry;
+            }
+            (Stream::Data { .. }, Some(set)) => {
+                let whole = carry.len() / PAGE_LEN * PAGE_LEN;
+                set.extent(offset - carry.len() as u64, &carry[..whole], &self.places);
+                if whole != carry.len() {
+                    let message = "the data does not end with a whole page".to_owned();
+                    self.fault(Level::PageCount, offset, message);
+                }
+            }
+            (Stream::Log { .. }, Some(set)) => {
+                let place = offset - carry.len() as u64;
+                set.log_cut(place, &carry, &self.places);
+            }
+            (Stream::Checksum, Some(set)) => {
+                set.stored_sum(offset, u32_at(&carry, 0), &self.places);
+            }
+            (Stream::SetMap, Some(set)) => {
+                let position = u64::from(set.position());
+                let count = u64::from(u16_at(&carry, 0x04).unwrap_or_default());
+                self.address(offset, "the number of sets in the set map", count, position);
+            }
+            _ => {}
+        }
+    }
+
+    fn broken(&mut self, offset: u64, broken: Broken) {
+        let message = match broken {
+            Broken::Block(tag, why) => format!("no descriptor block ('{tag}' stands here): {why}"),
+            Broken::Stream(tag, why) => format!("no stream header ('{tag}' stands here): {why}"),
+            Broken::TooLong(tag, len) => format!("stream '{tag}' says that it is {len} bytes long"),
+        };
+        self.end_stream(offset);
+        self.checked(Level::Descriptors, 1);
+        self.fault(Level::Descriptors, offset, message);
+    }
+}
+
+impl Visitor for Examiner {
+    fn event(&mut self, offset: u64, event: Event<'_>) {
+        match event {
+            Event::Block { header, bytes } => self.block(offset, header, bytes),
+            Event::Stream(stream) => self.begin_stream(offset, &stream),
+            Event::Data(bytes) => self.data(offset, bytes),
+            Event::StreamEnd => self.end_stream(offset),
+            Event::Broken(broken) => self.broken(offset, broken),
+            Event::Found { lost } => {
+                let message = format!("{lost} bytes were passed over to the next descriptor");
+                self.fault(Level::Tiling, offset, message);
+            }
+        }
+    }
+
+    fn wants(&self, _: &StreamHeader) -> bool {
+        self.stream != Stream::Unseen
+    }
+}
