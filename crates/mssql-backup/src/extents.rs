@@ -131,11 +131,13 @@ impl Extents {
         }
         match page.protection() {
             Protection::Checksum { holds: true } => self.counts.checksum_good += 1,
-            Protection::Torn { holds: true } => self.counts.torn_good += 1,
-            Protection::None if page.one_header_byte_off() => {
+            // Torn bits or nothing, where a checksum would hold but for one byte: that byte was
+            // the flag which says that there is one.
+            Protection::Torn { holds: true } | Protection::None if page.one_header_byte_off() => {
                 self.counts.checksum_wrong += 1;
                 return Some("one byte of its header was changed".to_owned());
             }
+            Protection::Torn { holds: true } => self.counts.torn_good += 1,
             Protection::None => self.counts.unprotected += 1,
             Protection::Checksum { holds: false } => {
                 self.counts.checksum_wrong += 1;

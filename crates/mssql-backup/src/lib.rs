@@ -19,8 +19,12 @@ pub mod report;
 pub mod set;
 mod set_check;
 mod tally;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod walk;
 mod wire;
+
+pub use jiff;
 
 pub use crate::allocation::{Allocation, Missing};
 pub use crate::extents::PageCounts;

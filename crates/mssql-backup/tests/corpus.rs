@@ -3,7 +3,11 @@
 //! The files lie beside the repository and are never copied into it; names of machines and logins
 //! in them are not printed.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall fail"
+)]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
