@@ -121,11 +121,10 @@ impl Batch {
     }
 }
 
-/// Without the cast, texts that are put together end after 4,000 characters.
 const PORTABLE: &str = "\
 -- A name in this batch is not plain ASCII text: the batch is put together on the server, so that
 -- no client reads the name in another way.
-DECLARE @batch nvarchar(max) = CAST(N'' AS nvarchar(max));
+DECLARE @batch nvarchar(max) = N'';
 ";
 
 fn placeholder(name: &str) -> String {
