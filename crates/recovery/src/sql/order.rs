@@ -180,9 +180,11 @@ impl RestoreOrder {
         for login in &self.logins {
             check_name("login", &login.name)?;
         }
-        self.tail_file
-            .as_ref()
-            .map_or(Ok(()), |path| self.check_path(path))
+        // The old server may be of another kind than the target.
+        self.tail_file.as_ref().map_or(Ok(()), |path| {
+            let check = |style| check_path(style, path);
+            check(PathStyle::Windows).or_else(|_| check(PathStyle::Linux))
+        })
     }
 
     fn check_counts(&self) -> Result<(), OrderError> {
@@ -205,8 +207,8 @@ impl RestoreOrder {
     fn check_database(&self) -> Result<(), OrderError> {
         check_name("database", &self.database)?;
         check_name("database", &self.target_database)?;
-        let is_system = |name: &&str| name.eq_ignore_ascii_case(self.target_database.trim_end());
-        if SYSTEM_DATABASES.iter().any(|name| is_system(&name)) {
+        let is_system = |name: &str| name.eq_ignore_ascii_case(self.target_database.trim_end());
+        if SYSTEM_DATABASES.iter().any(|name| is_system(name)) {
             return Err(OrderError::SystemDatabase {
                 name: self.target_database.clone(),
             });
@@ -277,18 +279,7 @@ impl RestoreOrder {
     }
 
     fn check_path(&self, path: &str) -> Result<(), OrderError> {
-        let found = quote::units(path);
-        let max = Self::PATH_UNITS_MAX;
-        if found > max {
-            let path = path.to_owned();
-            return Err(OrderError::PathTooLong { path, found, max });
-        }
-        match self.path_style.is_absolute(path) && !path.contains('\0') {
-            true => Ok(()),
-            false => Err(OrderError::NoPath {
-                path: path.to_owned(),
-            }),
-        }
+        check_path(self.path_style, path)
     }
 }
 
@@ -313,5 +304,20 @@ fn check_name(what: &'static str, name: &str) -> Result<(), OrderError> {
             name: name.to_owned(),
         }),
         false => Ok(()),
+    }
+}
+
+fn check_path(style: PathStyle, path: &str) -> Result<(), OrderError> {
+    let found = quote::units(path);
+    let max = RestoreOrder::PATH_UNITS_MAX;
+    if found > max {
+        let path = path.to_owned();
+        return Err(OrderError::PathTooLong { path, found, max });
+    }
+    match style.is_absolute(path) && !path.contains('\0') {
+        true => Ok(()),
+        false => Err(OrderError::NoPath {
+            path: path.to_owned(),
+        }),
     }
 }

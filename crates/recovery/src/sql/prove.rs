@@ -41,7 +41,15 @@ fn check(order: &RestoreOrder) -> Batch {
         "DBCC CHECKDB ({}) WITH NO_INFOMSGS, ALL_ERRORMSGS;",
         &[Arg::Text(&order.target_database)],
     );
-    batch.line("PRINT N'DBCC CHECKDB has ended.';", &[]);
+    batch.line("IF @@ERROR <> 0", &[]);
+    batch.line(
+        "    THROW 50051, N'DBCC CHECKDB found damage, see the lines above.', 1;",
+        &[],
+    );
+    batch.line(
+        "PRINT N'DBCC CHECKDB has ended; what it found stands above.';",
+        &[],
+    );
     batch
 }
 
