@@ -1,1 +1,3 @@
 //! From backups to a restored server: rules, chains, plan, T-SQL and runbook.
+
+pub mod sql;

@@ -12,11 +12,31 @@ const CARGO_DENY: &str = "0.20.2";
 /// The other platform that is compiled for; also named in `rust-toolchain.toml`.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
-/// Where the second reader's Python lives.
-const VENV: &str = "target/reader-venv";
+/// A Python environment.
+struct Environment {
+    /// Where it lives.
+    folder: &'static str,
+    /// What it holds.
+    requirements: &'static str,
+    /// What pip is told besides.
+    pip_options: &'static str,
+}
 
-/// What the second reader needs.
-const REQUIREMENTS: &str = "format-spec/reader/requirements.txt";
+const ENVIRONMENTS: &[Environment] = &[
+    // The second reader.
+    Environment {
+        folder: "target/reader-venv",
+        requirements: "format-spec/reader/requirements.txt",
+        pip_options: "",
+    },
+    // Microsoft's T-SQL parsers. They lie in a program of which nothing else is used, so all that
+    // is needed is listed, and what the program asks for stays away.
+    Environment {
+        folder: "target/tsql-oracle",
+        requirements: "crates/recovery/tests/oracle/requirements.txt",
+        pip_options: "--no-deps ",
+    },
+];
 
 const PACKAGES: &[Package] = &[
     Package {
@@ -32,7 +52,7 @@ const PACKAGES: &[Package] = &[
     Package {
         debian: "python3",
         program: "python3",
-        serves: "the second reader",
+        serves: "the second reader, and the parsers that read generated T-SQL",
     },
     Package {
         debian: "acl",
@@ -99,7 +119,9 @@ const PACKAGES: &[Package] = &[
 pub fn run(root: &Path) -> Result<()> {
     rust_target(root)?;
     debian_packages(root)?;
-    python_venv(root)?;
+    for environment in ENVIRONMENTS {
+        python_venv(root, environment)?;
+    }
     cargo_deny(root)
 }
 
@@ -115,7 +137,7 @@ fn rust_target(root: &Path) -> Result<()> {
 fn debian_packages(root: &Path) -> Result<()> {
     let mut missing = debian::missing(PACKAGES);
     if !python_makes_venvs(root) {
-        println!("python3-venv is missing; it serves the second reader");
+        println!("python3-venv is missing; it serves the second reader and the T-SQL parsers");
         missing.push("python3-venv");
     }
     debian::install(root, &missing)?;
@@ -128,17 +150,22 @@ fn python_makes_venvs(root: &Path) -> bool {
         .is_some()
 }
 
-/// Makes the second reader's environment anew whenever its requirements change.
-fn python_venv(root: &Path) -> Result<()> {
-    let requirements = fs::read_to_string(root.join(REQUIREMENTS)).context(REQUIREMENTS)?;
-    let stamp = root.join(VENV).join("requirements.stamp");
-    if fs::read_to_string(&stamp).is_ok_and(|made_for| made_for == requirements) {
+/// Makes an environment anew whenever its requirements change.
+fn python_venv(root: &Path, environment: &Environment) -> Result<()> {
+    let Environment {
+        folder,
+        requirements,
+        pip_options,
+    } = environment;
+    let wanted = fs::read_to_string(root.join(requirements)).context(*requirements)?;
+    let stamp = root.join(folder).join("requirements.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|made_for| made_for == wanted) {
         return Ok(());
     }
-    Program::line(root, &format!("python3 -m venv --clear {VENV}")).run()?;
-    let pip = format!("{VENV}/bin/python -m pip install --quiet --disable-pip-version-check");
-    Program::line(root, &format!("{pip} -r {REQUIREMENTS}")).run()?;
-    fs::write(&stamp, requirements).with_context(|| format!("writing {}", stamp.display()))
+    Program::line(root, &format!("python3 -m venv --clear {folder}")).run()?;
+    let pip = format!("{folder}/bin/python -m pip install --quiet --disable-pip-version-check");
+    Program::line(root, &format!("{pip} {pip_options}-r {requirements}")).run()?;
+    fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
 }
 
 /// Builds cargo-deny without optimisation, which takes a third of the time; it runs for a second.
