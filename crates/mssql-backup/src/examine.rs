@@ -111,7 +111,12 @@ impl Examiner {
     /// Ends the examination: nothing more comes.
     pub(crate) fn finish(mut self, walk: &Walk) -> Collected {
         self.tallies_here().checked(Level::Tiling, 1);
+        let is_closed = self.current.as_ref().is_none_or(SetCheck::is_closed);
         let message = match walk.end() {
+            End::Whole if !is_closed => Some("the file ends inside a backup set".to_owned()),
+            End::Whole if self.current.is_none() && self.sets.is_empty() => {
+                Some("the file ends before its first backup set".to_owned())
+            }
             End::Whole => None,
             End::Empty => Some("the file is empty".to_owned()),
             End::AfterBlock(tag) => Some(format!("the file ends after a block {tag}")),
@@ -136,8 +141,6 @@ impl Examiner {
                 0,
                 "the medium has no header".to_owned(),
             );
-        } else if self.sets.is_empty() {
-            self.fault(Level::Completeness, 0, "there is no backup set".to_owned());
         }
         Collected {
             media: self.media,

@@ -109,6 +109,11 @@ impl SetCheck {
         first
     }
 
+    /// Whether all that ends a set came.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ends.iter().all(Option::is_some) && self.filemarks >= 2
+    }
+
     pub(crate) fn start_configuration(&mut self, configuration: Configuration) {
         let files = configuration.files.iter();
         let data = files.filter(|file| file.file_type == FileType::Data);
