@@ -2,6 +2,7 @@
 
 mod allocation;
 pub mod check;
+pub mod columns;
 mod configuration;
 mod date;
 pub mod decode;
