@@ -1,8 +1,11 @@
 //! From backups to a restored server: rules, chains, plan, T-SQL and runbook.
 
 pub mod backup;
+pub mod branch;
 pub mod catalogue;
+pub mod chain;
 pub mod finding;
 pub mod media;
 pub mod moment;
+pub mod route;
 pub mod rules;
