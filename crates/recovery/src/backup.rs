@@ -12,6 +12,9 @@ use mssql_backup::set::{BackupSet, BackupType, Flags, Header};
 use crate::media::MediaFile;
 use crate::moment::Moment;
 
+/// SQL Server writes a backup to at most so many devices; a label that claims more is forged.
+pub const FAMILIES: u16 = 64;
+
 /// One backup: all stripes and all copies of one backup set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backup {
@@ -164,7 +167,8 @@ impl Backup {
     fn of(mut candidates: Vec<Candidate>) -> Option<Self> {
         candidates.sort_by(|a, b| a.rank().cmp(&b.rank()));
         let set = candidates.first()?.checked.set.clone();
-        let family_count = candidates.iter().map(|one| one.family_count).max()?.max(1);
+        let claimed = candidates.iter().map(|one| one.family_count).max()?;
+        let family_count = claimed.clamp(1, FAMILIES);
         let mut stripes: BTreeMap<u16, Stripe> = BTreeMap::new();
         let (mut copies, mut log) = (Vec::new(), None);
         for candidate in candidates {

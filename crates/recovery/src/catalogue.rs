@@ -1,6 +1,6 @@
 //! All backups that were found, by database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mssql_backup::guid::Guid;
 
@@ -64,13 +64,13 @@ impl Database {
             let header = backup.header();
             (header.backup_start_date, header.last_lsn, header.first_lsn)
         });
-        let mut names: Vec<String> = Vec::new();
+        let (mut names, mut seen) = (Vec::new(), BTreeSet::new());
         for name in backups
             .iter()
             .rev()
             .filter_map(|one| one.header().database_name.as_ref())
         {
-            if !names.contains(name) {
+            if seen.insert(name) {
                 names.push(name.clone());
             }
         }

@@ -225,24 +225,45 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// The times inside bulk-logged logs: after what the logs before them hold, up to their end.
+/// The times inside bulk-logged logs: after what can be had without them, up to their end.
 fn whole_stretches(logs: &[Log<'_>], since: DateTime) -> Vec<(DateTime, DateTime)> {
-    let mut by_last: Vec<&Log<'_>> = logs.iter().collect();
-    by_last.sort_by_key(|log| log.last);
-    let (mut stretches, mut known, mut next) = (Vec::new(), since, 0);
-    for bulk in logs.iter().filter(|log| log.is_bulk_logged) {
-        while let Some(log) = by_last.get(next).filter(|log| log.last <= bulk.first) {
-            known = known.max(log.certain);
-            next += 1;
+    let before = Certain::of(logs.iter());
+    // Other logs over the same time may have been made before the bulk changes.
+    let beside = Certain::of(logs.iter().filter(|log| !log.is_bulk_logged));
+    let bulk = logs.iter().filter(|log| log.is_bulk_logged);
+    let stretches = bulk.map(|bulk| {
+        let known = [
+            before.up_to(bulk.first),
+            beside.up_to(bulk.last),
+            bulk.first_commit.map(before_tick),
+        ];
+        let known = known.into_iter().flatten().max();
+        (known.map_or(since, |known| known.max(since)), bulk.finish)
+    });
+    stretches.filter(|(from, to)| from < to).collect()
+}
+
+/// Up to which time logs certainly reach, by where they end.
+struct Certain(Vec<(Lsn, DateTime)>);
+
+impl Certain {
+    fn of<'c, 'a: 'c>(logs: impl Iterator<Item = &'c Log<'a>>) -> Self {
+        let mut ends: Vec<(Lsn, DateTime)> = logs.map(|log| (log.last, log.certain)).collect();
+        ends.sort_unstable();
+        let mut latest = None;
+        for (_, certain) in &mut ends {
+            latest = latest.max(Some(*certain));
+            *certain = latest.unwrap_or(*certain);
         }
-        let from = bulk
-            .first_commit
-            .map_or(known, |commit| known.max(before_tick(commit)));
-        if from < bulk.finish {
-            stretches.push((from, bulk.finish));
-        }
+        Self(ends)
     }
-    stretches
+
+    /// The latest time of the logs that end there or before.
+    fn up_to(&self, end: Lsn) -> Option<DateTime> {
+        let count = self.0.partition_point(|(last, _)| *last <= end);
+        let (_, certain) = self.0.get(count.checked_sub(1)?)?;
+        Some(*certain)
+    }
 }
 
 impl<'a> Base<'a> {

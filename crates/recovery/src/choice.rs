@@ -1,5 +1,7 @@
 //! Which database a plan is for, where the backups hold several.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::DateTime;
 use mssql_backup::guid::Guid;
 
@@ -81,12 +83,8 @@ pub fn choose<'a>(catalogue: &'a Catalogue, wanted: &Wanted) -> Result<Chosen<'a
             one.branches.first().map(|end| end.fork),
         )
     };
-    let mut ends = Vec::new();
-    fitting.retain(|one| {
-        let is_new = !ends.contains(&(one.database.names.as_slice(), end(one)));
-        ends.push((one.database.names.as_slice(), end(one)));
-        is_new
-    });
+    let mut ends = BTreeSet::new();
+    fitting.retain(|one| ends.insert((&one.database.names, end(one))));
     if fitting.len() > 1 {
         return Err(ChoiceError::Several(choices(&fitting)));
     }
@@ -98,14 +96,14 @@ pub fn choose<'a>(catalogue: &'a Catalogue, wanted: &Wanted) -> Result<Chosen<'a
 /// The database under each name it had, with the branches that had it.
 fn by_name(database: &Database) -> Vec<Chosen<'_>> {
     let branches = branches(&database.backups);
+    let named = database.backups.iter().map(|backup| {
+        let header = backup.header();
+        let name = header.database_name.as_deref().unwrap_or_default();
+        (name, header.recovery_fork_id)
+    });
+    let named: BTreeSet<(&str, Option<Guid>)> = named.collect();
     let had = |branch: &Branch, name: &str| {
-        database.backups.iter().any(|backup| {
-            let header = backup.header();
-            header
-                .recovery_fork_id
-                .is_none_or(|fork| Some(fork) == branch.fork)
-                && header.database_name.as_deref().unwrap_or_default() == name
-        })
+        named.contains(&(name, branch.fork)) || named.contains(&(name, None))
     };
     let unnamed = [String::new()];
     let names = if database.names.is_empty() {

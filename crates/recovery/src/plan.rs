@@ -206,7 +206,7 @@ fn route<'a>(chain: &Chain<'a>, at: Option<DateTime>) -> Option<Route<'a>> {
 impl End<'_> {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Covered => Verdict::Covered,
+            Self::Covered | Self::AtBackup => Verdict::Covered,
             Self::Uncertain => Verdict::Uncertain,
             Self::Earlier => Verdict::Earlier,
             Self::BulkLogged(_) | Self::Gap(_) | Self::Over => Verdict::NotPossible,
@@ -219,7 +219,7 @@ fn lands_at(route: &Route<'_>, at: Option<DateTime>) -> Moment {
     let certain = route.logs.iter().map(|log| log.certain).max();
     let reached = certain.unwrap_or(route.base.finish).max(route.base.finish);
     let local = match route.end {
-        End::Covered | End::Uncertain => at.unwrap_or(reached),
+        End::Covered | End::AtBackup | End::Uncertain => at.unwrap_or(reached),
         _ => reached,
     };
     route.base.newest().moment(local)
@@ -271,7 +271,7 @@ fn about_end(route: &Route<'_>, at: Option<DateTime>, windows: &[Window]) -> Opt
         .max()
         .unwrap_or(route.base.finish);
     let finding = match &route.end {
-        End::Covered => return None,
+        End::Covered | End::AtBackup => return None,
         End::Uncertain => {
             let message = format!(
                 "everything up to {reached} is certainly in the backups; the last log backup ended {}",

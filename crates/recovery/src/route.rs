@@ -25,6 +25,8 @@ pub struct Route<'a> {
 pub enum End<'a> {
     /// At the moment that was asked, or at the end of the chain if none was.
     Covered,
+    /// At the end of the base, to the second: what everybody takes for the state of that moment.
+    AtBackup,
     /// The moment lies in the seconds while the last log was backed up.
     Uncertain,
     /// In SIMPLE recovery: at the state of the base, before the moment.
@@ -60,7 +62,7 @@ impl<'a> Route<'a> {
         routes.min_by_key(|route| {
             let rank = route.end.rank();
             // Of two that fail, the one that came further says why best.
-            let fails = std::cmp::Reverse((rank > 1).then(|| route.position()));
+            let fails = std::cmp::Reverse((rank > 2).then(|| route.position()));
             (rank, fails, route.preference())
         })
     }
@@ -87,9 +89,10 @@ impl End<'_> {
     pub fn rank(&self) -> u8 {
         match self {
             Self::Covered => 0,
-            Self::Uncertain => 1,
-            Self::Earlier => 2,
-            Self::BulkLogged(_) | Self::Gap(_) | Self::Over => 3,
+            Self::AtBackup => 1,
+            Self::Uncertain => 2,
+            Self::Earlier => 3,
+            Self::BulkLogged(_) | Self::Gap(_) | Self::Over => 4,
         }
     }
 }
@@ -174,9 +177,8 @@ impl<'a> Walk<'a> {
         if finish.is_some_and(|finish| at <= finish) {
             return End::Uncertain;
         }
-        // The state of a backup is what everybody takes for the state at its end.
         if self.logs.is_empty() && at == self.base.finish {
-            return End::Covered;
+            return End::AtBackup;
         }
         let mut bulk = chain.logs.iter().filter(|log| log.is_bulk_logged);
         if let Some(bulk) = bulk.find(|log| log.continues(self.position)) {
