@@ -76,21 +76,29 @@ pub fn choose<'a>(catalogue: &'a Catalogue, wanted: &Wanted) -> Result<Chosen<'a
     if fitting.iter().any(is_exact) {
         fitting.retain(is_exact);
     }
-    // A database that was renamed is one, under each of its names.
-    let end = |one: &Chosen<'a>| {
-        (
-            one.database.family,
-            one.branches.first().map(|end| end.fork),
-        )
-    };
-    let mut ends = BTreeSet::new();
-    fitting.retain(|one| ends.insert((&one.database.names, end(one))));
+    let mut fitting = without_aliases(fitting);
     if fitting.len() > 1 {
         return Err(ChoiceError::Several(choices(&fitting)));
     }
     fitting
         .pop()
         .ok_or_else(|| ChoiceError::NoneFits(choices(&all)))
+}
+
+/// All databases of the catalogue; a copy under another name is one of its own.
+#[must_use]
+pub fn every_one(catalogue: &Catalogue) -> Vec<Chosen<'_>> {
+    without_aliases(catalogue.databases.iter().flat_map(by_name).collect())
+}
+
+/// A database that was renamed is one, under the newest of its names.
+fn without_aliases(mut chosen: Vec<Chosen<'_>>) -> Vec<Chosen<'_>> {
+    let mut ends = BTreeSet::new();
+    chosen.retain(|one| {
+        let fork = one.branches.first().map(|end| end.fork);
+        ends.insert((one.database.names.clone(), one.database.family, fork))
+    });
+    chosen
 }
 
 /// The database under each name it had, with the branches that had it.

@@ -1,7 +1,11 @@
 //! Words for what is wrong with backups.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::civil::DateTime;
 use mssql_backup::check::Level;
+use mssql_backup::guid::Guid;
+use mssql_backup::lsn::Lsn;
 use mssql_backup::set::BackupType;
 
 use crate::backup::{Backup, Defect, Place};
@@ -46,50 +50,85 @@ pub fn of_backup(backup: &Backup) -> Vec<Finding> {
     defects.map(|defect| of_defect(backup, &defect)).collect()
 }
 
-/// Why a differential has no base among these backups; None if it has one.
-#[must_use]
-pub fn of_differential(differential: &Backup, backups: &[Backup]) -> Option<Finding> {
-    let header = differential.header();
-    if header.backup_type != Some(BackupType::Differential) {
-        return None;
+/// The full backups that differentials may build on, and those that they cannot.
+#[derive(Clone, Debug)]
+pub struct BasesHere<'a> {
+    guids: BTreeSet<Guid>,
+    lsns: BTreeSet<Lsn>,
+    /// Of those without a GUID, where the LSN must do.
+    lsns_alone: BTreeSet<Lsn>,
+    /// By the time they were finished.
+    copy_only: BTreeMap<DateTime, &'a Backup>,
+}
+
+impl<'a> BasesHere<'a> {
+    /// The whole ones among these backups.
+    #[must_use]
+    pub fn of(backups: &'a [Backup]) -> Self {
+        let is_full = |one: &&Backup| one.header().backup_type == Some(BackupType::Full);
+        let copy_only = backups
+            .iter()
+            .filter(is_full)
+            .filter(|full| full.is_copy_only());
+        let by_finish = copy_only.map(|full| Some((full.header().backup_finish_date?, full)));
+        let mut here = Self {
+            guids: BTreeSet::new(),
+            lsns: BTreeSet::new(),
+            lsns_alone: BTreeSet::new(),
+            copy_only: by_finish.flatten().collect(),
+        };
+        for full in backups
+            .iter()
+            .filter(|one| is_base(one) && one.defects().is_empty())
+        {
+            let header = full.header();
+            let lsns = [header.checkpoint_lsn, header.first_lsn]
+                .into_iter()
+                .flatten();
+            here.lsns.extend(lsns.clone());
+            match header.backup_set_guid {
+                Some(guid) => here.guids.extend([guid]),
+                None => here.lsns_alone.extend(lsns),
+            }
+        }
+        here
     }
-    let (guid, lsn) = (base_guid(differential), header.differential_base_lsn);
-    let is_named = |full: &&Backup| {
-        let full = full.header();
-        let by_guid = guid
-            .zip(full.backup_set_guid)
-            .map(|(base, full)| base == full);
-        let lsns = [full.checkpoint_lsn, full.first_lsn];
-        by_guid.unwrap_or_else(|| lsn.is_some() && lsns.contains(&lsn))
-    };
-    let mut fulls = backups
-        .iter()
-        .filter(|one| one.header().backup_type == Some(BackupType::Full));
-    if fulls.clone().filter(is_named).any(is_base) {
-        return None;
+
+    /// Why a differential cannot be used. None if it can, or is none.
+    #[must_use]
+    pub fn lacks(&self, differential: &Backup) -> Option<Finding> {
+        let header = differential.header();
+        let (guid, lsn) = (base_guid(differential), header.differential_base_lsn);
+        let is_in = |lsns: &BTreeSet<Lsn>| lsn.is_some_and(|lsn| lsns.contains(&lsn));
+        let is_here = match guid {
+            Some(guid) => self.guids.contains(&guid) || is_in(&self.lsns_alone),
+            None => is_in(&self.lsns),
+        };
+        if is_here || header.backup_type != Some(BackupType::Differential) {
+            return None;
+        }
+        let needs = match (guid, lsn) {
+            (Some(guid), _) => format!("full backup {guid}"),
+            (None, Some(lsn)) => format!("the full backup of checkpoint {lsn}"),
+            (None, None) => "a full backup that it does not name".to_owned(),
+        };
+        let what = described(differential);
+        // The copy-only one that somebody took for the base.
+        let before = header
+            .backup_start_date
+            .map(|start| self.copy_only.range(..=start));
+        let copy_only = before.and_then(|mut before| before.next_back());
+        Some(match copy_only {
+            Some((_, full)) => Finding::new(
+                &rules::COPY_ONLY_BASE,
+                format!("{what} needs {needs}, and the {} is none", described(full)),
+            ),
+            None => Finding::new(
+                &rules::DIFFERENTIAL_BASE,
+                format!("{what} needs {needs}, which is not here, or not whole"),
+            ),
+        })
     }
-    let needs = match (guid, lsn) {
-        (Some(guid), _) => format!("full backup {guid}"),
-        (None, Some(lsn)) => format!("the full backup of checkpoint {lsn}"),
-        (None, None) => "a full backup that it does not name".to_owned(),
-    };
-    let what = described(differential);
-    let is_tempting = |full: &&Backup| {
-        let full = full.header().backup_finish_date;
-        full.zip(header.backup_start_date)
-            .is_some_and(|(full, start)| full <= start)
-    };
-    let copy_only = fulls.rfind(|full| full.is_copy_only() && is_tempting(full));
-    Some(match copy_only {
-        Some(full) => Finding::new(
-            &rules::COPY_ONLY_BASE,
-            format!("{what} needs {needs}, and the {} is none", described(full)),
-        ),
-        None => Finding::new(
-            &rules::DIFFERENTIAL_BASE,
-            format!("{what} needs {needs}, which is not here"),
-        ),
-    })
 }
 
 /// Where the log has a gap.

@@ -12,3 +12,5 @@ pub mod moment;
 pub mod plan;
 pub mod route;
 pub mod rules;
+pub mod strip;
+pub mod verdict;

@@ -10,7 +10,7 @@ use crate::branch::Branch;
 use crate::catalogue::Catalogue;
 use crate::chain::{Chain, Window};
 use crate::choice::{ChoiceError, Chosen, Wanted, choose};
-use crate::defects::{self, clock, described};
+use crate::defects::{self, BasesHere, clock, described};
 use crate::finding::Finding;
 use crate::moment::Moment;
 use crate::route::{End, Route};
@@ -378,22 +378,31 @@ fn about_unused(
             && at.is_none_or(|at| finish.is_some_and(|finish| finish <= at))
             && base.is_none_or(|base| finish.is_some_and(|finish| base < finish))
     };
-    let differentials = backups.iter().filter(is_newer);
-    findings.extend(differentials.filter_map(|one| defects::of_differential(one, backups)));
+    let bases = BasesHere::of(backups);
+    findings.extend(
+        backups
+            .iter()
+            .filter(is_newer)
+            .filter_map(|one| bases.lacks(one)),
+    );
     findings
         .into_iter()
         .map(|finding| finding.with(severity))
         .collect()
 }
 
-fn about_branches(chosen: &Chosen<'_>, branch: &Branch) -> Option<Finding> {
-    let backups = &chosen.database.backups;
+pub(crate) fn about_branches(chosen: &Chosen<'_>, branch: &Branch) -> Option<Finding> {
+    let backups = chosen.database.backups.iter();
+    // Those of a copy under another name are nobody's loss.
+    let is_own = |backup: &&Backup| {
+        backup.header().database_name.as_deref().unwrap_or_default() == chosen.name
+    };
     let others = backups
-        .iter()
+        .filter(is_own)
         .filter(|backup| !branch.holds(backup))
         .count();
     let fork = branch.fork.map(|fork| fork.to_string()).unwrap_or_default();
-    let message = format!("the plan is for branch {fork}; {others} backups belong to another one");
+    let message = format!("backups of another branch than {fork}: {others}");
     (others > 0).then(|| Finding::new(&rules::OTHER_BRANCH, message))
 }
 
