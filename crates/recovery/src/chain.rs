@@ -1,0 +1,415 @@
+//! What a branch can be restored to: its bases, its runs of logs, windows of time and gaps.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::DateTime;
+use mssql_backup::guid::Guid;
+use mssql_backup::lsn::Lsn;
+use mssql_backup::set::{BackupType, Flags};
+use serde::Serialize;
+
+use crate::backup::Backup;
+use crate::branch::Branch;
+use crate::moment::Moment;
+
+/// The usable backups of one branch, in the order of the log.
+#[derive(Clone, Debug)]
+pub struct Chain<'a> {
+    /// What a restore can start with: full backups, alone or with one differential.
+    pub bases: Vec<Base<'a>>,
+    /// The log backups that are not empty, by their first and last LSN.
+    pub logs: Vec<Log<'a>>,
+    /// Stretches of the log without a gap.
+    pub runs: Vec<Run>,
+}
+
+/// A full backup, alone or with a differential: what is restored before any log.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// The full backup.
+    pub full: &'a Backup,
+    /// The differential on it.
+    pub differential: Option<&'a Backup>,
+    /// How far the log is applied with them.
+    pub position: Lsn,
+    /// When the newer of them was finished, server-local.
+    pub finish: DateTime,
+}
+
+/// A log backup with what a plan needs of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Log<'a> {
+    /// The backup.
+    pub backup: &'a Backup,
+    /// `FirstLSN`.
+    pub first: Lsn,
+    /// `LastLSN`.
+    pub last: Lsn,
+    /// Up to this time everything is certainly in it: its start, or its last commit.
+    pub certain: DateTime,
+    /// `BackupFinishDate`: after this time nothing is in it.
+    pub finish: DateTime,
+    /// Its first commit, where the log tells.
+    pub first_commit: Option<DateTime>,
+    /// Whether it can be applied whole only.
+    pub is_bulk_logged: bool,
+}
+
+/// A stretch of the log that log backups cover without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Where it starts.
+    pub first: Lsn,
+    /// Where it ends.
+    pub last: Lsn,
+    /// Its logs, as indices into [`Chain::logs`]: from this one...
+    pub from: usize,
+    /// ... to before this one.
+    pub to: usize,
+}
+
+/// A stretch of time of which each moment can be restored, but for those in `whole`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// From the end of a full or differential backup on.
+    pub from: Moment,
+    /// To the last moment that is certainly in the backups.
+    pub to: Moment,
+    /// When the last log backup was finished: between `to` and this, seconds, it is uncertain.
+    pub until: Moment,
+    /// How far the log reaches.
+    pub last_lsn: Lsn,
+    /// Bulk-logged stretches, after the first moment and to the second: no stop time inside.
+    pub whole: Vec<(Moment, Moment)>,
+}
+
+/// Log that no backup here holds, between two stretches of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap<'a> {
+    /// Up to here it is covered.
+    pub after: Lsn,
+    /// From here on again.
+    pub before: Lsn,
+    /// The end of what is covered: the last backup before the gap was finished.
+    pub since: DateTime,
+    /// The first log backup after the gap.
+    pub next: &'a Backup,
+    /// Where the run after the gap ends.
+    pub end: Lsn,
+    /// Whether a full or differential backup leads past it to the log after it.
+    pub is_bridged: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// The chain of the backups of `branch` that `is_usable` lets through.
+    pub fn of(backups: &'a [Backup], branch: &Branch, is_usable: impl Fn(&Backup) -> bool) -> Self {
+        let usable = |backup: &&Backup| branch.holds(backup) && is_usable(backup);
+        let usable: Vec<&Backup> = backups.iter().filter(usable).collect();
+        let of_type = |kind| {
+            let is_kind = move |one: &&&Backup| one.header().backup_type == Some(kind);
+            usable.iter().filter(is_kind).copied()
+        };
+        let fulls: Vec<&Backup> = of_type(BackupType::Full).collect();
+        let mut bases: Vec<Base<'_>> = fulls
+            .iter()
+            .filter_map(|full| Base::of(full, None))
+            .collect();
+        let index = FullIndex::of(&fulls);
+        for differential in of_type(BackupType::Differential) {
+            let full = index.base_of(differential);
+            bases.extend(full.and_then(|full| Base::of(full, Some(differential))));
+        }
+        bases.sort_by_key(|base| (base.position, base.finish));
+        let mut logs: Vec<_> = of_type(BackupType::Log).filter_map(Log::of).collect();
+        logs.sort_by_key(|log| (log.first, log.last));
+        let runs = runs(&logs);
+        Self { bases, logs, runs }
+    }
+
+    /// The stretches of time that can be reached, oldest first; those of one moment included.
+    #[must_use]
+    pub fn windows(&self) -> Vec<Window> {
+        let of_run = |run| {
+            let base = self.leading_to(run).iter().min_by_key(|base| base.finish)?;
+            Some(self.window(base, run))
+        };
+        let mut windows: Vec<Window> = self.runs.iter().filter_map(of_run).collect();
+        windows.sort_by_key(|window| window.from.local);
+        let mut by_finish: Vec<&Base<'_>> = self.bases.iter().collect();
+        by_finish.sort_by_key(|base| (base.finish, base.position));
+        let (mut alone, mut covered, mut next) = (Vec::new(), None, 0);
+        for base in by_finish {
+            while let Some(window) = windows
+                .get(next)
+                .filter(|one| one.from.local <= base.finish)
+            {
+                covered = covered.max(Some(window.to.local));
+                next += 1;
+            }
+            if covered < Some(base.finish) {
+                alone.push(base.alone());
+                covered = Some(base.finish);
+            }
+        }
+        windows.append(&mut alone);
+        windows.sort_by_key(|window| (window.from.local, window.to.local));
+        windows
+    }
+
+    /// The gaps in the log, oldest first.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<Gap<'a>> {
+        let mut gaps = Vec::new();
+        let mut end: Option<(Lsn, DateTime)> = None;
+        for run in &self.runs {
+            let is_bridged = !self.leading_to(run).is_empty();
+            // What lies between two stretches of log is a gap even if a full backup leads past it;
+            // without logs on both sides it is one only if nothing leads past it.
+            let older = self.bases.partition_point(|base| base.position < run.first);
+            let base = self.bases[..older].last().filter(|_| !is_bridged);
+            let base = base.map(|base| (base.position, base.finish));
+            if let (Some((after, since)), Some(next)) = (end.max(base), self.logs.get(run.from)) {
+                gaps.push(Gap {
+                    after,
+                    before: run.first,
+                    since,
+                    next: next.backup,
+                    end: run.last,
+                    is_bridged,
+                });
+            }
+            if is_bridged {
+                let finish = self.logs_of(run).iter().map(|log| log.finish).max();
+                end = finish.map(|finish| (run.last, finish));
+            }
+        }
+        gaps
+    }
+
+    /// The runs that are older than every base: nothing can be done with them.
+    #[must_use]
+    pub fn orphans(&self) -> Vec<&Run> {
+        let oldest = self.bases.first().map(|base| base.position);
+        let is_orphan = |run: &&Run| oldest.is_none_or(|oldest| oldest >= run.last);
+        self.runs.iter().filter(is_orphan).collect()
+    }
+
+    /// The logs of a run.
+    #[must_use]
+    pub fn logs_of(&self, run: &Run) -> &[Log<'a>] {
+        self.logs.get(run.from..run.to).unwrap_or_default()
+    }
+
+    /// The bases from which the logs of a run go on.
+    fn leading_to(&self, run: &Run) -> &[Base<'a>] {
+        let from = self.bases.partition_point(|base| base.position < run.first);
+        let to = self.bases.partition_point(|base| base.position < run.last);
+        self.bases.get(from..to).unwrap_or_default()
+    }
+
+    fn window(&self, base: &Base<'_>, run: &Run) -> Window {
+        let logs = self.logs_of(run);
+        let moment = |local| base.newest().moment(local);
+        let certain = logs.iter().map(|log| log.certain).max();
+        let to = certain.unwrap_or(base.finish).max(base.finish);
+        let finish = logs.iter().map(|log| log.finish).max();
+        let until = finish.unwrap_or(to).max(to);
+        let whole = whole_stretches(logs, base.finish).into_iter();
+        Window {
+            from: moment(base.finish),
+            to: moment(to),
+            until: moment(until),
+            last_lsn: run.last,
+            whole: whole.map(|(from, to)| (moment(from), moment(to))).collect(),
+        }
+    }
+}
+
+/// The times inside bulk-logged logs: after what can be had without them, up to their end.
+fn whole_stretches(logs: &[Log<'_>], since: DateTime) -> Vec<(DateTime, DateTime)> {
+    let before = Certain::of(logs.iter());
+    // Other logs over the same time may have been made before the bulk changes.
+    let beside = Certain::of(logs.iter().filter(|log| !log.is_bulk_logged));
+    let bulk = logs.iter().filter(|log| log.is_bulk_logged);
+    let stretches = bulk.map(|bulk| {
+        let known = [
+            before.up_to(bulk.first),
+            beside.up_to(bulk.last),
+            bulk.first_commit.map(before_tick),
+        ];
+        let known = known.into_iter().flatten().max();
+        (known.map_or(since, |known| known.max(since)), bulk.finish)
+    });
+    stretches.filter(|(from, to)| from < to).collect()
+}
+
+/// Up to which time logs certainly reach, by where they end.
+struct Certain(Vec<(Lsn, DateTime)>);
+
+impl Certain {
+    fn of<'c, 'a: 'c>(logs: impl Iterator<Item = &'c Log<'a>>) -> Self {
+        let mut ends: Vec<(Lsn, DateTime)> = logs.map(|log| (log.last, log.certain)).collect();
+        ends.sort_unstable();
+        let mut latest = None;
+        for (_, certain) in &mut ends {
+            latest = latest.max(Some(*certain));
+            *certain = latest.unwrap_or(*certain);
+        }
+        Self(ends)
+    }
+
+    /// The latest time of the logs that end there or before.
+    fn up_to(&self, end: Lsn) -> Option<DateTime> {
+        let count = self.0.partition_point(|(last, _)| *last <= end);
+        let (_, certain) = self.0.get(count.checked_sub(1)?)?;
+        Some(*certain)
+    }
+}
+
+impl<'a> Base<'a> {
+    fn of(full: &'a Backup, differential: Option<&'a Backup>) -> Option<Self> {
+        let header = differential.unwrap_or(full).header();
+        Some(Self {
+            full,
+            differential,
+            position: header.last_lsn?,
+            finish: header.backup_finish_date?,
+        })
+    }
+
+    /// The backup whose end is the state of this base.
+    #[must_use]
+    pub fn newest(&self) -> &'a Backup {
+        self.differential.unwrap_or(self.full)
+    }
+
+    fn alone(&self) -> Window {
+        let moment = self.newest().moment(self.finish);
+        Window {
+            from: moment,
+            to: moment,
+            until: moment,
+            last_lsn: self.position,
+            whole: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Log<'a> {
+    fn of(backup: &'a Backup) -> Option<Self> {
+        let header = backup.header();
+        let (first, last) = (header.first_lsn?, header.last_lsn?);
+        let (start, finish) = (header.backup_start_date?, header.backup_finish_date?);
+        let commits = backup.log.as_ref();
+        let last_commit = commits.and_then(|log| log.last_commit);
+        Some(Self {
+            backup,
+            first,
+            last,
+            certain: last_commit.map_or(start, |commit| commit.max(start)),
+            finish,
+            first_commit: commits.and_then(|log| log.first_commit),
+            is_bulk_logged: header.flags.contains(Flags::BULK_LOGGED_DATA),
+        })
+        .filter(|log| log.first < log.last)
+    }
+
+    /// Whether SQL Server applies it to a database that stands at `position`, with any effect.
+    #[must_use]
+    pub fn continues(&self, position: Lsn) -> bool {
+        self.first <= position && position < self.last
+    }
+}
+
+/// Whether a backup can be the base of differentials: a copy-only one never is.
+#[must_use]
+pub fn is_base(full: &Backup) -> bool {
+    full.header().backup_type == Some(BackupType::Full) && !full.is_copy_only()
+}
+
+/// The `BackupSetGUID` of the full backup that a differential needs.
+///
+/// After backups of single files the database as a whole has none, but its files do; they count if
+/// all name the same.
+#[must_use]
+pub fn base_guid(differential: &Backup) -> Option<Guid> {
+    let of_files = || {
+        let mut guids = differential
+            .set
+            .files
+            .iter()
+            .filter_map(|file| file.differential_base_guid);
+        let first = guids.next()?;
+        guids.all(|guid| guid == first).then_some(first)
+    };
+    differential
+        .header()
+        .differential_base_guid
+        .or_else(of_files)
+}
+
+/// Full backups by what differentials know of them.
+struct FullIndex<'a> {
+    by_guid: BTreeMap<Guid, &'a Backup>,
+    by_lsn: BTreeMap<Lsn, &'a Backup>,
+}
+
+impl<'a> FullIndex<'a> {
+    fn of(fulls: &[&'a Backup]) -> Self {
+        let bases = || fulls.iter().copied().filter(|full| is_base(full));
+        let by_guid = bases().filter_map(|full| Some((full.header().backup_set_guid?, full)));
+        let lsns = bases().flat_map(|full| {
+            let header = full.header();
+            // SQL Server writes its checkpoint; its documentation says FirstLSN. The checkpoint
+            // comes last and so goes before.
+            [header.first_lsn, header.checkpoint_lsn].map(|lsn| Some((lsn?, full)))
+        });
+        Self {
+            by_guid: by_guid.collect(),
+            by_lsn: lsns.flatten().collect(),
+        }
+    }
+
+    /// By GUID; by LSN only where one of them has none.
+    fn base_of(&self, differential: &Backup) -> Option<&'a Backup> {
+        if let Some(guid) = base_guid(differential) {
+            if let Some(full) = self.by_guid.get(&guid) {
+                return Some(full);
+            }
+            let full = self
+                .by_lsn
+                .get(&differential.header().differential_base_lsn?);
+            return full
+                .copied()
+                .filter(|full| full.header().backup_set_guid.is_none());
+        }
+        self.by_lsn
+            .get(&differential.header().differential_base_lsn?)
+            .copied()
+    }
+}
+
+fn runs(logs: &[Log<'_>]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (index, log) in logs.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if log.first <= run.last => {
+                run.last = run.last.max(log.last);
+                run.to = index + 1;
+            }
+            _ => runs.push(Run {
+                first: log.first,
+                last: log.last,
+                from: index,
+                to: index + 1,
+            }),
+        }
+    }
+    runs
+}
+
+/// The last moment that is surely before this one: commit times count 1/300 s.
+fn before_tick(time: DateTime) -> DateTime {
+    let tick = jiff::SignedDuration::from_nanos(1_000_000_000 / 300);
+    time.checked_sub(tick).unwrap_or(time)
+}
