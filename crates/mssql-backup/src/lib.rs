@@ -5,3 +5,6 @@ pub mod guid;
 pub mod label;
 pub mod lsn;
 pub mod set;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod xpress;

@@ -1,0 +1,3 @@
+//! A writer of media, whole and broken: for tests and examples only.
+
+pub mod xpress;
