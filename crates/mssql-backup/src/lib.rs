@@ -1,6 +1,7 @@
 //! Reads SQL Server's backup files (`.bak`, `.trn`, `.dif`) without SQL Server.
 
 pub mod check;
+pub mod container;
 pub mod guid;
 pub mod label;
 pub mod lsn;

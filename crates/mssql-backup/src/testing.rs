@@ -1,3 +1,4 @@
 //! A writer of media, whole and broken: for tests and examples only.
 
+pub mod container;
 pub mod xpress;

@@ -178,9 +178,9 @@ impl DecodeTable {
     fn fill_lookup(&mut self, counts: &[u16; MAX_CODE_LEN + 1]) {
         let mut symbols = self.symbols.iter();
         let mut rest = &mut self.lookup[..];
-        for len in 1..=LOOKUP_BITS {
+        for (len, &count) in (1..).zip(&counts[1..=LOOKUP_BITS]) {
             let width = 1 << (LOOKUP_BITS - len);
-            for &symbol in symbols.by_ref().take(usize::from(counts[len])) {
+            for &symbol in symbols.by_ref().take(usize::from(count)) {
                 // The code is complete, so there is room for all; if not, the rest stays zero.
                 let (entries, after) = rest.split_at_mut(width.min(rest.len()));
                 entries.fill(symbol | (len as u16) << SYMBOL_BITS);

@@ -1,0 +1,573 @@
+//! Takes a container from its first byte to its last, in pieces of any size, and names its faults.
+
+mod filemarks;
+mod places;
+mod search;
+mod window;
+
+use super::block::{BlockHeader, MAX_PLAIN_LEN, checksum};
+use super::fault::{ContainerFault, FaultKind};
+use super::filemark::{Filemark, SECTOR_LEN};
+use super::index::Index;
+use super::layout::{LOOKAHEAD, Structure, Suspect, is_padding};
+use super::{ContainerHeader, FIXED_LEN};
+use crate::xpress::decompress;
+use filemarks::Filemarks;
+use places::Places;
+use search::Search;
+use window::Window;
+
+/// What a decoder hands out, in the order of the medium.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Bytes of the stream of descriptor blocks.
+    Bytes {
+        /// Where they stand in the stream.
+        stream_offset: u64,
+        /// Where in the medium the block starts that holds them, or the soft filemark.
+        file_offset: u64,
+        /// The number of the block, from 0 on. None for a soft filemark.
+        block: Option<u64>,
+        /// One block's content, at most 64 KiB, or one soft filemark.
+        bytes: &'a [u8],
+    },
+    /// Bytes of the stream that are not known.
+    Hole {
+        /// Where they stand in the stream.
+        stream_offset: u64,
+        /// Where in the medium the block starts that held them, or the soft filemark.
+        file_offset: u64,
+        /// How many they are.
+        len: u64,
+        /// Why they are not known.
+        reason: HoleReason,
+    },
+    /// Something is wrong. It comes before the hole that it makes.
+    Fault(ContainerFault),
+}
+
+/// Why a stretch of the stream is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoleReason {
+    /// A block is damaged; its header tells the length.
+    Damaged,
+    /// Something is damaged so that the length is a guess: offsets in the stream may be wrong from
+    /// here on.
+    Guessed,
+    /// A block is encrypted. That is no fault.
+    Encrypted,
+    /// A block is whole, but compressed by an algorithm that is not known here.
+    Unsupported,
+}
+
+/// What a decoder has seen of a medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerSummary {
+    /// What the fixed part says. None if the medium is no container.
+    pub header: Option<ContainerHeader>,
+    /// The bytes of the medium.
+    pub file_len: u64,
+    /// The bytes of the stream, holes included.
+    pub stream_len: u64,
+    /// How many blocks.
+    pub block_count: u64,
+    /// How many soft filemarks.
+    pub filemark_count: u64,
+    /// How many index records.
+    pub index_count: u64,
+    /// How many faults were handed out.
+    pub fault_count: u64,
+    /// Whether the checksums of encrypted blocks are over what is stored, so that they could be
+    /// verified. None if no block is encrypted.
+    pub encrypted_checksums_hold: Option<bool>,
+}
+
+/// Turns the bytes of a container into the stream of descriptor blocks.
+///
+/// Damage does not stop it: what is lost becomes a [`Piece::Hole`], and it goes on with the next
+/// block. It holds two blocks of 64 KiB and the piece fed last, or a whole index record of at most
+/// 1 MiB, whatever the medium says.
+#[derive(Debug)]
+pub struct ContainerDecoder {
+    window: Window,
+    state: State,
+    summary: ContainerSummary,
+    plain: Vec<u8>,
+    filemarks: Filemarks,
+    places: Places,
+    /// Padding or index record that was passed: a soft filemark must follow.
+    leads_to_filemark: Option<(FaultKind, u64)>,
+    ends_with_filemark: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Fixed,
+    Structures(ContainerHeader),
+    Searching(ContainerHeader, Search),
+    NoContainer,
+}
+
+/// How the work goes on.
+enum Step {
+    Again,
+    /// With more bytes of the medium, if there are any.
+    More,
+}
+
+/// Bytes are copied in slices of this size, so that a large piece takes no more memory.
+const SLICE_LEN: usize = 64 << 10;
+
+impl Default for ContainerDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ContainerDecoder {
+    /// A decoder at the first byte of a medium.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            window: Window::default(),
+            state: State::Fixed,
+            summary: ContainerSummary {
+                header: None,
+                file_len: 0,
+                stream_len: 0,
+                block_count: 0,
+                filemark_count: 0,
+                index_count: 0,
+                fault_count: 0,
+                encrypted_checksums_hold: None,
+            },
+            plain: vec![0; MAX_PLAIN_LEN],
+            filemarks: Filemarks::default(),
+            places: Places::default(),
+            leads_to_filemark: None,
+            ends_with_filemark: false,
+        }
+    }
+
+    /// Takes the next bytes of the medium.
+    pub fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(Piece<'_>)) {
+        for slice in bytes.chunks(SLICE_LEN) {
+            self.summary.file_len += slice.len() as u64;
+            self.window.push(slice);
+            while let Step::Again = self.step(false, sink) {}
+        }
+    }
+
+    /// Says that the medium ends here.
+    pub fn finish(mut self, sink: &mut impl FnMut(Piece<'_>)) -> ContainerSummary {
+        while let Step::Again = self.step(true, sink) {}
+        let is_whole = self.ends_with_filemark && self.filemarks.end_a_set();
+        if !is_whole && !matches!(self.state, State::NoContainer) {
+            let end = self.summary.file_len;
+            self.fault(FaultKind::CutOff, end, None, sink);
+        }
+        self.summary
+    }
+
+    /// What it has seen so far.
+    #[must_use]
+    pub fn summary(&self) -> &ContainerSummary {
+        &self.summary
+    }
+
+    fn step(&mut self, at_end: bool, sink: &mut impl FnMut(Piece<'_>)) -> Step {
+        match &mut self.state {
+            State::Fixed => self.fixed_part(at_end, sink),
+            State::Structures(container) => {
+                let container = *container;
+                self.structure(&container, at_end, sink)
+            }
+            State::Searching(container, search) => {
+                let container = *container;
+                let is_found = search.is_found(&mut self.window, &container, at_end);
+                if !is_found && !at_end {
+                    return Step::More;
+                }
+                self.end_search(container, sink);
+                Step::Again
+            }
+            State::NoContainer => {
+                self.window.advance(self.window.ahead().len());
+                Step::More
+            }
+        }
+    }
+
+    fn fixed_part(&mut self, at_end: bool, sink: &mut impl FnMut(Piece<'_>)) -> Step {
+        let ahead = self.window.ahead();
+        if ahead.len() < FIXED_LEN && !at_end {
+            return Step::More;
+        }
+        let Some(header) = ahead.first_chunk().and_then(ContainerHeader::decode) else {
+            self.state = State::NoContainer;
+            self.fault(FaultKind::NotContainer, 0, None, sink);
+            return Step::Again;
+        };
+        self.window.advance(FIXED_LEN.min(ahead.len()));
+        self.summary.header = Some(header);
+        self.state = State::Structures(header);
+        for kind in header.faults() {
+            self.fault(kind, 0, None, sink);
+        }
+        Step::Again
+    }
+
+    fn structure(
+        &mut self,
+        container: &ContainerHeader,
+        at_end: bool,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) -> Step {
+        let ahead = self.window.ahead();
+        if ahead.is_empty() || (ahead.len() < LOOKAHEAD && !at_end) {
+            return Step::More;
+        }
+        self.ends_with_filemark = false;
+        let structure = Structure::recognise(ahead, container);
+        let is_filemark = matches!(
+            structure,
+            Ok(Structure::Filemark(_)) | Err(Suspect::Filemark)
+        );
+        if !is_filemark && let Some((kind, offset)) = self.leads_to_filemark {
+            self.leads_to_filemark = None;
+            self.fault(kind, offset, None, sink);
+            if structure.is_err() {
+                self.search(container, Lost::Nothing);
+                return Step::Again;
+            }
+        }
+        match structure {
+            Ok(Structure::Block(header)) => self.block(container, &header, at_end, sink),
+            Ok(Structure::Padding(len)) => self.padding(container, len, at_end, sink),
+            Ok(Structure::Index(len)) => self.index(container, len, at_end, sink),
+            Ok(Structure::Filemark(filemark)) => self.filemark(container, &filemark, at_end, sink),
+            Err(suspect) => self.suspect(container, suspect, sink),
+        }
+    }
+
+    fn block(
+        &mut self,
+        container: &ContainerHeader,
+        header: &BlockHeader,
+        at_end: bool,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) -> Step {
+        let ahead = self.window.ahead();
+        let offset = self.window.file_offset();
+        let number = Some(self.summary.block_count);
+        let Some(payload) = header.payload(ahead) else {
+            if !at_end {
+                return Step::More;
+            }
+            self.fault(FaultKind::BlockCutOff, offset, number, sink);
+            self.search(container, Lost::Block(header.plain_len));
+            return Step::Again;
+        };
+        let found = checksum(payload);
+        let holds = found == header.checksum;
+        if header.is_encrypted {
+            let all_hold = *self.summary.encrypted_checksums_hold.get_or_insert(holds);
+            if all_hold && !holds {
+                self.checksum_fault(header, found, sink);
+            }
+            self.hole(header.plain_len, HoleReason::Encrypted, sink);
+            self.pass_block(header);
+            return Step::Again;
+        }
+        if !holds {
+            let next = &ahead[header.len()..];
+            if next.len() < LOOKAHEAD && !at_end {
+                return Step::More;
+            }
+            if self.summary.block_count == 0 && self.has_long_headers(container) {
+                self.fault(FaultKind::Version(container.version), 0, None, sink);
+                self.state = State::Structures(container.with_long_headers());
+                return Step::Again;
+            }
+            let goes_on = next.is_empty() || Structure::recognise(next, container).is_ok();
+            self.checksum_fault(header, found, sink);
+            if goes_on {
+                self.hole(header.plain_len, HoleReason::Damaged, sink);
+                self.pass_block(header);
+            } else {
+                self.search(container, Lost::Block(header.plain_len));
+            }
+            return Step::Again;
+        }
+        if container.is_encrypted() && self.summary.block_count == 0 {
+            self.fault(FaultKind::NotEncrypted, offset, number, sink);
+        }
+        self.content(header, sink);
+        self.pass_block(header);
+        Step::Again
+    }
+
+    /// Whether the medium is, by its first block, of a version with longer headers than it says.
+    fn has_long_headers(&self, container: &ContainerHeader) -> bool {
+        let ahead = self.window.ahead();
+        let header = BlockHeader::decode(ahead, &container.with_long_headers());
+        let holds = |header: BlockHeader| {
+            let payload = header.payload(ahead);
+            payload.is_some_and(|payload| checksum(payload) == header.checksum)
+        };
+        container.has_short_headers() && header.is_some_and(holds)
+    }
+
+    /// Decompresses a block whose checksum holds.
+    fn content(&mut self, header: &BlockHeader, sink: &mut impl FnMut(Piece<'_>)) {
+        let offset = self.window.file_offset();
+        let number = Some(self.summary.block_count);
+        let payload = header.payload(self.window.ahead()).unwrap_or_default();
+        let mut plain_len = header.plain_len;
+        if let Err(error) = decompress(payload, &mut self.plain[..plain_len]) {
+            // Most blocks are full, so a wrong length in a header can most often be put right.
+            if decompress(payload, &mut self.plain).is_err() {
+                let kind = FaultKind::of_undecodable(payload, error);
+                let reason = match kind {
+                    FaultKind::Algorithm(_) => HoleReason::Unsupported,
+                    _ => HoleReason::Damaged,
+                };
+                self.fault(kind, offset, number, sink);
+                self.hole(plain_len, reason, sink);
+                return;
+            }
+            let (stated, found) = (plain_len, MAX_PLAIN_LEN);
+            self.fault(FaultKind::PlainLen { stated, found }, offset, number, sink);
+            plain_len = MAX_PLAIN_LEN;
+        }
+        let bytes = &self.plain[..plain_len];
+        let stream_offset = self.summary.stream_len;
+        self.places.note(bytes, stream_offset, offset);
+        self.summary.stream_len += plain_len as u64;
+        sink(Piece::Bytes {
+            stream_offset,
+            file_offset: offset,
+            block: number,
+            bytes,
+        });
+    }
+
+    fn pass_block(&mut self, header: &BlockHeader) {
+        self.window.advance(header.len());
+        self.summary.block_count += 1;
+    }
+
+    fn padding(
+        &mut self,
+        container: &ContainerHeader,
+        len: usize,
+        at_end: bool,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) -> Step {
+        let ahead = self.window.ahead();
+        let offset = self.window.file_offset();
+        match ahead.get(..len) {
+            None if !at_end => return Step::More,
+            Some(padding) if is_padding(padding) => {
+                self.leads_to_filemark = Some((FaultKind::Padding, offset));
+                self.window.advance(len);
+            }
+            _ => {
+                self.fault(FaultKind::Padding, offset, None, sink);
+                self.search(container, Lost::Nothing);
+            }
+        }
+        Step::Again
+    }
+
+    fn index(
+        &mut self,
+        container: &ContainerHeader,
+        len: usize,
+        at_end: bool,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) -> Step {
+        let ahead = self.window.ahead();
+        let offset = self.window.file_offset();
+        let record = ahead.get(..len);
+        if record.is_none() && !at_end {
+            return Step::More;
+        }
+        let Some(index) = record.and_then(Index::decode) else {
+            self.fault(FaultKind::Index, offset, None, sink);
+            self.search(container, Lost::Nothing);
+            return Step::Again;
+        };
+        self.leads_to_filemark = Some((FaultKind::Index, offset));
+        self.window.advance(len);
+        self.summary.index_count += 1;
+        for file_offset in self.places.missing(&index) {
+            self.fault(FaultKind::IndexPlace { file_offset }, offset, None, sink);
+        }
+        Step::Again
+    }
+
+    fn filemark(
+        &mut self,
+        container: &ContainerHeader,
+        filemark: &Filemark,
+        at_end: bool,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) -> Step {
+        let ahead = self.window.ahead();
+        let offset = self.window.file_offset();
+        let Some(bytes) = ahead.get(..filemark.len) else {
+            if !at_end {
+                return Step::More;
+            }
+            self.fault(FaultKind::Filemark, offset, None, sink);
+            self.search(container, Lost::Nothing);
+            return Step::Again;
+        };
+        let stream_offset = self.summary.stream_len;
+        let is_right = self.filemarks.pass(filemark, bytes, offset);
+        if !is_right {
+            self.summary.fault_count += 1;
+            sink(Piece::Fault(ContainerFault {
+                kind: FaultKind::FilemarkTable,
+                file_offset: offset,
+                block: None,
+            }));
+        }
+        sink(Piece::Bytes {
+            stream_offset,
+            file_offset: offset,
+            block: None,
+            bytes,
+        });
+        self.window.advance(filemark.len);
+        self.pass_filemark(filemark.len as u64);
+        self.ends_with_filemark = true;
+        Step::Again
+    }
+
+    /// A filemark was passed, whole or damaged.
+    fn pass_filemark(&mut self, len: u64) {
+        self.leads_to_filemark = None;
+        self.summary.filemark_count += 1;
+        self.summary.stream_len += len;
+        if self.filemarks.end_a_set() || self.summary.filemark_count == 1 {
+            self.places.start_set(self.summary.stream_len);
+        }
+    }
+
+    fn suspect(
+        &mut self,
+        container: &ContainerHeader,
+        suspect: Suspect,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) -> Step {
+        let offset = self.window.file_offset();
+        let number = Some(self.summary.block_count);
+        let (kind, block, lost) = match suspect {
+            Suspect::Block(plain_len) => (FaultKind::BlockHeader, number, Lost::Block(plain_len)),
+            Suspect::Padding => (FaultKind::Padding, None, Lost::Nothing),
+            Suspect::Index => (FaultKind::Index, None, Lost::Nothing),
+            Suspect::Filemark => (FaultKind::Filemark, None, Lost::Filemark),
+            Suspect::Unknown => (FaultKind::Unknown, None, Lost::Block(MAX_PLAIN_LEN)),
+        };
+        self.fault(kind, offset, block, sink);
+        self.search(container, lost);
+        Step::Again
+    }
+
+    fn search(&mut self, container: &ContainerHeader, lost: Lost) {
+        let search = Search::new(self.window.file_offset(), lost);
+        self.state = State::Searching(*container, search);
+        // Behind the first byte, or it would be found again.
+        self.window.advance(1);
+    }
+
+    /// The search stands at a structure, or at the end of the medium.
+    fn end_search(&mut self, container: ContainerHeader, sink: &mut impl FnMut(Piece<'_>)) {
+        let state = std::mem::replace(&mut self.state, State::Structures(container));
+        let State::Searching(_, search) = state else {
+            return;
+        };
+        let len = self.window.file_offset() - search.start;
+        self.fault(FaultKind::Unreadable { len }, search.start, None, sink);
+        match search.lost {
+            Lost::Nothing => self.filemarks.distrust(),
+            Lost::Block(plain_len) => {
+                self.hole_at(search.start, plain_len as u64, HoleReason::Guessed, sink);
+                self.summary.block_count += 1;
+                self.filemarks.distrust();
+            }
+            Lost::Filemark => {
+                // It stood raw, so it is as long in the stream as in the medium.
+                self.hole_at(search.start, len, HoleReason::Guessed, sink);
+                self.filemarks.pass_damaged(search.start);
+                // The hole has counted its length already.
+                self.pass_filemark(0);
+                self.ends_with_filemark = len.is_multiple_of(SECTOR_LEN as u64);
+            }
+        }
+    }
+
+    fn checksum_fault(
+        &mut self,
+        header: &BlockHeader,
+        found: u32,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) {
+        let stated = header.checksum;
+        let number = Some(self.summary.block_count);
+        let offset = self.window.file_offset();
+        self.fault(FaultKind::Checksum { stated, found }, offset, number, sink);
+    }
+
+    fn fault(
+        &mut self,
+        kind: FaultKind,
+        file_offset: u64,
+        block: Option<u64>,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) {
+        self.summary.fault_count += 1;
+        sink(Piece::Fault(ContainerFault {
+            kind,
+            file_offset,
+            block,
+        }));
+    }
+
+    fn hole(&mut self, len: usize, reason: HoleReason, sink: &mut impl FnMut(Piece<'_>)) {
+        self.hole_at(self.window.file_offset(), len as u64, reason, sink);
+    }
+
+    fn hole_at(
+        &mut self,
+        file_offset: u64,
+        len: u64,
+        reason: HoleReason,
+        sink: &mut impl FnMut(Piece<'_>),
+    ) {
+        let stream_offset = self.summary.stream_len;
+        self.places.note_hole();
+        self.summary.stream_len = stream_offset.saturating_add(len);
+        sink(Piece::Hole {
+            stream_offset,
+            file_offset,
+            len,
+            reason,
+        });
+    }
+}
+
+/// What a damaged stretch of the medium held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// No bytes of the stream.
+    Nothing,
+    /// A block of this length.
+    Block(usize),
+    Filemark,
+}
+
+#[cfg(test)]
+mod tests;
