@@ -2,7 +2,7 @@
 //!
 //! It is a layer below the stream of descriptor blocks: what leaves it is, byte for byte, the
 //! stream that an uncompressed medium would be. [`decoder`] takes a medium from its first byte to
-//! its last and names every fault.
+//! its last and names every fault, [`seek`] reads only what is asked for.
 //!
 //! # Layout
 //!
@@ -40,6 +40,7 @@ pub mod fault;
 pub(crate) mod filemark;
 pub(crate) mod index;
 mod layout;
+pub mod seek;
 
 use fault::FaultKind;
 use std::ops::Range;
