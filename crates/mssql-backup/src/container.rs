@@ -40,6 +40,7 @@ pub mod fault;
 pub(crate) mod filemark;
 pub(crate) mod index;
 mod layout;
+pub mod piece;
 pub mod seek;
 
 use fault::FaultKind;

@@ -11,7 +11,8 @@ mod needs;
 
 use mssql_backup::container::FIXED_LEN;
 use mssql_backup::container::block::BlockHeader;
-use mssql_backup::container::decoder::{ContainerDecoder, ContainerSummary, Piece};
+use mssql_backup::container::decoder::ContainerDecoder;
+use mssql_backup::container::piece::{ContainerSummary, Piece};
 use mssql_backup::container::seek::SeekableContainer;
 use mssql_backup::xpress::decompress;
 use serde_json::Value;

@@ -1,86 +1,22 @@
 //! Takes a container from its first byte to its last, in pieces of any size, and names its faults.
 
+mod blocks;
 mod filemarks;
 mod places;
 mod search;
 mod window;
 
-use super::block::{BlockHeader, MAX_PLAIN_LEN, checksum};
+use super::block::MAX_PLAIN_LEN;
 use super::fault::{ContainerFault, FaultKind};
 use super::filemark::{Filemark, SECTOR_LEN};
 use super::index::Index;
 use super::layout::{LOOKAHEAD, Structure, Suspect, is_padding};
+use super::piece::{ContainerSummary, HoleReason, Piece};
 use super::{ContainerHeader, FIXED_LEN};
-use crate::xpress::decompress;
 use filemarks::Filemarks;
 use places::Places;
 use search::Search;
 use window::Window;
-
-/// What a decoder hands out, in the order of the medium.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// Bytes of the stream of descriptor blocks.
-    Bytes {
-        /// Where they stand in the stream.
-        stream_offset: u64,
-        /// Where in the medium the block starts that holds them, or the soft filemark.
-        file_offset: u64,
-        /// The number of the block, from 0 on. None for a soft filemark.
-        block: Option<u64>,
-        /// One block's content, at most 64 KiB, or one soft filemark.
-        bytes: &'a [u8],
-    },
-    /// Bytes of the stream that are not known.
-    Hole {
-        /// Where they stand in the stream.
-        stream_offset: u64,
-        /// Where in the medium the block starts that held them, or the soft filemark.
-        file_offset: u64,
-        /// How many they are.
-        len: u64,
-        /// Why they are not known.
-        reason: HoleReason,
-    },
-    /// Something is wrong. It comes before the hole that it makes.
-    Fault(ContainerFault),
-}
-
-/// Why a stretch of the stream is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoleReason {
-    /// A block is damaged; its header tells the length.
-    Damaged,
-    /// Something is damaged so that the length is a guess: offsets in the stream may be wrong from
-    /// here on.
-    Guessed,
-    /// A block is encrypted. That is no fault.
-    Encrypted,
-    /// A block is whole, but compressed by an algorithm that is not known here.
-    Unsupported,
-}
-
-/// What a decoder has seen of a medium.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ContainerSummary {
-    /// What the fixed part says. None if the medium is no container.
-    pub header: Option<ContainerHeader>,
-    /// The bytes of the medium.
-    pub file_len: u64,
-    /// The bytes of the stream, holes included.
-    pub stream_len: u64,
-    /// How many blocks.
-    pub block_count: u64,
-    /// How many soft filemarks.
-    pub filemark_count: u64,
-    /// How many index records.
-    pub index_count: u64,
-    /// How many faults were handed out.
-    pub fault_count: u64,
-    /// Whether the checksums of encrypted blocks are over what is stored, so that they could be
-    /// verified. None if no block is encrypted.
-    pub encrypted_checksums_hold: Option<bool>,
-}
 
 /// Turns the bytes of a container into the stream of descriptor blocks.
 ///
@@ -250,113 +186,6 @@ impl ContainerDecoder {
         }
     }
 
-    fn block(
-        &mut self,
-        container: &ContainerHeader,
-        header: &BlockHeader,
-        at_end: bool,
-        sink: &mut impl FnMut(Piece<'_>),
-    ) -> Step {
-        let ahead = self.window.ahead();
-        let offset = self.window.file_offset();
-        let number = Some(self.summary.block_count);
-        let Some(payload) = header.payload(ahead) else {
-            if !at_end {
-                return Step::More;
-            }
-            self.fault(FaultKind::BlockCutOff, offset, number, sink);
-            self.search(container, Lost::Block(header.plain_len));
-            return Step::Again;
-        };
-        let found = checksum(payload);
-        let holds = found == header.checksum;
-        if header.is_encrypted {
-            let all_hold = *self.summary.encrypted_checksums_hold.get_or_insert(holds);
-            if all_hold && !holds {
-                self.checksum_fault(header, found, sink);
-            }
-            self.hole(header.plain_len, HoleReason::Encrypted, sink);
-            self.pass_block(header);
-            return Step::Again;
-        }
-        if !holds {
-            let next = &ahead[header.len()..];
-            if next.len() < LOOKAHEAD && !at_end {
-                return Step::More;
-            }
-            if self.summary.block_count == 0 && self.has_long_headers(container) {
-                self.fault(FaultKind::Version(container.version), 0, None, sink);
-                self.state = State::Structures(container.with_long_headers());
-                return Step::Again;
-            }
-            let goes_on = next.is_empty() || Structure::recognise(next, container).is_ok();
-            self.checksum_fault(header, found, sink);
-            if goes_on {
-                self.hole(header.plain_len, HoleReason::Damaged, sink);
-                self.pass_block(header);
-            } else {
-                self.search(container, Lost::Block(header.plain_len));
-            }
-            return Step::Again;
-        }
-        if container.is_encrypted() && self.summary.block_count == 0 {
-            self.fault(FaultKind::NotEncrypted, offset, number, sink);
-        }
-        self.content(header, sink);
-        self.pass_block(header);
-        Step::Again
-    }
-
-    /// Whether the medium is, by its first block, of a version with longer headers than it says.
-    fn has_long_headers(&self, container: &ContainerHeader) -> bool {
-        let ahead = self.window.ahead();
-        let header = BlockHeader::decode(ahead, &container.with_long_headers());
-        let holds = |header: BlockHeader| {
-            let payload = header.payload(ahead);
-            payload.is_some_and(|payload| checksum(payload) == header.checksum)
-        };
-        container.has_short_headers() && header.is_some_and(holds)
-    }
-
-    /// Decompresses a block whose checksum holds.
-    fn content(&mut self, header: &BlockHeader, sink: &mut impl FnMut(Piece<'_>)) {
-        let offset = self.window.file_offset();
-        let number = Some(self.summary.block_count);
-        let payload = header.payload(self.window.ahead()).unwrap_or_default();
-        let mut plain_len = header.plain_len;
-        if let Err(error) = decompress(payload, &mut self.plain[..plain_len]) {
-            // Most blocks are full, so a wrong length in a header can most often be put right.
-            if decompress(payload, &mut self.plain).is_err() {
-                let kind = FaultKind::of_undecodable(payload, error);
-                let reason = match kind {
-                    FaultKind::Algorithm(_) => HoleReason::Unsupported,
-                    _ => HoleReason::Damaged,
-                };
-                self.fault(kind, offset, number, sink);
-                self.hole(plain_len, reason, sink);
-                return;
-            }
-            let (stated, found) = (plain_len, MAX_PLAIN_LEN);
-            self.fault(FaultKind::PlainLen { stated, found }, offset, number, sink);
-            plain_len = MAX_PLAIN_LEN;
-        }
-        let bytes = &self.plain[..plain_len];
-        let stream_offset = self.summary.stream_len;
-        self.places.note(bytes, stream_offset, offset);
-        self.summary.stream_len += plain_len as u64;
-        sink(Piece::Bytes {
-            stream_offset,
-            file_offset: offset,
-            block: number,
-            bytes,
-        });
-    }
-
-    fn pass_block(&mut self, header: &BlockHeader) {
-        self.window.advance(header.len());
-        self.summary.block_count += 1;
-    }
-
     fn padding(
         &mut self,
         container: &ContainerHeader,
@@ -507,18 +336,6 @@ impl ContainerDecoder {
                 self.ends_with_filemark = len.is_multiple_of(SECTOR_LEN as u64);
             }
         }
-    }
-
-    fn checksum_fault(
-        &mut self,
-        header: &BlockHeader,
-        found: u32,
-        sink: &mut impl FnMut(Piece<'_>),
-    ) {
-        let stated = header.checksum;
-        let number = Some(self.summary.block_count);
-        let offset = self.window.file_offset();
-        self.fault(FaultKind::Checksum { stated, found }, offset, number, sink);
     }
 
     fn fault(

@@ -100,9 +100,13 @@ impl ContainerWriter {
         writer
     }
 
-    /// Appends content in blocks of 64 KiB and one of what is left. Its length must be a multiple
-    /// of 512.
+    /// Appends content in blocks of 64 KiB and one of what is left.
+    ///
+    /// # Panics
+    ///
+    /// Its length is not a multiple of 512.
     pub fn content(&mut self, content: &[u8]) {
+        assert!(content.len().is_multiple_of(SECTOR_LEN));
         for plain in content.chunks(MAX_PLAIN_LEN) {
             self.block(&compress(plain), plain.len());
             self.container.stream.extend(plain);
@@ -241,9 +245,12 @@ impl ContainerWriter {
 
 /// Wraps a stream of descriptor blocks as a compressed medium.
 ///
-/// The stream is walked to find soft filemarks and bulk data, so it must be whole; where it is not,
-/// the rest of it is left out. Each part that ends at a filemark or with bulk data must be a
-/// multiple of 512 bytes long, or it is left out too.
+/// The stream is walked to find soft filemarks and bulk data. What follows the last filemark that
+/// is found is left out.
+///
+/// # Panics
+///
+/// Between two filemarks is not a multiple of 512 bytes.
 #[must_use]
 pub fn wrap(stream: &[u8]) -> Container {
     let mut writer = ContainerWriter::new();
@@ -304,4 +311,73 @@ fn stream_header(stream: &[u8], at: usize) -> Option<([u8; 4], usize)> {
     let id = *header.first_chunk()?;
     let len = *header.get(8..)?.first_chunk()?;
     Some((id, usize::try_from(u64::from_le_bytes(len)).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::decoder::ContainerDecoder;
+    use crate::container::piece::Piece;
+
+    fn block(stream: &mut Vec<u8>, tag: &[u8; 4], len: u16) {
+        let start = stream.len();
+        stream.extend(tag);
+        stream.extend([0; 4]);
+        stream.extend(len.to_le_bytes());
+        stream.resize(start + usize::from(len), 0);
+        let words = stream[start..start + 50].chunks_exact(2);
+        let sum = words.fold(0, |sum, word| sum ^ u16::from_le_bytes([word[0], word[1]]));
+        stream[start + 50..start + 52].copy_from_slice(&sum.to_le_bytes());
+    }
+
+    /// A stream that ends at a multiple of `alignment`, but for its own data.
+    fn stream_up_to(stream: &mut Vec<u8>, id: &[u8; 4], alignment: usize) {
+        let start = stream.len();
+        let end = (start + STREAM_HEADER_LEN).next_multiple_of(alignment);
+        let len = end - start - STREAM_HEADER_LEN;
+        stream.extend(id);
+        stream.extend([0; 4]);
+        stream.extend((len as u64).to_le_bytes());
+        stream.extend([0; 4]);
+        let words = stream[start..].chunks_exact(2);
+        let sum: u16 = words.fold(0, |sum, word| sum ^ u16::from_le_bytes([word[0], word[1]]));
+        stream.extend(sum.to_le_bytes());
+        stream.resize(end, 7);
+    }
+
+    #[test]
+    fn a_wrapped_stream_decodes_to_itself_but_for_the_tables_of_filemarks() {
+        let mut stream = Vec::new();
+        block(&mut stream, b"TAPE", 140);
+        stream_up_to(&mut stream, b"SPAD", 1024);
+        let first = stream.len();
+        block(&mut stream, b"SFMB", 512);
+        block(&mut stream, b"SSET", 200);
+        stream_up_to(&mut stream, b"SPAD", 512);
+        block(&mut stream, b"MSDA", 100);
+        stream_up_to(&mut stream, b"MQDA", 200_192);
+        stream_up_to(&mut stream, b"SPAD", 1024);
+        let second = stream.len();
+        block(&mut stream, b"SFMB", 512);
+        block(&mut stream, b"ESET", 100);
+        stream_up_to(&mut stream, b"SPAD", 512);
+        let third = stream.len();
+        block(&mut stream, b"SFMB", 512);
+
+        let container = wrap(&stream);
+        let mut decoded = Vec::new();
+        let mut decoder = ContainerDecoder::new();
+        let mut sink = |piece: Piece<'_>| match piece {
+            Piece::Bytes { bytes, .. } => decoded.extend_from_slice(bytes),
+            other => panic!("{other:?}"),
+        };
+        decoder.feed(&container.bytes, &mut sink);
+        let summary = decoder.finish(&mut sink);
+        assert!(decoded == container.stream);
+        assert_eq!((summary.filemark_count, summary.index_count), (3, 1));
+        for filemark in [first, second, third] {
+            decoded[filemark + 0x34..filemark + 512].fill(0);
+        }
+        assert!(decoded == stream);
+    }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::container::NOT_COVERED;
-use crate::container::block::VECTOR;
+use crate::container::block::{VECTOR, checksum};
 use crate::container::fault::Algorithm;
 use crate::testing::container::{Container, ContainerWriter, StructureKind};
 use crate::testing::xpress::compress;
