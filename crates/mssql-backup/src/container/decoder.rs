@@ -34,6 +34,8 @@ pub struct ContainerDecoder {
     /// Padding or index record that was passed: a soft filemark must follow.
     leads_to_filemark: Option<(FaultKind, u64)>,
     ends_with_filemark: bool,
+    /// What searches have spent.
+    search_cost: u64,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,7 @@ impl ContainerDecoder {
             places: Places::default(),
             leads_to_filemark: None,
             ends_with_filemark: false,
+            search_cost: 0,
         }
     }
 
@@ -306,7 +309,7 @@ impl ContainerDecoder {
     }
 
     fn search(&mut self, container: &ContainerHeader, lost: Lost) {
-        let search = Search::new(self.window.file_offset(), lost);
+        let search = Search::new(self.window.file_offset(), lost, self.search_cost);
         self.state = State::Searching(*container, search);
         // Behind the first byte, or it would be found again.
         self.window.advance(1);
@@ -318,6 +321,7 @@ impl ContainerDecoder {
         let State::Searching(_, search) = state else {
             return;
         };
+        self.search_cost = search.spent;
         let len = self.window.file_offset() - search.start;
         self.fault(FaultKind::Unreadable { len }, search.start, None, sink);
         match search.lost {

@@ -7,8 +7,8 @@ use crate::container::block::{BLOCK, BlockHeader, checksum};
 use crate::container::filemark::{Filemark, SECTOR_LEN, TAG};
 use crate::container::layout::LOOKAHEAD;
 
-/// Bytes of payloads that may be summed up in vain, to begin with and for each byte searched. Else
-/// a medium made of headers alone would take its length times 64 KiB.
+/// Bytes of payloads that all searches of a medium may sum up in vain, to begin with and for each
+/// byte of it. Else a medium made of headers alone would take its length times 64 KiB.
 const FREE_BUDGET: u64 = 4 << 20;
 const BUDGET_PER_BYTE: u64 = 16;
 
@@ -18,17 +18,13 @@ pub(super) struct Search {
     /// Where the damaged stretch starts in the medium.
     pub(super) start: u64,
     pub(super) lost: Lost,
-    /// What was spent on payloads of other checksum.
-    spent: u64,
+    /// What this search and those before it summed up.
+    pub(super) spent: u64,
 }
 
 impl Search {
-    pub(super) fn new(start: u64, lost: Lost) -> Self {
-        Self {
-            start,
-            lost,
-            spent: 0,
-        }
+    pub(super) fn new(start: u64, lost: Lost, spent: u64) -> Self {
+        Self { start, lost, spent }
     }
 
     /// Advances to the next block whose checksum holds, or to the next soft filemark.
@@ -73,8 +69,8 @@ impl Search {
         let Some(header) = BlockHeader::decode(ahead, container).filter(|h| !h.is_empty()) else {
             return Some(false);
         };
-        let searched = window.file_offset() - self.start;
-        if self.spent > FREE_BUDGET + searched * BUDGET_PER_BYTE {
+        let budget = window.file_offset().saturating_mul(BUDGET_PER_BYTE);
+        if self.spent > budget.saturating_add(FREE_BUDGET) {
             return Some(false);
         }
         let Some(payload) = header.payload(ahead) else {
