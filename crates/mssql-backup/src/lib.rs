@@ -4,6 +4,7 @@ mod allocation;
 pub mod check;
 pub mod columns;
 mod configuration;
+pub mod container;
 mod date;
 pub mod decode;
 mod descriptor;
@@ -24,6 +25,7 @@ mod tally;
 pub mod testing;
 mod walk;
 mod wire;
+pub mod xpress;
 
 pub use jiff;
 
