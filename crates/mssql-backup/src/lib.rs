@@ -23,6 +23,7 @@ mod set_check;
 mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod unpacked;
 mod walk;
 mod wire;
 pub mod xpress;

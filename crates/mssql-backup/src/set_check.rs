@@ -1,5 +1,7 @@
 //! Checks one backup set while it passes.
 
+use std::ops::Range;
+
 use crate::check::{CheckedSet, Fault, Level, PageId};
 use crate::configuration::{Configuration, difference};
 use crate::decode::SetDescriptors;
@@ -174,11 +176,21 @@ impl SetCheck {
         }
     }
 
-    /// Takes an extent, or the pages that a section ends with.
-    pub(crate) fn extent(&mut self, offset: u64, bytes: &[u8], places: &Places) {
+    /// Takes an extent, or the pages that a section ends with; some of it may be lost.
+    pub(crate) fn extent(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        lost: &[Range<usize>],
+        places: &Places,
+    ) {
         let before = self.extents.counts;
         let mut bad: Vec<BadPage> = Vec::new();
-        self.extents.extent(bytes, &mut bad);
+        self.extents.extent(bytes, lost, &mut bad);
+        // The sum over what is lost cannot be known; that something is lost is told already.
+        if !lost.is_empty() && self.summed == Summed::Data {
+            self.summed = Summed::Nothing;
+        }
         let after = self.extents.counts;
         let section = usize::from(self.data_sections > 1);
         self.pages[section] += after.total - before.total;
