@@ -21,6 +21,7 @@ pub struct Chain<'a> {
     pub logs: Vec<Log<'a>>,
     /// Stretches of the log without a gap.
     pub runs: Vec<Run>,
+    known: Certain,
 }
 
 /// A full backup, alone or with a differential: what is restored before any log.
@@ -121,9 +122,18 @@ impl<'a> Chain<'a> {
         }
         bases.sort_by_key(|base| (base.position, base.finish));
         let mut logs: Vec<_> = of_type(BackupType::Log).filter_map(Log::of).collect();
+        logs.retain(|log| log.first <= log.last);
+        // An empty log says something too: nothing was done until it was made.
+        let known = Certain::of(logs.iter());
+        logs.retain(|log| log.first < log.last);
         logs.sort_by_key(|log| (log.first, log.last));
         let runs = runs(&logs);
-        Self { bases, logs, runs }
+        Self {
+            bases,
+            logs,
+            runs,
+            known,
+        }
     }
 
     /// The stretches of time that can be reached, oldest first; those of one moment included.
@@ -147,8 +157,8 @@ impl<'a> Chain<'a> {
                 next += 1;
             }
             if covered < Some(base.finish) {
-                alone.push(base.alone());
-                covered = Some(base.finish);
+                alone.push(self.alone(base));
+                covered = alone.last().map(|window| window.to.local);
             }
         }
         windows.append(&mut alone);
@@ -194,6 +204,13 @@ impl<'a> Chain<'a> {
         self.runs.iter().filter(is_orphan).collect()
     }
 
+    /// Up to which time everything certainly lies before that place in the log; None if no log
+    /// backup tells.
+    #[must_use]
+    pub fn known_until(&self, position: Lsn) -> Option<DateTime> {
+        self.known.up_to(position)
+    }
+
     /// The logs of a run.
     #[must_use]
     pub fn logs_of(&self, run: &Run) -> &[Log<'a>] {
@@ -207,11 +224,27 @@ impl<'a> Chain<'a> {
         self.bases.get(from..to).unwrap_or_default()
     }
 
+    /// A base without logs after it; a log that ends at it, or an empty one, may still reach further.
+    fn alone(&self, base: &Base<'_>) -> Window {
+        let from = base.newest().moment(base.finish);
+        let known = self.known_until(base.position).unwrap_or(base.finish);
+        let to = base.newest().moment(known.max(base.finish));
+        Window {
+            from,
+            to,
+            until: to,
+            last_lsn: base.position,
+            whole: Vec::new(),
+        }
+    }
+
     fn window(&self, base: &Base<'_>, run: &Run) -> Window {
         let logs = self.logs_of(run);
         let moment = |local| base.newest().moment(local);
-        let certain = logs.iter().map(|log| log.certain).max();
-        let to = certain.unwrap_or(base.finish).max(base.finish);
+        let to = self
+            .known_until(run.last)
+            .unwrap_or(base.finish)
+            .max(base.finish);
         let finish = logs.iter().map(|log| log.finish).max();
         let until = finish.unwrap_or(to).max(to);
         let whole = whole_stretches(logs, base.finish).into_iter();
@@ -244,6 +277,7 @@ fn whole_stretches(logs: &[Log<'_>], since: DateTime) -> Vec<(DateTime, DateTime
 }
 
 /// Up to which time logs certainly reach, by where they end.
+#[derive(Clone, Debug)]
 struct Certain(Vec<(Lsn, DateTime)>);
 
 impl Certain {
@@ -282,17 +316,6 @@ impl<'a> Base<'a> {
     pub fn newest(&self) -> &'a Backup {
         self.differential.unwrap_or(self.full)
     }
-
-    fn alone(&self) -> Window {
-        let moment = self.newest().moment(self.finish);
-        Window {
-            from: moment,
-            to: moment,
-            until: moment,
-            last_lsn: self.position,
-            whole: Vec::new(),
-        }
-    }
 }
 
 impl<'a> Log<'a> {
@@ -311,7 +334,6 @@ impl<'a> Log<'a> {
             first_commit: commits.and_then(|log| log.first_commit),
             is_bulk_logged: header.flags.contains(Flags::BULK_LOGGED_DATA),
         })
-        .filter(|log| log.first < log.last)
     }
 
     /// Whether SQL Server applies it to a database that stands at `position`, with any effect.

@@ -216,11 +216,9 @@ impl End<'_> {
 
 /// The moment whose state a route leads to.
 fn lands_at(route: &Route<'_>, at: Option<DateTime>) -> Moment {
-    let certain = route.logs.iter().map(|log| log.certain).max();
-    let reached = certain.unwrap_or(route.base.finish).max(route.base.finish);
     let local = match route.end {
-        End::Covered | End::AtBackup | End::Uncertain => at.unwrap_or(reached),
-        _ => reached,
+        End::Covered | End::AtBackup | End::Uncertain => at.unwrap_or(route.reached),
+        _ => route.reached,
     };
     route.base.newest().moment(local)
 }

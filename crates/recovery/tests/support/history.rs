@@ -65,6 +65,14 @@ pub(crate) fn log(first: i64, last: i64) -> Made {
     Made::new(BackupType::Log, first, last, last, last + 2)
 }
 
+/// A log backup at that time, of a database in which nothing was done since an earlier one.
+pub(crate) fn empty_log(since: i64, start: i64) -> Made {
+    let mut made = Made::new(BackupType::Log, since, since, start, start + 2);
+    made.media ^= (start as u64) << 8;
+    let set_guid = guid(made.media);
+    made.header(|header| header.backup_set_guid = Some(set_guid))
+}
+
 /// One backup on one stripe.
 #[derive(Clone)]
 pub(crate) struct Made {
