@@ -8,6 +8,7 @@ use mssql_backup::lsn::Lsn;
 use mssql_backup::set::RecoveryModel;
 
 use crate::chain::{Base, Chain, Log};
+use crate::moment::Moment;
 
 /// A base and the logs to apply after it.
 #[derive(Clone, Debug)]
@@ -42,6 +43,15 @@ pub enum End<'a> {
 }
 
 impl<'a> Route<'a> {
+    /// The shortest way to a moment, or to the end of the chain.
+    #[must_use]
+    pub fn to(chain: &Chain<'a>, at: Option<DateTime>) -> Option<Self> {
+        match at {
+            Some(at) => Self::to_moment(chain, at),
+            None => Self::to_end(chain),
+        }
+    }
+
     /// The shortest way to the end of the chain. None if there is no base.
     #[must_use]
     pub fn to_end(chain: &Chain<'a>) -> Option<Self> {
@@ -67,6 +77,16 @@ impl<'a> Route<'a> {
             let fails = std::cmp::Reverse((rank > 2).then(|| route.position()));
             (rank, fails, route.preference())
         })
+    }
+
+    /// The moment whose state it leads to, if `at` was asked for.
+    #[must_use]
+    pub fn lands_at(&self, at: Option<DateTime>) -> Moment {
+        let local = match self.end {
+            End::Covered | End::AtBackup | End::Uncertain => at.unwrap_or(self.reached),
+            _ => self.reached,
+        };
+        self.base.newest().moment(local)
     }
 
     /// How far the log is applied at its end.

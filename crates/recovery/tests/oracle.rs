@@ -183,7 +183,7 @@ fn simulated(plan: &Plan, all: &[CheckedSet], at: Option<DateTime>) -> Result<Re
         let set = all
             .iter()
             .find(|one| one.set.header.backup_set_guid == guid)
-            .unwrap();
+            .expect("steps are of the history");
         let bulk = set.set.header.flags.contains(Flags::BULK_LOGGED_DATA);
         let wanted_stop = at.filter(|_| step.kind == StepKind::Log && !bulk);
         assert_eq!(step.stop_at, wanted_stop);
