@@ -69,6 +69,37 @@ fn empty_logs_are_skipped() {
 }
 
 #[test]
+fn an_empty_log_proves_that_nothing_happened_until_it_was_made() {
+    let made = [full(100), log(50, 200), empty_log(200, 300)];
+    let plan = at(&made, 280);
+    assert_eq!(
+        (steps(&plan).as_str(), plan.verdict),
+        ("full 0, log 1", Verdict::Covered)
+    );
+    assert_eq!(newest(&made).at.unwrap().local, time(300));
+    assert_eq!(at(&made, 303).verdict, Verdict::NotPossible);
+    // It says nothing of a log that is not here.
+    assert_eq!(
+        at(&[full(100), empty_log(200, 300)], 280).verdict,
+        Verdict::NotPossible
+    );
+}
+
+#[test]
+fn a_log_that_ends_at_a_differential_proves_what_the_differential_holds() {
+    let base = full(100);
+    let differential = differential(&base, 200);
+    let late = log(50, 199)
+        .header(|header| header.backup_start_date = Some(time(230)))
+        .header(|header| header.backup_finish_date = Some(time(231)));
+    let plan = at(&[base, differential, late], 220);
+    assert_eq!(
+        (steps(&plan).as_str(), plan.verdict),
+        ("full 0, diff 1", Verdict::Covered)
+    );
+}
+
+#[test]
 fn a_copy_only_full_is_a_base_of_logs() {
     let plan = newest(&[full(100).copy_only(), log(50, 200)]);
     assert_eq!(steps(&plan), "full 0, log 1");
