@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod guid;
+pub mod kind;
 pub mod label;
 pub mod lsn;
 pub mod set;
