@@ -1,1 +1,4 @@
 //! From backups to a restored server: rules, chains, plan, T-SQL and runbook.
+
+pub mod bacpac;
+pub mod fault;
