@@ -2,3 +2,6 @@
 
 pub mod bacpac;
 pub mod fault;
+pub mod pg_dump;
+
+mod tar_walk;
