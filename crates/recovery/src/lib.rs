@@ -3,5 +3,6 @@
 pub mod bacpac;
 pub mod fault;
 pub mod pg_dump;
+pub mod qdrant;
 
 mod tar_walk;
