@@ -2,6 +2,7 @@
 
 pub mod bacpac;
 pub mod fault;
+pub mod octopus;
 pub mod pg_dump;
 pub mod qdrant;
 
