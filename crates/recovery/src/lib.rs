@@ -1,6 +1,7 @@
 //! From backups to a restored server: rules, chains, plan, T-SQL and runbook.
 
 pub mod bacpac;
+pub mod certificate;
 pub mod fault;
 pub mod octopus;
 pub mod pg_dump;

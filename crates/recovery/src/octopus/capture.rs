@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn less_than_a_second_too_early_is_not_safe() {
         let mut early = capture("02:00:00", "02:00:00", "02:00:01");
-        early.files_start = early.files_start - SignedDuration::from_millis(1);
+        early.files_start -= SignedDuration::from_millis(1);
         assert!(!early.is_safe());
         assert!(
             early.to_string().contains("skew -0 s (not safe)"),
