@@ -3,6 +3,7 @@
 pub mod bacpac;
 pub mod certificate;
 pub mod fault;
+pub mod foreign;
 pub mod octopus;
 pub mod pg_dump;
 pub mod qdrant;
