@@ -21,6 +21,7 @@ pub mod read;
 pub mod report;
 pub mod set;
 mod set_check;
+pub mod stripes;
 mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -33,3 +34,4 @@ pub use jiff;
 
 pub use crate::allocation::{Allocation, Missing};
 pub use crate::extents::PageCounts;
+pub use crate::log::LogSpan;

@@ -9,6 +9,7 @@ use crate::container::fault::Algorithm;
 use crate::decode::{MediaDescriptors, SetDescriptors};
 use crate::extents::PageCounts;
 use crate::label::Label;
+use crate::log::LogSpan;
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,8 +82,12 @@ pub struct SetReport {
     pub descriptors: SetDescriptors,
     /// Its pages by kind.
     pub pages: PageCounts,
+    /// Pages that were there when the backup started, and pages copied again at its end.
+    pub page_sections: [u64; 2],
     /// Which pages are allocated, and which are there.
     pub allocation: Allocation,
+    /// Where the log blocks on this file are. None if there are none.
+    pub log_span: Option<LogSpan>,
 }
 
 impl Report {
