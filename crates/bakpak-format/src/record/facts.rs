@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bodies::{decode, not_encoded};
+use super::entry_facts::{BackupMediaFacts, BackupSetFacts, OtherSourceFacts};
 use crate::encoding;
 use crate::error::{FormatError, Structure};
 use crate::geometry::StreamOffset;
@@ -30,6 +31,12 @@ pub enum KnownFacts {
     EnvelopeItem(EnvelopeItemFacts),
     /// Kind 3.
     Missing(MissingFacts),
+    /// Kind 4.
+    BackupMedia(BackupMediaFacts),
+    /// Kind 5; boxed, since it is much larger than the others.
+    BackupSet(Box<BackupSetFacts>),
+    /// Kind 6.
+    OtherSource(OtherSourceFacts),
 }
 
 /// A file changed while it was read.
@@ -71,6 +78,12 @@ impl Facts {
     pub const ENVELOPE_ITEM: u16 = 2;
     /// Kind of [`MissingFacts`].
     pub const MISSING: u16 = 3;
+    /// Kind of [`BackupMediaFacts`].
+    pub const BACKUP_MEDIA: u16 = 4;
+    /// Kind of [`BackupSetFacts`].
+    pub const BACKUP_SET: u16 = 5;
+    /// Kind of [`OtherSourceFacts`].
+    pub const OTHER_SOURCE: u16 = 6;
 
     /// Encodes the body of the record.
     pub fn encode(&self) -> Vec<u8> {
@@ -114,13 +127,27 @@ impl Facts {
     /// # Errors
     ///
     /// - [`FormatError::Malformed`]: the data do not follow their encoding (spec: REC-6), or name
-    ///   an entry where they are about the archive, or the other way round (spec: FAC-1).
+    ///   an entry where they are about the archive, or the other way round (spec: FAC-1), or count
+    ///   fewer faults than they list (spec: FAC-2).
+    /// - [`FormatError::LimitExceeded`]: they list over 100 faults (spec: FAC-2).
     pub fn known(&self) -> Result<Option<KnownFacts>, FormatError> {
         let structure = Structure::Facts;
         let (known, about_entry) = match self.kind {
             Self::CHANGED => (decode(&self.data).map(KnownFacts::Changed)?, true),
             Self::ENVELOPE_ITEM => (decode(&self.data).map(KnownFacts::EnvelopeItem)?, false),
             Self::MISSING => (decode(&self.data).map(KnownFacts::Missing)?, false),
+            Self::BACKUP_MEDIA => {
+                let media = BackupMediaFacts::decode(&self.data)?;
+                (KnownFacts::BackupMedia(media), true)
+            }
+            Self::BACKUP_SET => {
+                let set = BackupSetFacts::decode(&self.data)?;
+                (KnownFacts::BackupSet(Box::new(set)), true)
+            }
+            Self::OTHER_SOURCE => {
+                let other = OtherSourceFacts::decode(&self.data)?;
+                (KnownFacts::OtherSource(other), true)
+            }
             _ => return Ok(None),
         };
         if self.entry.is_some() != about_entry {
