@@ -153,6 +153,12 @@ fn tell_contents(path: &Path, totals: &Totals, output: &Output) {
             "some sources could not be read when it was packed".to_owned(),
         );
     }
+    if totals.not_restorable {
+        line(
+            "NOT RESTORABLE",
+            "what was packed was not enough for a restore".to_owned(),
+        );
+    }
     output.event(&Event::Contents(Contents {
         archive: path.to_string_lossy().into_owned(),
         entries: totals.row_count,
@@ -161,6 +167,7 @@ fn tell_contents(path: &Path, totals: &Totals, output: &Output) {
         data_len: totals.data_len,
         chunks: totals.chunk_count,
         incomplete: totals.incomplete,
+        not_restorable: totals.not_restorable,
         started: time(totals.started),
         finished: time(totals.finished),
     }));

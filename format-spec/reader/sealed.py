@@ -362,7 +362,7 @@ class Walk:
         f.end()
         nanos = max(self.final["started"][1], self.final["finished"][1])
         require(nanos < 10**9, MALFORMED, "FIN-1", "a time of FINAL has a billion nanoseconds or more")
-        require(self.final["flags"] <= 1, MALFORMED, "FIN-1", "reserved flag bits of FINAL are set")
+        require(self.final["flags"] <= 3, MALFORMED, "FIN-1", "reserved flag bits of FINAL are set")
 
     def check_final(self) -> None:
         """spec: FIN-1, CAT-1"""

@@ -69,6 +69,10 @@ pub struct PackSettings {
     pub missing: Vec<Missing>,
     /// Leave out what cannot be read, and mark the archive, instead of failing.
     pub allow_incomplete: bool,
+    /// Asked before FINAL is written, when all entries stand: whether
+    /// what was packed is enough for a restore. If not, the archive is marked (spec: FIN-3). `None`:
+    /// nobody can tell, and there is no mark.
+    pub restorable: Option<Box<dyn FnOnce() -> bool + Send>>,
     /// When packing began.
     pub started: Timestamp,
     /// Tells the time at the end.
@@ -177,6 +181,7 @@ impl PackSettings {
             matching: Some(Matching::default()),
             missing: Vec::new(),
             allow_incomplete: false,
+            restorable: None,
             started: Timestamp::default(),
             clock: Timestamp::default,
             random: Random::system(),
@@ -241,7 +246,7 @@ pub fn pack(
         pack_entries(
             EntryWriter::new(archive, observer),
             sources,
-            &settings,
+            &mut settings,
             (archive_id, item_facts),
         )
     })?;
@@ -263,7 +268,7 @@ pub fn pack(
 fn pack_entries(
     mut entries: EntryWriter<'_>,
     sources: impl Iterator<Item = Box<dyn Source>> + Send,
-    settings: &PackSettings,
+    settings: &mut PackSettings,
     (archive_id, item_facts): (ArchiveId, Vec<Facts>),
 ) -> Result<PackReport, PackError> {
     entries.missing(settings.missing.iter().cloned());
@@ -291,9 +296,11 @@ fn pack_entries(
     for facts in item_facts {
         entries.archive_facts(facts);
     }
+    let restorable = settings.restorable.take().is_none_or(|ask| ask());
     entries.finish(archive_id, |content_len, incomplete| Closing {
         content_len,
         incomplete,
+        not_restorable: !restorable,
         started: settings.started,
         finished: (settings.clock)(),
     })

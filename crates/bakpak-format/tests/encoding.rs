@@ -442,6 +442,7 @@ fn final_has_the_same_bytes() {
         row_count: 5,
         content_len: 6,
         incomplete: true,
+        not_restorable: false,
         started: Timestamp {
             seconds: -7,
             nanos: 8,

@@ -378,6 +378,7 @@ proptest! {
             row_count: 4,
             content_len: 5,
             incomplete: false,
+            not_restorable: count % 2 == 1,
             started: time,
             finished: time,
             trees: [TreeRoot { place: None, level: 0 }; 3],

@@ -92,6 +92,13 @@ fn other_vectors() -> Vec<Vector> {
         )
         .incomplete(),
         accepted(
+            "final-not-restorable",
+            &["FIN-3"],
+            "what was packed was not enough for a restore",
+            |b| b.last = |last| last.not_restorable = true,
+        )
+        .not_restorable(),
+        accepted(
             "facts-kind-99",
             &["FAC-1"],
             "FACTS of unknown kinds, about the entry and about the archive",

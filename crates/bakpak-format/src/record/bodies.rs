@@ -100,6 +100,8 @@ pub struct Final {
     pub content_len: u64,
     /// Sources are missing (spec: FIN-3).
     pub incomplete: bool,
+    /// What was packed was not enough for a restore, as its writer understood it (spec: FIN-3).
+    pub not_restorable: bool,
     /// When packing began.
     pub started: Timestamp,
     /// When packing ended.
@@ -132,6 +134,7 @@ struct WireFinal {
 }
 
 const INCOMPLETE: u32 = 1;
+const NOT_RESTORABLE: u32 = 1 << 1;
 
 impl Checkpoint {
     /// What stands before the first one.
@@ -170,6 +173,7 @@ impl Checkpoint {
 impl Final {
     /// Encodes the body of the record.
     pub fn encode(&self) -> Vec<u8> {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
         encoding::encode(&WireFinal {
             counts: [
                 self.stream_len,
@@ -179,7 +183,7 @@ impl Final {
                 self.row_count,
                 self.content_len,
             ],
-            flags: if self.incomplete { INCOMPLETE } else { 0 },
+            flags: flag(self.incomplete, INCOMPLETE) | flag(self.not_restorable, NOT_RESTORABLE),
             started: self.started,
             finished: self.finished,
             trees: self.trees,
@@ -199,7 +203,7 @@ impl Final {
         let structure = Structure::Final;
         let malformed = |what| Err(FormatError::malformed(structure, "FIN-1", what));
         let wire: WireFinal = decode(body)?;
-        if wire.flags & !INCOMPLETE != 0 {
+        if wire.flags & !(INCOMPLETE | NOT_RESTORABLE) != 0 {
             // spec: FIN-1
             return malformed("reserved flags are set");
         }
@@ -229,6 +233,7 @@ impl Final {
             row_count,
             content_len,
             incomplete: wire.flags & INCOMPLETE != 0,
+            not_restorable: wire.flags & NOT_RESTORABLE != 0,
             started: wire.started,
             finished: wire.finished,
             trees: wire.trees,
@@ -301,6 +306,7 @@ mod tests {
             row_count: 5,
             content_len: 6,
             incomplete: true,
+            not_restorable: true,
             started: Timestamp::default(),
             finished: Timestamp::default(),
             trees: [root; 3],
@@ -321,6 +327,15 @@ mod tests {
         );
         assert_eq!(Final::decode(&end().encode()).unwrap(), end());
         assert_eq!(end().encode().len(), 48 + 4 + 24 + 27 + 32);
+        for (incomplete, not_restorable, flags) in [(false, true, 2), (true, false, 1)] {
+            let end = Final {
+                incomplete,
+                not_restorable,
+                ..end()
+            };
+            assert_eq!(end.encode()[48], flags);
+            assert_eq!(Final::decode(&end.encode()).unwrap(), end);
+        }
     }
 
     #[test]
@@ -362,7 +377,7 @@ mod tests {
     fn a_final_that_breaks_rules_is_refused() {
         let class = |end: Final| Final::decode(&end.encode()).unwrap_err().class();
         let mut body = end().encode();
-        body[48] = 2;
+        body[48] = 4;
         assert_eq!(Final::decode(&body).unwrap_err().class(), Class::Malformed);
         let mut nanos = end();
         nanos.finished.nanos = 1_000_000_000;
