@@ -14,6 +14,7 @@ use crate::slots::passphrase::DEFAULT_ARGON2;
 use crate::slots::{self, SlotContext};
 use crate::source::Source;
 use crate::stripes::{Tools, random_failed};
+use crate::tap::tapping_beside;
 use crate::writer::{ArchiveWriter, WriterSettings};
 use ahead::{Batch, OnlyProbe};
 use bakpak_format::digest::Digest;
@@ -69,7 +70,7 @@ pub struct PackSettings {
     pub missing: Vec<Missing>,
     /// Leave out what cannot be read, and mark the archive, instead of failing.
     pub allow_incomplete: bool,
-    /// Asked before FINAL is written, when all entries stand: whether
+    /// Asked before FINAL is written, when all taps are finished (see [`crate::tap::Tap`]): whether
     /// what was packed is enough for a restore. If not, the archive is marked (spec: FIN-3). `None`:
     /// nobody can tell, and there is no mark.
     pub restorable: Option<Box<dyn FnOnce() -> bool + Send>>,
@@ -243,12 +244,14 @@ pub fn pack(
             output: belt,
         };
         let archive = ArchiveWriter::new(plan, writer_settings, matcher, tools)?;
-        pack_entries(
-            EntryWriter::new(archive, observer),
-            sources,
-            &mut settings,
-            (archive_id, item_facts),
-        )
+        tapping_beside(|tapping| {
+            pack_entries(
+                EntryWriter::new(archive, tapping, observer),
+                sources,
+                &mut settings,
+                (archive_id, item_facts),
+            )
+        })?
     })?;
     // An output that fails stops the belt; then its own error is the one that tells.
     written.map_err(|source| PackError::Io {
