@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bakpak_codec::default_threads;
 use bakpak_codec::error::{Finding, ReadError};
+use bakpak_codec::inspect::Totals;
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
 use bakpak_format::entry::EntryPath;
 
@@ -107,7 +108,7 @@ fn tell(
         || report
             .totals
             .as_ref()
-            .is_some_and(|totals| totals.incomplete)
+            .is_some_and(|totals| totals.incomplete || totals.not_restorable)
     {
         exit = exit.worst(Exit::INCOMPLETE);
     }
@@ -168,6 +169,9 @@ fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
         ),
         ("whole", _) => format!("whole and restorable ({blocks}, {len}, {entries})"),
         ("truncated", _) => format!("CUT SHORT after {len} ({findings})"),
+        ("incomplete", _) if is_only_not_restorable(report) => format!(
+            "whole but NOT RESTORABLE: what was packed was not enough ({blocks}, {len}, {entries})"
+        ),
         ("incomplete", _) => {
             let missing = report.missing.len() + only_unreadable(report).count();
             let missing = count(missing as u64, "source", "sources");
@@ -176,6 +180,12 @@ fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
         ("unsupported", _) => format!("NOT SUPPORTED by this version ({findings})"),
         _ => format!("DAMAGED ({findings} in {blocks}, {len})"),
     }
+}
+
+/// Whether nothing is missing, and still it was not enough (spec: FIN-3).
+fn is_only_not_restorable(report: &VerifyReport) -> bool {
+    let said = |totals: &Totals| totals.not_restorable && !totals.incomplete;
+    report.totals.as_ref().is_some_and(said) && report.unreadable.is_empty()
 }
 
 /// Entries that broke off and are not told among what is missing.

@@ -169,6 +169,7 @@ pub(crate) struct Contents {
     pub(crate) data_len: u64,
     pub(crate) chunks: u64,
     pub(crate) incomplete: bool,
+    pub(crate) not_restorable: bool,
     pub(crate) started: String,
     pub(crate) finished: String,
 }

@@ -169,6 +169,7 @@ fn samples() -> Vec<Event> {
             data_len: 0,
             chunks: 0,
             incomplete: false,
+            not_restorable: false,
             started: text(),
             finished: text(),
         }),
