@@ -6,6 +6,7 @@
 //! under libfuzzer.
 
 pub mod archives;
+pub mod media;
 pub mod structures;
 
 #[path = "../../../crates/bakpak-codec/tests/support/forge.rs"]
@@ -20,7 +21,7 @@ pub mod forge;
 pub type FuzzFunction = fn(&[u8]);
 
 /// All of them, by name.
-pub const ALL: [(&str, FuzzFunction); 19] = [
+pub const ALL: [(&str, FuzzFunction); 21] = [
     ("head", structures::head),
     ("slots", structures::slots),
     ("envelope", structures::envelope),
@@ -36,6 +37,8 @@ pub const ALL: [(&str, FuzzFunction); 19] = [
     ("tree_page", structures::tree_page),
     ("tail", structures::tail),
     ("key_file", structures::key_file),
+    ("xpress", media::xpress),
+    ("container", media::container),
     ("stream", archives::stream),
     ("records", archives::records),
     ("archive_keyless", archives::archive_keyless),

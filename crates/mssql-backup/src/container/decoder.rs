@@ -167,7 +167,7 @@ impl ContainerDecoder {
             return Step::More;
         }
         self.ends_with_filemark = false;
-        let structure = Structure::recognise(ahead, container);
+        let structure = Structure::recognise(ahead, container, self.window.file_offset());
         let is_filemark = matches!(
             structure,
             Ok(Structure::Filemark(_)) | Err(Suspect::Filemark)
@@ -333,6 +333,7 @@ impl ContainerDecoder {
             }
             Lost::Filemark => {
                 // It stood raw, so it is as long in the stream as in the medium.
+                let len = len.min(MAX_PLAIN_LEN as u64);
                 self.hole_at(search.start, len, HoleReason::Guessed, sink);
                 self.filemarks.pass_damaged(search.start);
                 // The hole has counted its length already.

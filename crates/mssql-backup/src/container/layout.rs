@@ -2,7 +2,7 @@
 
 use super::ContainerHeader;
 use super::block::{BLOCK, BlockHeader, MAX_PLAIN_LEN, UNIT};
-use super::filemark::{Filemark, HEADER_LEN, TAG};
+use super::filemark::{Filemark, HEADER_LEN, SECTOR_LEN, TAG};
 use super::index::{ENTRIES, INDEX, Index, LEAD_LEN};
 use std::ops::Range;
 
@@ -39,7 +39,11 @@ pub(super) enum Suspect {
 
 impl Structure {
     /// Recognises it; `bytes` are [`LOOKAHEAD`] or more, fewer only at the end of the medium.
-    pub(super) fn recognise(bytes: &[u8], container: &ContainerHeader) -> Result<Self, Suspect> {
+    pub(super) fn recognise(
+        bytes: &[u8],
+        container: &ContainerHeader,
+        file_offset: u64,
+    ) -> Result<Self, Suspect> {
         let first = *bytes.first().ok_or(Suspect::Unknown)?;
         let found = Self::of_type(first, bytes, container);
         // A filemark whose first byte was damaged to a block's reads as one.
@@ -47,7 +51,7 @@ impl Structure {
         match found {
             Some(Self::Block(_)) if is_filemark => Err(Suspect::Filemark),
             Some(structure) => Ok(structure),
-            None => Err(suspect(bytes, container)),
+            None => bare_padding(bytes, file_offset).ok_or_else(|| suspect(bytes, container)),
         }
     }
 
@@ -106,9 +110,20 @@ fn padding_len(bytes: &[u8]) -> Option<usize> {
     is_sound.then(|| LEAD_LEN + usize::from(u16::from_le_bytes([low, high])))
 }
 
+/// Zeros up to a filemark that are too few for a header of padding. None were seen, so it may be
+/// that SQL Server fills another sector instead; but a backup must not be called damaged for them.
+fn bare_padding(bytes: &[u8], file_offset: u64) -> Option<Structure> {
+    let len = file_offset.next_multiple_of(SECTOR_LEN as u64) - file_offset;
+    let len = usize::try_from(len)
+        .ok()
+        .filter(|len| (1..LEAD_LEN).contains(len))?;
+    let (zeros, next) = bytes.split_at_checked(len)?;
+    (is_zero(zeros) && next.starts_with(&TAG)).then_some(Structure::Padding(len))
+}
+
 /// Whether the padding behind its header is zero throughout.
 pub(super) fn is_padding(bytes: &[u8]) -> bool {
-    bytes.get(LEAD_LEN..).is_some_and(is_zero)
+    is_zero(bytes.get(LEAD_LEN..).unwrap_or_default())
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

@@ -154,7 +154,7 @@ impl<R: Read + Seek> SeekableContainer<R> {
         if len == 0 {
             return Ok(false);
         }
-        let structure = Structure::recognise(&bytes[..len], &self.header);
+        let structure = Structure::recognise(&bytes[..len], &self.header, offset);
         let structure = structure.map_err(|suspect| fault(suspect_kind(suspect), offset))?;
         match structure {
             Structure::Block(header) => {

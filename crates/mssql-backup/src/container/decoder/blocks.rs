@@ -48,7 +48,8 @@ impl ContainerDecoder {
                 self.state = State::Structures(container.with_long_headers());
                 return Step::Again;
             }
-            let goes_on = next.is_empty() || Structure::recognise(next, container).is_ok();
+            let behind = offset + header.len() as u64;
+            let goes_on = next.is_empty() || Structure::recognise(next, container, behind).is_ok();
             self.checksum_fault(header, found, sink);
             if goes_on {
                 self.hole(header.plain_len, HoleReason::Damaged, sink);

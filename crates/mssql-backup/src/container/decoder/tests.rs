@@ -1,6 +1,6 @@
 use super::*;
 use crate::container::NOT_COVERED;
-use crate::container::block::{VECTOR, checksum};
+use crate::container::block::{BlockHeader, VECTOR, checksum};
 use crate::container::fault::Algorithm;
 use crate::testing::container::{Container, ContainerWriter, StructureKind};
 use crate::testing::xpress::compress;
@@ -369,6 +369,24 @@ fn blocks_with_the_short_header_decode() {
     assert!(decoded.stream == plain);
     assert_eq!(summary.block_count, 1);
     assert_eq!(kinds(&bytes), [FaultKind::CutOff]);
+}
+
+#[test]
+fn zeros_too_few_for_a_header_of_padding_are_no_fault() {
+    for gap in 1..24 {
+        let mut writer = ContainerWriter::new();
+        writer.content(&text(1, 1024));
+        let used = writer.clone().finish().bytes.len() + BlockHeader::LEN + gap;
+        // A block that nobody can read, but of the right length.
+        writer.block(&vec![7; used.next_multiple_of(512) - used], 512);
+        let mut bytes = writer.clone().finish().bytes;
+        writer.filemark(512);
+        let with_filemark = writer.finish().bytes;
+        bytes.extend(vec![0; gap]);
+        bytes.extend(&with_filemark[with_filemark.len() - 512..]);
+        let unknown = FaultKind::Algorithm(Algorithm::Unknown);
+        assert_eq!(kinds(&bytes), [unknown, FaultKind::CutOff], "{gap}");
+    }
 }
 
 #[test]
