@@ -87,7 +87,7 @@ pub(crate) const FEW_MISSING: &str =
 fn allocated(missing: &Missing) -> LevelReport {
     let mut report = report(Level::Allocation, missing.allocated, missing.count);
     if tolerated(missing).contains(&missing.count) {
-        report.outcome = Outcome::Doubtful(FEW_MISSING);
+        report.outcome = Outcome::Doubtful(FEW_MISSING.into());
     }
     report
 }

@@ -96,7 +96,9 @@ fn container_only(report: Report, summary: &ContainerSummary, unreadable: Unread
         .collect();
     let outcome = match (faults.is_empty(), summary.encrypted_checksums_hold) {
         (false, _) => Outcome::Failed,
-        (true, Some(false)) => Outcome::Unknown("checksums of encrypted blocks are not known"),
+        (true, Some(false)) => {
+            Outcome::Unknown("checksums of encrypted blocks are not known".into())
+        }
         (true, _) => Outcome::Passed,
     };
     let faulty = faults.len() as u64;

@@ -31,6 +31,8 @@ pub mod outcome {
     pub const ABSENT: u8 = 2;
     /// There is something, but it could not be checked.
     pub const UNKNOWN: u8 = 3;
+    /// Something is not as in a quiet database, but can be right in a busy one.
+    pub const DOUBTFUL: u8 = 4;
 }
 
 /// The kinds of other sources that the specification names.
