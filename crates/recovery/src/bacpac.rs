@@ -259,7 +259,8 @@ fn open<R: Read + Seek>(mut reader: R, faults: &mut Faults) -> io::Result<Option
     };
     if record.member_count > MAX_MEMBERS || record.directory_len > MAX_DIRECTORY_LEN {
         let message = format!(
-            "its directory lists {} members in {} bytes, at most {MAX_MEMBERS} in {MAX_DIRECTORY_LEN} are read",
+            "its directory lists {} members in {} bytes, at most {MAX_MEMBERS} in \
+             {MAX_DIRECTORY_LEN} are read",
             record.member_count, record.directory_len,
         );
         faults.add(FaultKind::LimitExceeded, message);

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::collection;
 use proptest::prelude::*;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -15,9 +16,11 @@ fn origin_text(model: &str) -> String {
         .map(|byte| format!("{byte:02X}"))
         .collect();
     format!(
-        "\u{feff}<?xml version=\"1.0\"?><DacOrigin xmlns=\"http://schemas.microsoft.com/sqlserver/dac/Serialization/2012/02\">\
+        "\u{feff}<?xml version=\"1.0\"?>\
+         <DacOrigin xmlns=\"http://schemas.microsoft.com/sqlserver/dac/Serialization/2012/02\">\
          <PackageProperties><ContainsExportedData>true</ContainsExportedData></PackageProperties>\
-         <Operation><Start>2026-01-02T03:04:05+01:00</Start><ProductVersion>162.1</ProductVersion></Operation>\
+         <Operation><Start>2026-01-02T03:04:05+01:00</Start>\
+         <ProductVersion>162.1</ProductVersion></Operation>\
          <Server><ServerVersion>Microsoft SQL Azure (RTM) - 12.0.2000.8\n\tbuilt</ServerVersion>\
          <ObjectCounts><Table>2</Table><View>1</View></ObjectCounts></Server>\
          <Checksums><Checksum Uri=\"/model.xml\">{hash}</Checksum></Checksums></DacOrigin>"
@@ -256,14 +259,19 @@ fn an_error_of_the_disk_is_an_error() {
     assert!(check(Broken).is_err());
 }
 
+/// Places in a file, and what stands there instead.
+fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
+    collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+}
+
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_bytes_panic(bytes in collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(!check_bytes(&bytes).faults.is_empty());
     }
 
     #[test]
-    fn no_changes_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+    fn no_changes_panic(changes in changes()) {
         let mut bytes = package_of(&members());
         for (index, value) in changes {
             let offset = index.index(bytes.len());

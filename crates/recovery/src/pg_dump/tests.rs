@@ -1,5 +1,6 @@
 use super::*;
 use crate::fault::FaultKind::{Damaged, LimitExceeded, Missing, Truncated, Unsupported};
+use proptest::collection;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -11,6 +12,14 @@ const SHOP_NONE: &[u8] = include_bytes!("../../tests/data/pg_dump/shop-none.dump
 const SHOP_TOC: &[u8] = include_bytes!("../../tests/data/pg_dump/shop-toc.dat");
 const SHOP_SQL: &[u8] = include_bytes!("../../tests/data/pg_dump/shop.sql");
 const EMPTY_TAR: &[u8] = include_bytes!("../../tests/data/pg_dump/empty.tar");
+
+const FORMATS: [PostgresFormat; 5] = [
+    PostgresFormat::Custom,
+    PostgresFormat::Tar,
+    PostgresFormat::Plain,
+    PostgresFormat::PlainCluster,
+    PostgresFormat::DirectoryToc,
+];
 
 fn check_as(format: PostgresFormat, bytes: &[u8]) -> Dump {
     check(bytes, format).unwrap()
@@ -348,18 +357,29 @@ fn an_error_of_the_disk_is_an_error() {
     }
 }
 
+/// Places in a file, and what stands there instead.
+fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
+    collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+}
+
 proptest! {
     #[test]
-    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        for format in [PostgresFormat::Custom, PostgresFormat::Tar, PostgresFormat::Plain, PostgresFormat::PlainCluster, PostgresFormat::DirectoryToc] {
+    fn no_bytes_panic(bytes in collection::vec(any::<u8>(), 0..600)) {
+        for format in FORMATS {
             prop_assert!(!check_as(format, &bytes).faults.is_empty());
         }
     }
 
     #[test]
-    fn no_changes_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+    fn no_changes_panic(changes in changes()) {
         let made = writer::custom(16, 1, 2);
-        for (format, whole) in [(PostgresFormat::Custom, &made[..]), (PostgresFormat::Custom, SHOP_NONE), (PostgresFormat::Tar, EMPTY_TAR), (PostgresFormat::DirectoryToc, SHOP_TOC)] {
+        let wholes = [
+            (PostgresFormat::Custom, &made[..]),
+            (PostgresFormat::Custom, SHOP_NONE),
+            (PostgresFormat::Tar, EMPTY_TAR),
+            (PostgresFormat::DirectoryToc, SHOP_TOC),
+        ];
+        for (format, whole) in wholes {
             let mut bytes = whole.to_vec();
             for (index, value) in &changes {
                 let offset = index.index(bytes.len());
