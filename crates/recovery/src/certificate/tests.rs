@@ -200,30 +200,6 @@ fn files_with_both_are_told_and_seen_to_be_cut() {
     assert!(matches!(cut, Err(NotACertificate::Truncated { .. })));
 }
 
-#[test]
-fn files_of_openssl_are_told() {
-    // A folder with clear.pvk, encrypted.pvk, backup.pfx: keys are not part of the repository.
-    let Some(folder) = std::env::var_os("BAKPAK_CERTIFICATES") else {
-        eprintln!("NOT RUN: no folder of certificates");
-        return;
-    };
-    let read = |name: &str| std::fs::read(std::path::Path::new(&folder).join(name)).unwrap();
-    let certificate = certificate(&read("backup.cer"));
-    for (name, pairing) in [
-        ("clear.pvk", Pairing::Same),
-        ("encrypted.pvk", Pairing::Possible),
-    ] {
-        assert_eq!(
-            private_key(&read(name)).unwrap().pairing(&certificate),
-            pairing
-        );
-    }
-    assert_eq!(
-        CertificateFile::decode(&read("backup.pfx")),
-        Ok(CertificateFile::Pfx)
-    );
-}
-
 /// Places in a file, and what stands there instead.
 fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
     collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)

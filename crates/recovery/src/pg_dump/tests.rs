@@ -2,7 +2,6 @@ use super::*;
 use crate::fault::FaultKind::{Damaged, LimitExceeded, Missing, Truncated, Unsupported};
 use proptest::collection;
 use proptest::prelude::*;
-use std::path::Path;
 
 mod writer;
 
@@ -75,57 +74,6 @@ fn real_dumps_in_the_other_formats_are_whole() {
     assert!(text.needs_vector());
     let toc = check_as(PostgresFormat::DirectoryToc, SHOP_TOC);
     assert_eq!((toc.faults.list(), toc.data_count), (&[][..], 4));
-}
-
-#[test]
-fn more_real_dumps_are_whole() {
-    // A folder of dumps, named by what they are: not part of the repository.
-    let Some(folder) = std::env::var_os("BAKPAK_PG_DUMPS") else {
-        eprintln!("NOT RUN: no folder of dumps");
-        return;
-    };
-    let mut count = 0;
-    for file in std::fs::read_dir(Path::new(&folder)).unwrap() {
-        let path = file.unwrap().path();
-        if path.is_dir() {
-            check_real_directory(&path);
-            count += 1;
-            continue;
-        }
-        let bytes = std::fs::read(&path).unwrap();
-        let kind = mssql_backup::kind::Kind::of(&bytes);
-        let mssql_backup::kind::Kind::PostgresDump(format) = kind else {
-            continue;
-        };
-        eprintln!("{}: {format:?}", path.display());
-        assert_eq!(
-            check_as(format, &bytes).faults.list(),
-            [],
-            "{}",
-            path.display()
-        );
-        // The end of the last comment says nothing.
-        for len in (0..bytes.len() - 6).step_by(7) {
-            let faults = check_as(format, &bytes[..len]).faults;
-            assert!(!faults.is_empty(), "{} cut to {len}", path.display());
-        }
-        count += 1;
-    }
-    assert!(count > 0, "the folder holds no dump");
-}
-
-fn check_real_directory(path: &Path) {
-    let toc = std::fs::read(path.join("toc.dat")).unwrap();
-    let mut check = DirectoryCheck::new(toc.as_slice()).unwrap();
-    for file in std::fs::read_dir(path).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        check.file(&name);
-        if name.starts_with("blobs") {
-            let list = std::fs::read(path.join(&name)).unwrap();
-            check.blob_list(&name, list.as_slice()).unwrap();
-        }
-    }
-    assert_eq!(check.finish().faults.list(), [], "{}", path.display());
 }
 
 #[test]

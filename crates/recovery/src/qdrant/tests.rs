@@ -233,21 +233,6 @@ fn shards_beyond_the_limit_are_not_tracked() {
     assert!(faults.count() <= 100_000 && faults.has(Missing) && !faults.has(LimitExceeded));
 }
 
-#[test]
-fn a_real_shard_is_whole() {
-    // A tar of a shard that the engine made: 130 MB of holes, so not part of the repository.
-    let Some(path) = std::env::var_os("BAKPAK_QDRANT_SNAPSHOT") else {
-        eprintln!("NOT RUN: no snapshot");
-        return;
-    };
-    let snapshot = check(std::fs::File::open(path).unwrap()).unwrap();
-    assert_eq!(
-        (snapshot.kind, snapshot.faults.list()),
-        (SnapshotKind::Shard, &[][..])
-    );
-    assert_eq!(snapshot.collections[0].segment_count, 1);
-}
-
 /// Places in a file, and what stands there instead.
 fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
     collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
