@@ -160,6 +160,7 @@ fn first_member(head: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection;
     use proptest::prelude::*;
 
     fn tar_of(name: &str) -> Vec<u8> {
@@ -227,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_have_the_kind_of_their_first_512(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_have_the_kind_of_their_start(bytes in collection::vec(any::<u8>(), 0..600)) {
             let peek = &bytes[..bytes.len().min(PEEK_LEN)];
             prop_assert_eq!(Kind::of(&bytes), Kind::of(peek));
         }

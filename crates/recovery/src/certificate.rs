@@ -1,8 +1,8 @@
 //! Certificates that encrypted backups need, and the files of their keys, told without a password.
 //!
 //! A backup names the certificate that encrypted it by its thumbprint: the SHA-1 of the certificate
-//! in DER, which is just what `BACKUP CERTIFICATE` writes. So whether the right certificate is there
-//! can be known without any key; whether its key is, as far as the length of the key tells.
+//! in DER, which is just what `BACKUP CERTIFICATE` writes. So whether the right certificate is
+//! there can be known without any key; whether its key is, as far as the key's length tells.
 
 use jiff::Timestamp;
 use sha1::{Digest, Sha1};

@@ -115,8 +115,8 @@ const TOPS: [(&str, Role); 18] = [
     ("dfsrprivate", Role::Replication),
 ];
 
-const LIVE_CONFIG: &str = "the live configuration: its master key is bound to the old machine, and the \
-     connection string in it has its password in the clear";
+const LIVE_CONFIG: &str = "the live configuration: its master key is bound to the old machine, and \
+     the connection string in it has its password in the clear";
 const CLEAR_KEY: &str =
     "a master key in the clear: it belongs in the envelope, not among the files";
 const MACHINE_KEY: &str = "the key of the old machine, in the clear: it opens the master key";
@@ -240,7 +240,8 @@ impl Home {
             _ => return None,
         };
         let message = format!(
-            "{folder} {state}: after a restore {}; if the server keeps it elsewhere, name that folder too",
+            "{folder} {state}: after a restore {}; if the server keeps it elsewhere, name that \
+             folder too",
             folder.loss()
         );
         Some(HomeFinding {

@@ -1,4 +1,4 @@
-//! Dumps of PostgreSQL in the four formats of `pg_dump`: what they are of, and whether they are whole.
+//! Dumps of PostgreSQL in the four formats of `pg_dump`: what they are, and whether they are whole.
 //!
 //! Only `gzip` data has a checksum of its own; elsewhere a changed byte inside of a table is not
 //! seen, and only what holds the tables together is checked.
@@ -53,8 +53,8 @@ pub struct Dump {
 
 /// Checks a dump that is one file, from its first byte to its last.
 ///
-/// A dump that is a directory is checked by a [`DirectoryCheck`]; given its `toc.dat`, this function
-/// looks at that file only.
+/// A dump that is a directory is checked by a [`DirectoryCheck`]; given its `toc.dat`, this
+/// function looks at that file only.
 ///
 /// # Errors
 ///

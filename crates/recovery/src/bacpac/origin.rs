@@ -198,8 +198,8 @@ mod tests {
     #[test]
     fn the_server_is_told_by_its_first_line() {
         let origin = origin(
-            "<Server><ServerVersion> Microsoft SQL Azure 12\n\tOct 1\n</ServerVersion><ObjectCounts>\
-             <Table>22</Table><View>x</View></ObjectCounts></Server>",
+            "<Server><ServerVersion> Microsoft SQL Azure 12\n\tOct 1\n</ServerVersion>\
+             <ObjectCounts><Table>22</Table><View>x</View></ObjectCounts></Server>",
         )
         .unwrap();
         assert_eq!(

@@ -139,8 +139,8 @@ impl PrivateKey {
     }
 }
 
-/// The length of a key, from that of the blob: modulus and private exponent of that length, and five
-/// numbers of half of it.
+/// The length of a key, from that of the blob: modulus and private exponent of that length, and
+/// five numbers of half of it.
 fn bits_of_blob(blob: &[u8]) -> Result<usize, NotACertificate> {
     let is_blob = blob.starts_with(&BLOB_TYPE) && blob.len() > BEFORE_MODULUS_LEN;
     if !is_blob || !ALGORITHMS.contains(&word(blob, 4)) {

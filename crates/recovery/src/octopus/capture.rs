@@ -69,8 +69,8 @@ impl Capture {
             String::new()
         };
         let message = format!(
-            "the database would be restored to {}, but the files were captured from {} to {}: files \
-             written between {} and {} may lack{gone}",
+            "the database would be restored to {}, but the files were captured from {} to {}: \
+             files written between {} and {} may lack{gone}",
             self.moment(stop_at),
             self.moment(self.files_start),
             self.moment(last_seen),

@@ -1,5 +1,6 @@
 //! What mutations begin with: the test vectors, archives packed here, and every part of them.
 
+use crate::foreign_seeds;
 use bakpak_codec::envelope::open_envelope;
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Unobserved;
@@ -62,6 +63,7 @@ impl Seed {
             }
             "tail" if input.len() >= 4096 => mend_tail_page(&mut input),
             "container" => mend_container(&mut input),
+            "qdrant" => foreign_seeds::mend_tar(&mut input),
             "archive_keyless" | "archive_with_key" => {
                 let whole = self
                     .parts
@@ -124,6 +126,9 @@ impl Seeds {
             seeds.add_archive(&archive);
         }
         seeds.add_made();
+        for (name, bytes) in foreign_seeds::all() {
+            seeds.add(name, &bytes);
+        }
         seeds
     }
 
