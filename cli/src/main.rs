@@ -13,6 +13,7 @@ use crate::output::{Output, talk};
 mod absent;
 mod archive;
 mod args;
+mod backups;
 mod cat;
 mod demo;
 mod exit;

@@ -135,7 +135,7 @@ pub struct PageId {
 }
 
 /// What is known of one backup set of a file: its columns, and what verification found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedSet {
     /// The set itself.
     pub set: BackupSet,

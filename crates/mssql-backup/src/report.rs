@@ -74,7 +74,7 @@ pub enum Unreadable {
 }
 
 /// One backup set of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SetReport {
     /// Its columns, and what verification found.
     pub checked: CheckedSet,
