@@ -4,6 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mssql_backup::jiff::civil::date;
+use mssql_backup::testing::{Database, Media, write_media};
+
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
@@ -58,6 +61,16 @@ fn every_verb_prints_what_is_documented() {
             .typed("verify d.bakpak --json --key-file data.key")
             .exits(20),
     );
+
+    let media = Media {
+        families: 2,
+        ..Media::default()
+    };
+    let set = Database::new("Orders").full(date(2026, 3, 1).at(12, 0, 0, 0));
+    for (stripe, name) in write_media(&media, &[set]).iter().zip(["1.bak", "2.bak"]) {
+        sandbox.write(name, stripe);
+    }
+    runs.push(sandbox.typed("inspect 1.bak 2.bak --json").succeeds());
 
     let documented = documented();
     let mut seen = BTreeSet::new();

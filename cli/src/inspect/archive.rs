@@ -74,9 +74,13 @@ fn no_backup_either(error: ReadError, peek: &Peek) -> ReadError {
     let common = peek.first.len().min(MAGIC.len());
     let is_foreign = peek.first[..common] != MAGIC[..common];
     match error {
-        ReadError::Fault(mut finding)
-            if peek.first.is_empty() || (is_foreign && finding.class == Class::Unsupported) =>
-        {
+        ReadError::Fault(mut finding) if peek.first.is_empty() => {
+            finding
+                .message
+                .push_str(": neither an archive nor a SQL Server backup");
+            ReadError::Fault(finding)
+        }
+        ReadError::Fault(mut finding) if is_foreign && finding.class == Class::Unsupported => {
             finding.message.push_str(", nor a SQL Server backup");
             ReadError::Fault(finding)
         }

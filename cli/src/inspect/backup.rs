@@ -38,7 +38,7 @@ impl Told<'_> {
     fn tell_text(&self, lines: Lines<'_>) {
         let report = self.report;
         lines.head(self.file);
-        lines.line("is", kind_words(report));
+        lines.line("kind", kind_words(report));
         lines.maybe("length", self.len.map(exact_size));
         if let Some(label) = &report.label {
             tell_label(label, lines);

@@ -13,10 +13,7 @@ pub(super) const MAX_SHOWN: usize = 20;
 pub(super) fn tell(levels: &[LevelReport], lines: Lines<'_>) {
     for level in levels {
         let (word, text) = words(level);
-        lines.wrapped(
-            &format!("  {}", level.level.name()),
-            &format!("{word}{text}"),
-        );
+        lines.row(level.level.name(), &format!("{word}{text}"));
     }
 }
 

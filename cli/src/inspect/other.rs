@@ -175,7 +175,7 @@ impl Other {
     pub(super) fn tell(self, output: &Output) -> Exit {
         let lines = Lines(output);
         lines.head(&self.file);
-        lines.line("is", &self.words);
+        lines.line("kind", &self.words);
         lines.line("length", &exact_size(self.len));
         for (name, value) in &self.facts {
             lines.wrapped(&name.replace('_', " "), value);

@@ -172,7 +172,10 @@ fn tell_place_in_history(set: &BackupSet, lines: Lines<'_>) {
             &format!("the one with checkpoint LSN {full}"),
         );
     }
-    lines.maybe("set", header.backup_set_guid.map(|guid| guid.to_string()));
+    lines.maybe(
+        "set GUID",
+        header.backup_set_guid.map(|guid| guid.to_string()),
+    );
     lines.maybe(
         "branch",
         header.recovery_fork_id.map(|guid| guid.to_string()),

@@ -86,8 +86,8 @@ impl MediaSet {
         lines.line("stripes", &text);
         let missing = self.missing();
         if !missing.is_empty() {
-            let text = format!("{}: nothing restores without", listed(&missing, MAX_SHOWN));
-            lines.line("MISSING", &text);
+            let text = format!("{}: RESTORE needs all of them", listed(&missing, MAX_SHOWN));
+            lines.line("MISSING", &format!("stripe {text}"));
         }
         let mut damaged = false;
         let mut events = Vec::new();

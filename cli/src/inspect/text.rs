@@ -9,6 +9,8 @@ use crate::output::{Output, escaped, size};
 
 /// Where the text of a line begins; narrower than any terminal.
 const NAME_LEN: usize = 14;
+/// The same in a table.
+const ROW_NAME_LEN: usize = 17;
 /// Lines that are filled up to a width end here.
 const WIDTH: usize = 80;
 
@@ -37,21 +39,33 @@ impl Lines<'_> {
 
     /// Words, as many to a line as fit.
     pub(super) fn wrapped(self, name: &str, text: &str) {
+        self.columns(&format!("  {name:<NAME_LEN$} "), text);
+    }
+
+    /// A line of a table below another line, likewise.
+    pub(super) fn row(self, name: &str, text: &str) {
+        self.columns(&format!("    {name:<ROW_NAME_LEN$} "), text);
+    }
+
+    fn columns(self, first: &str, text: &str) {
         let text = escaped(text).to_string();
-        let mut name = name;
-        let mut line = String::new();
+        let indent = " ".repeat(first.len());
+        let mut line = first.to_owned();
+        let mut is_empty = true;
         for word in text.split(' ') {
-            let would_be = line.chars().count() + 1 + word.chars().count();
-            if !line.is_empty() && 3 + NAME_LEN + would_be > WIDTH {
-                self.line(name, &line);
-                (name, line) = ("", String::new());
+            let would_be = line.chars().count() + usize::from(!is_empty) + word.chars().count();
+            if !is_empty && would_be > WIDTH {
+                self.0.line(&line);
+                line.clone_from(&indent);
+                is_empty = true;
             }
-            if !line.is_empty() {
+            if !is_empty {
                 line.push(' ');
             }
             line.push_str(word);
+            is_empty = false;
         }
-        self.line(name, &line);
+        self.0.line(line.trim_end());
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is to be thought of a backup: the exit code, and one sentence.
 
-use mssql_backup::check::{Fault, Level, LevelReport, Outcome};
+use mssql_backup::check::{CheckedSet, Fault, Level, LevelReport, Outcome};
 use mssql_backup::report::{Medium, Report};
 use mssql_backup::set::BackupType;
 
@@ -46,23 +46,36 @@ pub(super) fn sentence(report: &Report, is_verified: bool) -> String {
     let proofs = proofs(report);
     match unproved(report) {
         Some(why) => format!("no fault found, but little could be checked: {why}{doubt}"),
-        None => format!("no fault found, by {}{doubt}", proofs.join(", ")),
+        None if proofs.is_empty() => format!("no fault found; it holds nothing to check{doubt}"),
+        None => format!(
+            "no fault found; checksums hold of {}{doubt}",
+            proofs.join(", ")
+        ),
     }
 }
 
 /// Whether all that is wrong is that the end is missing, and what comes of that.
 fn is_only_cut(report: &Report) -> bool {
+    let level = match report.medium {
+        Medium::Container(_) => Level::CompressedBlocks,
+        Medium::Native | Medium::Other => Level::Tiling,
+    };
     let is_cut = |fault: &Fault| fault.message.starts_with(CUT);
+    let cuts = report.faults.iter().filter(|fault| is_cut(fault));
+    let cuts = cuts.filter(|fault| fault.level == level);
+    let Some(cut_at) = cuts.map(|fault| fault.offset).min() else {
+        return false;
+    };
     // Faults that are not listed are not known.
     let are_all_listed = report.fault_count <= report.faults.len() as u64;
-    let real = report
-        .faults
-        .iter()
-        .filter(|fault| !is_doubt(report, fault));
-    let mut real = real.peekable();
+    let mut faults = report.faults.iter();
     are_all_listed
-        && report.faults.iter().any(is_cut)
-        && real.all(|fault| is_cut(fault) || is_consequence(fault))
+        && faults.all(|fault| {
+            is_cut(fault)
+                || fault.offset >= cut_at
+                || is_consequence(fault)
+                || is_doubt(report, fault)
+        })
 }
 
 /// Whether it can come of a missing end alone: something is not there, and nothing is wrong.
@@ -70,6 +83,8 @@ fn is_consequence(fault: &Fault) -> bool {
     match fault.level {
         Level::Completeness | Level::PageCount | Level::Allocation | Level::LogContinuity => true,
         Level::BackupChecksums => fault.message.ends_with("is missing"),
+        // What could not be decompressed: the block that it was in is a fault of its own.
+        Level::Pages => fault.message.ends_with("it is not readable"),
         _ => false,
     }
 }
@@ -77,10 +92,10 @@ fn is_consequence(fault: &Fault) -> bool {
 /// What says that the bytes are those that were written.
 fn proofs(report: &Report) -> Vec<&'static str> {
     let kinds = [
-        (Level::CompressedBlocks, "checksums of compressed blocks"),
-        (Level::BackupChecksums, "backup checksums"),
-        (Level::Pages, "page checksums"),
-        (Level::LogBlocks, "checksums of log blocks"),
+        (Level::CompressedBlocks, "compressed blocks"),
+        (Level::BackupChecksums, "the backup as a whole"),
+        (Level::Pages, "pages"),
+        (Level::LogBlocks, "log blocks"),
     ];
     let passed = |level: Level| levels(report).any(|found| found.level == level && passed(found));
     let proofs = kinds.iter().filter(|(level, _)| passed(*level));
@@ -104,7 +119,7 @@ fn unproved(report: &Report) -> Option<String> {
                 .iter()
                 .any(|found| found.level == level && passed(found))
         };
-        !proof(main) && !proof(Level::BackupChecksums)
+        !proof(main) && !proof(Level::BackupChecksums) && !is_empty_log(checked)
     })?;
     let reasons = weak.levels.iter().filter_map(|found| match &found.outcome {
         Outcome::Absent(why) | Outcome::Unknown(why) => {
@@ -122,6 +137,14 @@ fn unproved(report: &Report) -> Option<String> {
     let mut reasons: Vec<_> = reasons.collect();
     reasons.push("it is not compressed".to_owned());
     Some(reasons.join("; "))
+}
+
+/// Whether it is a log backup without any log, as one is that follows another at once.
+fn is_empty_log(checked: &CheckedSet) -> bool {
+    let header = &checked.set.header;
+    let lsns = header.first_lsn.zip(header.last_lsn);
+    let is_empty = lsns.is_some_and(|(first, last)| first == last);
+    is_empty && header.backup_type == Some(BackupType::Log) && checked.log.is_none()
 }
 
 fn passed(level: &LevelReport) -> bool {
