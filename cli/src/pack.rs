@@ -32,6 +32,8 @@ use crate::prompt;
 use crate::restorability::Answer;
 use crate::select;
 
+pub(crate) use self::backups::may_be_a_backup;
+
 mod backups;
 mod clear_key;
 mod cover;

@@ -99,6 +99,14 @@ impl Evidence {
         }
     }
 
+    /// Whether there is a backup that only a certificate opens.
+    pub(crate) fn has_encrypted(&self) -> bool {
+        let is = |file: &MediaFile| file.trouble == Some(Trouble::Encrypted);
+        let read = self.reports.iter();
+        let mut read = read.map(|(path, report)| media_file(path.clone(), report));
+        self.files.iter().any(is) || read.any(|file| is(&file))
+    }
+
     /// What could be a certificate or a private key was read.
     pub(crate) fn certificate(&mut self, bytes: &[u8]) {
         match CertificateFile::decode(bytes) {
@@ -207,7 +215,7 @@ impl Judgement {
             }
             if finding.severity == Severity::Error && !are_accepted {
                 output.error(&escaped(&text).to_string());
-                errors.push(finding.help.clone());
+                errors.push(as_hint(&finding.help));
             } else {
                 let text = text.split_once(' ').map_or(text.as_str(), |(_, rest)| rest);
                 output.warn(Some(&finding.rule.code()), None, text);
@@ -219,18 +227,33 @@ impl Judgement {
 
     /// Tells it as JSON.
     pub(crate) fn tell_event(&self, output: &Output) {
+        output.event(&self.event());
+    }
+
+    pub(crate) fn event(&self) -> Event {
         let mut told = self.clone();
         told.verdicts
             .findings
             .splice(0..0, self.others.iter().cloned());
-        output.event(&Event::Restorability(Box::new(told)));
+        Event::Restorability(Box::new(told))
     }
 }
+
+/// A sentence as a hint: lower case, without its final stop.
+fn as_hint(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    let first = letters.next().map(|first| first.to_lowercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// A set by its media set and its own identity.
+type SetKey = (Option<Guid>, Guid);
 
 /// Judges the stripes of each set together, where all of them are there: what each could not tell
 /// alone is replaced by what they tell together.
 fn join_stripes(reports: &mut [(String, Report)]) {
-    let mut sets: BTreeMap<(Option<Guid>, Guid), Vec<(usize, usize)>> = BTreeMap::new();
+    // Of each set the file and its place in it.
+    let mut sets: BTreeMap<SetKey, Vec<(usize, usize)>> = BTreeMap::new();
     for (file, (_, report)) in reports.iter().enumerate() {
         let Some(label) = report.label.as_ref().filter(|label| label.family_count > 1) else {
             continue;
