@@ -27,6 +27,7 @@ mod pack;
 mod progress;
 mod prompt;
 mod report;
+mod restorability;
 mod select;
 mod unpack;
 mod verify;

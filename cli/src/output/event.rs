@@ -4,6 +4,7 @@ use bakpak_format::entry::EntryPath;
 use serde::Serialize;
 
 use super::hex;
+use crate::restorability::Judgement;
 
 pub(crate) mod backup;
 
@@ -12,7 +13,7 @@ pub(crate) mod backup;
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Event {
     Warning {
-        code: Option<&'static str>,
+        code: Option<String>,
         #[serde(flatten)]
         path: JsonPath,
         message: String,
@@ -32,6 +33,7 @@ pub(crate) enum Event {
     Fact(Fact),
     Backup(Box<backup::Backup>),
     Stripes(backup::Stripes),
+    Restorability(Box<Judgement>),
     Error {
         code: u8,
         message: String,
