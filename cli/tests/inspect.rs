@@ -377,10 +377,74 @@ fn an_archive_has_its_own_verb_to_be_verified() {
 }
 
 #[test]
+fn backups_in_an_archive_are_told_as_they_were_found() {
+    let sandbox = Sandbox::new();
+    let mut database = Database::new("Shop");
+    let media = Media {
+        families: 2,
+        ..Media::default()
+    };
+    sandbox.write("sql/damaged.bak", with_damaged_page(full()));
+    sandbox.write("sql/packed.bak", wrap(&full()).bytes);
+    for (stripe, name) in write_media(&media, &[database.full(at(1))])
+        .iter()
+        .zip(["a", "b"])
+    {
+        sandbox.write(&format!("sql/stripes/{name}.bak"), stripe);
+    }
+    sandbox.write("sql/shop.dump", SHOP_DUMP);
+    let pack = "pack -o a.bakpak --sql sql --key-file data.key --allow-incomplete";
+    assert!(sandbox.typed(pack).code < 20);
+    let without_key = sandbox.typed("inspect a.bakpak").succeeds();
+    assert!(!without_key.text().contains("Orders"));
+
+    let run = sandbox.typed("inspect a.bakpak --key-file data.key");
+    let run = run.succeeds();
+    has(&run, "full backup of database 'Orders'");
+    has(&run, "page 1:20");
+    has(&run, "verdict        when packed: DAMAGED: 1 fault");
+    has(&run, "a dump of PostgreSQL");
+    has(&run, "stripes        1, 2 of 2");
+    let text = run.text();
+    assert!(
+        !text.contains("backup-set") && !text.contains("MISSING"),
+        "{text}"
+    );
+
+    let run = sandbox.typed("inspect a.bakpak --json --key-file data.key");
+    let told = run.succeeds();
+    let backups = told.events("backup");
+    let of = |name: &str| backups.iter().find(|told| told["file"] == name).unwrap();
+    assert_eq!(backups.len(), 5);
+    let damaged = of("sql/damaged.bak");
+    assert_eq!(damaged["archive"], "a.bakpak");
+    assert_eq!(
+        (&damaged["damaged"], &damaged["verified"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(damaged["len"], sandbox.read("sql/damaged.bak").len());
+    assert_eq!(damaged["faults"][0]["page"], "1:20");
+    let packed = of("sql/packed.bak");
+    assert_eq!(
+        (&packed["damaged"], &packed["kind"]),
+        (&json!(false), &json!("compressed"))
+    );
+    let file = sandbox
+        .typed("inspect --verify --json sql/packed.bak")
+        .succeeds();
+    assert_eq!(packed["sets"], json_of(&file)["sets"]);
+    assert_eq!(fact(of("sql/shop.dump"), "database"), "shop");
+    let stripes = &told.events("stripes")[0];
+    assert_eq!(stripes["archive"], "a.bakpak");
+    assert_eq!(stripes["missing"], json!([]));
+}
+
+const SHOP_DUMP: &[u8] = include_bytes!("../../crates/recovery/tests/data/pg_dump/shop-gzip.dump");
+
+#[test]
 fn dumps_of_postgresql_tell_what_they_are() {
     let sandbox = Sandbox::new();
-    let dump = include_bytes!("../../crates/recovery/tests/data/pg_dump/shop-gzip.dump");
-    sandbox.write("shop.dump", dump);
+    sandbox.write("shop.dump", SHOP_DUMP);
     let told = json_of(&sandbox.typed("inspect --json shop.dump").succeeds());
     assert_eq!(told["kind"], "pg-dump");
     assert_eq!(told["verified"], false);
@@ -392,7 +456,7 @@ fn dumps_of_postgresql_tell_what_they_are() {
     );
     assert_eq!(told["verified"], true);
     assert_eq!(told["sets"], json!([]));
-    sandbox.write("shop.dump", &dump[..dump.len() - 20]);
+    sandbox.write("shop.dump", &SHOP_DUMP[..SHOP_DUMP.len() - 20]);
     sandbox.typed("inspect shop.dump").succeeds();
     let run = sandbox.typed("inspect --verify shop.dump").exits(24);
     has(&run, "CUT SHORT");
