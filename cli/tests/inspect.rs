@@ -174,6 +174,7 @@ fn wherever_it_is_cut_a_backup_is_cut_short_and_not_damaged() {
     sandbox.write("orders.bak", &native[..last_byte]);
     let run = sandbox.typed("inspect --verify orders.bak").exits(24);
     has(&run, "verdict        CUT SHORT: its end is missing");
+    sandbox.typed("inspect orders.bak").exits(24);
 }
 
 #[test]
@@ -467,6 +468,26 @@ fn fact<'a>(told: &'a Value, name: &str) -> &'a str {
     let mut facts = told["facts"].as_array().unwrap().iter();
     let fact = facts.find(|fact| fact["name"] == name).unwrap();
     fact["value"].as_str().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_check_says_nothing_of_the_backup() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("long.bak", full());
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    // Longer than any machine reads before the signal comes; a hole takes no room.
+    if file.set_len(1 << 40).is_err() {
+        return needs::refused("the file system takes no file of 1 TiB");
+    }
+    let child = sandbox.start("inspect --verify long.bak whole.bak");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    sandbox::signal(&child, "-INT");
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(130));
+    assert_eq!(done.stdout, b"");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(said, "bakpak: error: interrupted\n");
 }
 
 #[test]

@@ -177,8 +177,11 @@ impl Other {
         lines.head(&self.file);
         lines.line("kind", &self.words);
         lines.line("length", &exact_size(self.len));
+        if !self.facts.is_empty() {
+            lines.line("facts", "as it tells them of itself");
+        }
         for (name, value) in &self.facts {
-            lines.wrapped(&name.replace('_', " "), value);
+            tell_fact(name, value, lines);
         }
         for (_, message) in self.faults.iter().take(MAX_SHOWN) {
             lines.wrapped("FAULT", message);
@@ -227,6 +230,14 @@ impl Other {
     }
 }
 
+/// A fact; lengths, which programs get in bytes, for people.
+fn tell_fact(name: &str, value: &str, lines: Lines<'_>) {
+    match (name.strip_suffix("_len"), value.parse()) {
+        (Some(name), Ok(len)) => lines.row(&name.replace('_', " "), &exact_size(len)),
+        _ => lines.row(&name.replace('_', " "), value),
+    }
+}
+
 /// The name of a kind in JSON, and in words.
 fn names(kind: &ForeignKind) -> (&'static str, String) {
     match kind {
@@ -272,6 +283,9 @@ fn proof(kind: &ForeignKind, facts: &[(String, String)]) -> String {
             .to_owned(),
         ForeignKind::PostgresDump(PostgresFormat::Plain | PostgresFormat::PlainCluster) => {
             "no fault found, but little could be checked: SQL text has no checksums".to_owned()
+        }
+        ForeignKind::PostgresDump(PostgresFormat::DirectoryToc) => {
+            "no fault found in the table of contents; the data are in other files".to_owned()
         }
         ForeignKind::PostgresDump(_) if facts.iter().any(is_stored) => {
             "no fault found, but little could be checked: it is not compressed and has no checksums"

@@ -101,9 +101,10 @@ pub(super) fn zone(offset: Option<Offset>) -> String {
     format!(" {sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// `7 s`, `12 min`, `3 h 5 min`.
+/// `less than 1 s`, `7 s`, `12 min`, `3 h 5 min`.
 pub(super) fn duration(seconds: i64) -> String {
     match seconds {
+        0 => "less than 1 s".to_owned(),
         ..100 => format!("{seconds} s"),
         100..6000 => format!("{} min", seconds / 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
