@@ -1,10 +1,10 @@
 //! The JSON lines, type by type; `docs/json.md` tells what each field means.
 
 use bakpak_format::entry::EntryPath;
+use recovery::verdict::DatabaseVerdict;
 use serde::Serialize;
 
 use super::hex;
-use crate::restorability::Judgement;
 
 /// One JSON line; `docs/json.md` tells what each means.
 #[derive(Debug, Serialize)]
@@ -29,7 +29,7 @@ pub(crate) enum Event {
     Archive(Archive),
     Contents(Contents),
     Fact(Fact),
-    Restorability(Box<Judgement>),
+    Restorability(Restorability),
     Error {
         code: u8,
         message: String,
@@ -184,6 +184,14 @@ pub(crate) struct Fact {
     #[serde(flatten)]
     pub(crate) path: JsonPath,
     pub(crate) message: String,
+}
+
+/// Whether the backups can be restored.
+#[derive(Debug, Serialize)]
+pub(crate) struct Restorability {
+    pub(crate) answer: &'static str,
+    pub(crate) databases: Vec<DatabaseVerdict>,
+    pub(crate) findings: Vec<recovery::finding::Finding>,
 }
 
 /// What every line begins with.

@@ -3,7 +3,8 @@
 use crate::check::{Level, LevelReport, Outcome};
 use crate::container::fault::{ContainerFault, FaultKind};
 use crate::container::piece::{ContainerSummary, HoleReason, Piece};
-use crate::examine::{Depth, Examiner};
+use crate::depth::Depth;
+use crate::examine::Examiner;
 use crate::report::{Medium, Report, Unreadable};
 use crate::walk::Walk;
 
