@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mssql_backup::guid::Guid;
-use mssql_backup::report::{Medium, Report, SetReport};
+use mssql_backup::report::{Report, SetReport};
 use mssql_backup::stripes::together;
 use recovery::catalogue::Catalogue;
 use recovery::certificate::CertificateFile;
@@ -307,9 +307,4 @@ fn join_stripes(reports: &mut [(String, Report)]) {
             }
         }
     }
-}
-
-/// Whether the report is of a SQL Server backup at all.
-pub(crate) fn is_backup(report: &Report) -> bool {
-    report.medium != Medium::Other
 }
