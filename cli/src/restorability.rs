@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mssql_backup::guid::Guid;
-use mssql_backup::report::{Medium, Report, SetReport};
+use mssql_backup::report::{Report, SetReport};
 use mssql_backup::stripes::together;
 use recovery::catalogue::Catalogue;
 use recovery::certificate::CertificateFile;
@@ -12,10 +12,9 @@ use recovery::foreign::ForeignReport;
 use recovery::media::{MediaFile, Trouble};
 use recovery::rules::{self, Rule, Severity};
 use recovery::verdict::{Policy, Standing, Verdicts, judge};
-use serde::Serialize;
 
 use crate::backups::media_file;
-use crate::output::event::Event;
+use crate::output::event::{self, Event};
 use crate::output::{Output, escaped};
 
 /// What is known of the backups, before it is judged.
@@ -34,19 +33,16 @@ pub(crate) struct Evidence {
 }
 
 /// The judgement.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Judgement {
     pub(crate) answer: Answer,
-    #[serde(flatten)]
     pub(crate) verdicts: Verdicts,
     /// Findings that are about no SQL Server backup as such.
-    #[serde(skip)]
     others: Vec<Finding>,
 }
 
 /// Whether everything can be restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// There is no backup to judge.
     NoBackups,
@@ -231,11 +227,23 @@ impl Judgement {
     }
 
     pub(crate) fn event(&self) -> Event {
-        let mut told = self.clone();
-        told.verdicts
-            .findings
-            .splice(0..0, self.others.iter().cloned());
-        Event::Restorability(Box::new(told))
+        let findings = self.others.iter().chain(&self.verdicts.findings);
+        Event::Restorability(event::Restorability {
+            answer: self.answer.word(),
+            databases: self.verdicts.databases.clone(),
+            findings: findings.cloned().collect(),
+        })
+    }
+}
+
+impl Answer {
+    fn word(self) -> &'static str {
+        match self {
+            Self::NoBackups => "no-backups",
+            Self::Restorable => "restorable",
+            Self::NotRestorable => "not-restorable",
+            Self::Unknown => "unknown",
+        }
     }
 }
 
@@ -299,9 +307,4 @@ fn join_stripes(reports: &mut [(String, Report)]) {
             }
         }
     }
-}
-
-/// Whether the report is of a SQL Server backup at all.
-pub(crate) fn is_backup(report: &Report) -> bool {
-    report.medium != Medium::Other
 }

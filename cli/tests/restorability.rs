@@ -265,7 +265,7 @@ fn a_backup_from_a_pipe_is_judged_too() {
 }
 
 #[test]
-fn a_dump_that_was_cut_is_refused() {
+fn a_dump_that_was_cut_is_told_while_it_is_packed() {
     let sandbox = Sandbox::new();
     let whole = "--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n\n--\n-- PostgreSQL database dump complete\n--\n\n";
     sandbox.write("backups/shop.sql", whole);

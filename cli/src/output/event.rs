@@ -1,10 +1,10 @@
 //! The JSON lines, type by type; `docs/json.md` tells what each field means.
 
 use bakpak_format::entry::EntryPath;
+use recovery::verdict::DatabaseVerdict;
 use serde::Serialize;
 
 use super::hex;
-use crate::restorability::Judgement;
 
 pub(crate) mod backup;
 
@@ -33,7 +33,7 @@ pub(crate) enum Event {
     Fact(Fact),
     Backup(Box<backup::Backup>),
     Stripes(backup::Stripes),
-    Restorability(Box<Judgement>),
+    Restorability(Restorability),
     Error {
         code: u8,
         message: String,
@@ -188,6 +188,14 @@ pub(crate) struct Fact {
     #[serde(flatten)]
     pub(crate) path: JsonPath,
     pub(crate) message: String,
+}
+
+/// Whether the backups can be restored.
+#[derive(Debug, Serialize)]
+pub(crate) struct Restorability {
+    pub(crate) answer: &'static str,
+    pub(crate) databases: Vec<DatabaseVerdict>,
+    pub(crate) findings: Vec<recovery::finding::Finding>,
 }
 
 /// What every line begins with.

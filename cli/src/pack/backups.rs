@@ -8,21 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bakpak_codec::tap::Tap;
 use bakpak_format::entry::{EntryKind, EntryPath};
-use bakpak_format::record::{
-    EntryFacts, NamedValue, OtherSourceFacts, PlacedFault, other_source, outcome,
-};
+use bakpak_format::record::{EntryFacts, OtherSourceFacts};
 use bakpak_tree::{FileSource, SourceSize, Walked};
 use mssql_backup::kind::{Kind, PEEK_LEN};
-use mssql_backup::read::{Checker, read_headers};
+use mssql_backup::read::read_headers;
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
-use recovery::foreign::{self, ForeignReport};
+use recovery::foreign::{self, ForeignKind};
 use recovery::rules;
 
+use crate::backups::content::{Content, Found};
 use crate::backups::facts;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::output::Output;
-use crate::restorability::{Answer, Evidence, Judgement, is_backup};
+use crate::restorability::{Answer, Evidence, Judgement};
 
 /// Names that backups, certificates and keys have outside of `sql/`.
 const EXTENSIONS: [&str; 16] = [
@@ -122,15 +121,17 @@ impl Backups {
                 }
             }
             _ => match foreign::recognise(&first, &name) {
-                Some(kind) => {
+                // The others are checked while they are packed.
+                Some(kind @ (ForeignKind::Bacpac | ForeignKind::Dacpac | ForeignKind::Zip)) => {
                     let kind = foreign::look_into(kind, &mut reader)?;
                     reader.offset = 0;
                     if let Some(report) = foreign::check(&kind, reader)? {
                         before.other(&name, &report);
                         at_end.other(&name, &report);
-                        self.others.insert(path.clone(), other_facts(&report));
+                        self.others.insert(path.clone(), facts::other(&report));
                     }
                 }
+                Some(_) => {}
                 None if len <= MAX_CERTIFICATE_LEN as u64 => {
                     let mut bytes = Vec::new();
                     reader.read_to_end(&mut bytes)?;
@@ -150,8 +151,8 @@ impl Backups {
         }
         (!path.as_bytes().starts_with(b"home") && may_be_a_backup(path)).then(|| {
             Box::new(BackupTap {
-                checker: Checker::new(),
-                path: path.clone(),
+                content: Content::new(path.to_string()),
+                path: path.to_string(),
                 backups: Arc::clone(self),
             }) as Box<dyn Tap>
         })
@@ -201,32 +202,6 @@ pub(crate) fn may_be_a_backup(path: &EntryPath) -> bool {
     })
 }
 
-fn other_facts(report: &ForeignReport) -> OtherSourceFacts {
-    let faults = report.faults();
-    let placed = faults.list().iter().map(|fault| PlacedFault {
-        place: fault.part.clone().unwrap_or_default(),
-        message: fault.message.clone(),
-    });
-    let values = report.facts().into_iter().map(|(name, value)| NamedValue {
-        name: name.to_owned(),
-        value,
-    });
-    OtherSourceFacts {
-        kind: match report {
-            ForeignReport::Dump(_) => other_source::PG_DUMP,
-            ForeignReport::Snapshot(_) => other_source::QDRANT,
-            _ => other_source::BACPAC,
-        },
-        outcome: match faults.is_empty() {
-            true => outcome::PASSED,
-            false => outcome::FAILED,
-        },
-        values: values.collect(),
-        fault_count: faults.count(),
-        faults: placed.collect(),
-    }
-}
-
 /// A source as something that can be sought.
 struct SourceReader<'a> {
     source: &'a mut FileSource,
@@ -254,32 +229,40 @@ impl Seek for SourceReader<'_> {
     }
 }
 
-/// Checks a SQL Server backup while it is packed; of other files it tells nothing.
+/// Checks a backup while it is packed; of other files it tells nothing.
 struct BackupTap {
-    checker: Checker,
-    path: EntryPath,
+    content: Content,
+    path: String,
     backups: Arc<Backups>,
 }
 
 impl Tap for BackupTap {
     fn bytes(&mut self, bytes: &[u8]) {
-        self.checker.feed(bytes);
+        self.content.bytes(bytes);
     }
 
     fn zeros(&mut self, len: u64) {
-        self.checker.feed_zeros(len);
+        self.content.zeros(len);
     }
 
     fn finish(self: Box<Self>) -> Vec<EntryFacts> {
-        let report = self.checker.finish();
-        if !is_backup(&report) {
-            return Vec::new();
-        }
-        let facts = facts::facts(&report);
+        let found = self.content.finish();
         let checked = &self.backups.checked;
         let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.backup(self.path.to_string(), report);
-        facts
+        match found {
+            Found::Media(report) => {
+                let facts = facts::facts(&report);
+                checked.backup(self.path, *report);
+                facts
+            }
+            Found::Other(report) => {
+                checked.other(&self.path, &report);
+                EntryFacts::other_source(facts::other(&report))
+                    .into_iter()
+                    .collect()
+            }
+            Found::Nothing => Vec::new(),
+        }
     }
 }
 

@@ -9,13 +9,13 @@ use bakpak_codec::tap::Tap;
 use bakpak_format::catalogue::Row;
 use bakpak_format::entry::Entry;
 use bakpak_format::envelope::item_kind;
-use bakpak_format::record::{EntryFacts, Facts, KnownFacts};
-use mssql_backup::read::Checker;
+use bakpak_format::record::{EntryFacts, Facts, KnownFacts, other_source};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
 
 use crate::backups;
+use crate::backups::content::{Content, Found};
 use crate::prompt::Keys;
-use crate::restorability::{Evidence, Judgement, is_backup};
+use crate::restorability::{Evidence, Judgement};
 
 /// Judges by what the archive's facts tell; of the content only certificates are read.
 ///
@@ -26,18 +26,32 @@ pub(super) fn by_facts(file: &File, keys: &mut Keys) -> anyhow::Result<Judgement
     let mut archive = Archive::open(file, keys).context("cannot read the archive's facts")?;
     let mut evidence = Evidence::default();
     evidence.media(backups::of_archive(&mut archive)?);
-    beside_media(&mut archive, &mut evidence)?;
+    beside_media(&mut archive, &mut evidence, Others::All)?;
     Ok(evidence.judge())
 }
 
+/// Of which other backups the facts count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    All,
+    /// Of BACPACs: they cannot be checked from front to back, and were when they were packed.
+    OnlyPackages,
+}
+
 /// What counts beside SQL Server's backups: other backups, certificates, the envelope.
-pub(crate) fn beside_media(archive: &mut Archive, evidence: &mut Evidence) -> anyhow::Result<()> {
+fn beside_media(
+    archive: &mut Archive,
+    evidence: &mut Evidence,
+    others: Others,
+) -> anyhow::Result<()> {
     let context = || "cannot read the archive's facts";
     let wanted = |kind| matches!(kind, Facts::OTHER_SOURCE | Facts::ENVELOPE_ITEM);
     for found in archive.facts_of_entries(wanted) {
         let found = found.with_context(context)?;
         match found.facts.known() {
-            Ok(Some(KnownFacts::OtherSource(facts))) => {
+            Ok(Some(KnownFacts::OtherSource(facts)))
+                if others == Others::All || facts.kind == other_source::BACPAC =>
+            {
                 let faults = facts
                     .faults
                     .into_iter()
@@ -88,7 +102,7 @@ impl Rereading {
     pub(super) fn tap(&self, entry: &Entry) -> Option<Box<dyn Tap>> {
         crate::pack::may_be_a_backup(&entry.path).then(|| {
             Box::new(BackupTap {
-                checker: Checker::new(),
+                content: Content::new(entry.path.to_string()),
                 path: entry.path.to_string(),
                 evidence: Arc::clone(&self.0),
             }) as Box<dyn Tap>
@@ -100,32 +114,34 @@ impl Rereading {
         let evidence = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut evidence = evidence.clone();
         if let Some(archive) = archive {
-            beside_media(archive, &mut evidence)?;
+            beside_media(archive, &mut evidence, Others::OnlyPackages)?;
         }
         Ok(evidence.judge())
     }
 }
 
 struct BackupTap {
-    checker: Checker,
+    content: Content,
     path: String,
     evidence: Arc<Mutex<Evidence>>,
 }
 
 impl Tap for BackupTap {
     fn bytes(&mut self, bytes: &[u8]) {
-        self.checker.feed(bytes);
+        self.content.bytes(bytes);
     }
 
     fn zeros(&mut self, len: u64) {
-        self.checker.feed_zeros(len);
+        self.content.zeros(len);
     }
 
     fn finish(self: Box<Self>) -> Vec<EntryFacts> {
-        let report = self.checker.finish();
-        if is_backup(&report) {
-            let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-            evidence.backup(self.path, report);
+        let found = self.content.finish();
+        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Found::Media(report) => evidence.backup(self.path, *report),
+            Found::Other(report) => evidence.other(&self.path, &report),
+            Found::Nothing => {}
         }
         Vec::new()
     }
