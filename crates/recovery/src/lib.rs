@@ -9,6 +9,7 @@ pub mod defects;
 pub mod finding;
 pub mod media;
 pub mod moment;
+pub mod order;
 pub mod plan;
 pub mod route;
 pub mod rules;
