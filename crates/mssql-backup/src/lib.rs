@@ -10,6 +10,7 @@ mod descriptor;
 mod examine;
 mod extents;
 pub mod guid;
+pub mod kind;
 pub mod label;
 mod log;
 pub mod lsn;

@@ -6,6 +6,7 @@
 //! under libfuzzer.
 
 pub mod archives;
+pub mod foreign;
 pub mod structures;
 
 #[path = "../../../crates/bakpak-codec/tests/support/forge.rs"]
@@ -20,7 +21,7 @@ pub mod forge;
 pub type FuzzFunction = fn(&[u8]);
 
 /// All of them, by name.
-pub const ALL: [(&str, FuzzFunction); 19] = [
+pub const ALL: [(&str, FuzzFunction); 23] = [
     ("head", structures::head),
     ("slots", structures::slots),
     ("envelope", structures::envelope),
@@ -40,4 +41,8 @@ pub const ALL: [(&str, FuzzFunction); 19] = [
     ("records", archives::records),
     ("archive_keyless", archives::archive_keyless),
     ("archive_with_key", archives::archive_with_key),
+    ("bacpac", foreign::bacpac),
+    ("pg_dump", foreign::pg_dump),
+    ("qdrant", foreign::qdrant),
+    ("certificate", foreign::certificate),
 ];

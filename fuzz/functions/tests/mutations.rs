@@ -9,6 +9,8 @@
     reason = "helpers of tests may panic too"
 )]
 
+#[path = "mutations/foreign_seeds.rs"]
+mod foreign_seeds;
 #[path = "mutations/mutator.rs"]
 mod mutator;
 #[path = "mutations/seeds.rs"]
@@ -172,4 +174,12 @@ fn archives_without_a_key_hold_their_promises() {
 #[test]
 fn archives_with_a_key_hold_their_promises() {
     fuzz("archive_with_key");
+}
+
+#[test]
+fn checks_of_foreign_files_hold_their_promises() {
+    fuzz("bacpac");
+    fuzz("pg_dump");
+    fuzz("qdrant");
+    fuzz("certificate");
 }

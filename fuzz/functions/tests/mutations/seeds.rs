@@ -1,5 +1,6 @@
 //! What mutations begin with: the test vectors, archives packed here, and every part of them.
 
+use crate::foreign_seeds;
 use bakpak_codec::envelope::open_envelope;
 use bakpak_codec::input::Input;
 use bakpak_codec::observer::Unobserved;
@@ -57,6 +58,7 @@ impl Seed {
                 }
             }
             "tail" if input.len() >= 4096 => mend_tail_page(&mut input),
+            "qdrant" => foreign_seeds::mend_tar(&mut input),
             "archive_keyless" | "archive_with_key" => {
                 let whole = self
                     .parts
@@ -93,6 +95,9 @@ impl Seeds {
             seeds.add_archive(&archive);
         }
         seeds.add_made();
+        for (name, bytes) in foreign_seeds::all() {
+            seeds.add(name, &bytes);
+        }
         seeds
     }
 

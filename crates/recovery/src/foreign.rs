@@ -1,0 +1,257 @@
+//! Files beside SQL Server's backups: what they are, whether they are whole, what they tell.
+
+use std::io::{self, Read, Seek};
+use std::path::Path;
+
+use mssql_backup::kind::{Kind, PostgresFormat};
+
+use crate::bacpac::{self, Package, ZipContent};
+use crate::fault::{Fault, FaultKind, Faults};
+use crate::pg_dump::{self, Compression, Dump};
+use crate::qdrant::{self, Snapshot, SnapshotKind};
+
+#[cfg(test)]
+mod tests;
+
+/// What a file is, if it is none of SQL Server's backups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForeignKind {
+    /// A database exported with its rows.
+    Bacpac,
+    /// The model of a database.
+    Dacpac,
+    /// A ZIP with backups of SQL Server in it, by their names.
+    ZippedBackups(Vec<String>),
+    /// Another ZIP; or one whose directory was not looked at, see [`look_into`].
+    Zip,
+    /// A dump of PostgreSQL.
+    PostgresDump(PostgresFormat),
+    /// A snapshot of Qdrant.
+    QdrantSnapshot,
+    /// Another tar.
+    Tar,
+}
+
+/// What a check of such a file found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForeignReport {
+    /// Of a BACPAC or DACPAC.
+    Package(Box<Package>),
+    /// Of a dump of PostgreSQL.
+    Dump(Box<Dump>),
+    /// Of a snapshot of Qdrant.
+    Snapshot(Box<Snapshot>),
+}
+
+/// Tells what a file is by its first bytes and its name.
+///
+/// The name decides only between what begins alike. None for SQL Server's own backups, and for what
+/// is nothing of these. A ZIP is told by its directory: see [`look_into`].
+#[must_use]
+pub fn recognise(first_bytes: &[u8], name: &str) -> Option<ForeignKind> {
+    match Kind::of(first_bytes) {
+        Kind::Zip => Some(match extension(name).as_deref() {
+            Some("bacpac") => ForeignKind::Bacpac,
+            Some("dacpac") => ForeignKind::Dacpac,
+            _ => ForeignKind::Zip,
+        }),
+        Kind::PostgresDump(format) => Some(ForeignKind::PostgresDump(format)),
+        Kind::Tar { first_member } => {
+            let is_snapshot = extension(name).as_deref() == Some("snapshot");
+            Some(if is_snapshot || is_of_qdrant(&first_member) {
+                ForeignKind::QdrantSnapshot
+            } else {
+                ForeignKind::Tar
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Tells what a ZIP is by its directory, whatever its name; other kinds stay what they are.
+///
+/// A ZIP whose directory cannot be read stays what its name says, so that a check of it tells why.
+///
+/// # Errors
+///
+/// What the reader returns.
+pub fn look_into<R: Read + Seek>(kind: ForeignKind, reader: R) -> io::Result<ForeignKind> {
+    if !matches!(
+        kind,
+        ForeignKind::Bacpac | ForeignKind::Dacpac | ForeignKind::Zip
+    ) {
+        return Ok(kind);
+    }
+    Ok(match bacpac::look_into(reader)? {
+        ZipContent::Bacpac => ForeignKind::Bacpac,
+        ZipContent::Dacpac => ForeignKind::Dacpac,
+        ZipContent::Backups(names) => ForeignKind::ZippedBackups(names),
+        ZipContent::Unreadable | ZipContent::Other => kind,
+    })
+}
+
+/// Checks a file of this kind to its last byte. None if there is nothing to check in such a file.
+///
+/// # Errors
+///
+/// What the reader returns; faults of the file are no errors.
+pub fn check<R: Read + Seek>(kind: &ForeignKind, reader: R) -> io::Result<Option<ForeignReport>> {
+    Ok(Some(match kind {
+        ForeignKind::Bacpac | ForeignKind::Dacpac => {
+            ForeignReport::Package(Box::new(bacpac::check(reader)?))
+        }
+        ForeignKind::PostgresDump(format) => {
+            ForeignReport::Dump(Box::new(pg_dump::check(reader, *format)?))
+        }
+        ForeignKind::QdrantSnapshot => ForeignReport::Snapshot(Box::new(qdrant::check(reader)?)),
+        ForeignKind::ZippedBackups(_) | ForeignKind::Zip | ForeignKind::Tar => return Ok(None),
+    }))
+}
+
+impl ForeignReport {
+    /// What is wrong.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        match self {
+            Self::Package(package) => &package.faults,
+            Self::Dump(dump) => &dump.faults,
+            Self::Snapshot(snapshot) => &snapshot.faults,
+        }
+    }
+
+    /// The rule that a fault of this file falls under, by its id.
+    #[must_use]
+    pub fn rule(&self, fault: &Fault) -> &'static str {
+        match (self, fault.kind) {
+            (Self::Package(_), FaultKind::Mismatch) => "BP153",
+            _ => "BP152",
+        }
+    }
+
+    /// What the file tells of itself, as names and values; no machine, user or path is among them.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Package(package) => package_facts(package),
+            Self::Dump(dump) => dump_facts(dump),
+            Self::Snapshot(snapshot) => snapshot_facts(snapshot),
+        }
+    }
+}
+
+fn package_facts(package: &Package) -> Vec<(&'static str, String)> {
+    let origin = &package.origin;
+    let mut facts = present([
+        ("database", package.name.clone()),
+        ("package_version", package.version.clone()),
+        ("server_version", origin.server_version.clone()),
+        ("product_version", origin.product_version.clone()),
+        ("started", origin.started.clone()),
+    ]);
+    facts.push(("members", package.member_count.to_string()));
+    facts.push(("tables_with_rows", package.table_count.to_string()));
+    facts.push(("rows_len", package.data_len.to_string()));
+    let objects: u64 = origin
+        .object_counts
+        .iter()
+        .map(|(_, count)| count)
+        .fold(0, |sum, count| sum.saturating_add(*count));
+    facts.push(("objects", objects.to_string()));
+    facts
+}
+
+fn dump_facts(dump: &Dump) -> Vec<(&'static str, String)> {
+    let version = |(major, minor, revision)| format!("{major}.{minor}.{revision}");
+    let compression = |compression| match compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Lz4 => "lz4",
+        Compression::Zstd => "zstd",
+    };
+    let extensions = (!dump.extensions.is_empty()).then(|| dump.extensions.join(" "));
+    present([
+        ("database", dump.database_name.clone()),
+        ("server_version", dump.server_version.clone()),
+        ("pg_dump_version", dump.pg_dump_version.clone()),
+        ("archive_version", dump.archive_version.map(version)),
+        ("created", dump.created.map(|created| created.to_string())),
+        (
+            "compression",
+            dump.compression.map(|found| compression(found).to_owned()),
+        ),
+        (
+            "entries_with_data",
+            dump.archive_version.map(|_| dump.data_count.to_string()),
+        ),
+        ("extensions", extensions),
+    ])
+}
+
+fn snapshot_facts(snapshot: &Snapshot) -> Vec<(&'static str, String)> {
+    let kind = match snapshot.kind {
+        SnapshotKind::Collection => "collection",
+        SnapshotKind::Shard => "shard",
+        SnapshotKind::Full => "full",
+        SnapshotKind::Unknown => "unknown",
+    };
+    let hex = snapshot
+        .sha256
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let mut facts = vec![("kind", kind.to_owned()), ("sha256", hex)];
+    for collection in &snapshot.collections {
+        let version = collection.storage_version.clone();
+        facts.extend(present([
+            ("collection", collection.member.clone()),
+            ("storage_version", version),
+        ]));
+        facts.push(("segments", collection.segment_count.to_string()));
+        for vector in &collection.vectors {
+            let name = if vector.name.is_empty() {
+                "default"
+            } else {
+                &vector.name
+            };
+            facts.push((
+                "vector",
+                format!("{name} {} {}", vector.size, vector.distance),
+            ));
+        }
+    }
+    facts
+}
+
+fn present<const N: usize>(
+    facts: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    facts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+fn extension(name: &str) -> Option<String> {
+    let extension = Path::new(name).extension()?.to_str()?;
+    Some(extension.to_ascii_lowercase())
+}
+
+/// Whether the tar of a snapshot can begin with this member.
+fn is_of_qdrant(first_member: &str) -> bool {
+    let path = first_member.strip_prefix("./").unwrap_or(first_member);
+    let in_shard = match path.split_once('/') {
+        Some((shard, rest)) if shard.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => path,
+    };
+    let known = [
+        "segments/",
+        "wal/",
+        "shard_config.json",
+        "replica_state.json",
+        "newest_clocks.json",
+    ];
+    known.iter().any(|start| in_shard.starts_with(start))
+        || (!path.contains('/') && path.ends_with(".snapshot"))
+}
