@@ -20,6 +20,7 @@ pub mod plan;
 pub mod qdrant;
 pub mod route;
 pub mod rules;
+pub mod runbook;
 pub mod sql;
 pub mod strip;
 pub mod verdict;
