@@ -16,7 +16,6 @@ mod orders;
 #[path = "support/runbooks.rs"]
 mod support;
 
-use mssql_backup::jiff;
 use orders::hostile_name;
 use proptest::prelude::*;
 use recovery::runbook::{Command, Document, Shell, Stage, Step, Target, runbook};
@@ -89,7 +88,8 @@ fn certificates_come_before_databases_and_the_key_after() {
         ];
         let places: Vec<usize> = scripts.iter().map(|name| place(&document, name)).collect();
         assert!(places.is_sorted(), "{}: {places:?}", kind.name);
-        assert!(place(&document, "icacls").min(place_or_end(&document, "chown")) <= places[0]);
+        let granted = place_or_end(&document, "icacls").min(place_or_end(&document, "chown"));
+        assert!(granted < places[0]);
         if kind.is_octopus && kind.target == Target::Windows {
             assert!(places[4] < place(&document, "--masterKey"));
         }
@@ -216,12 +216,9 @@ fn nothing_is_blank_but_the_values_of_the_first_section() {
             let blank = regex_blank(&command.text);
             assert_eq!(blank, None, "{}", command.text);
             assert!(index == 0 || !command.text.contains("# fill in"));
-            assert!(
-                index == 0 || !command.text.contains("=''"),
-                "{}",
-                command.text
-            );
             for line in command.text.lines() {
+                let is_empty = line.ends_with("=''") || line.ends_with("= ''");
+                assert!(!is_empty, "{}: {line}", kind.name);
                 known.extend(assigned(line));
                 for used in used(line).filter(|name| !known.contains(name)) {
                     let by_child = command.text.contains("master-key exec");
@@ -255,7 +252,7 @@ fn assigned(line: &str) -> Vec<String> {
     }
     let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let (name, rest) = line.split_at(end.unwrap_or(line.len()));
-    match rest.trim_start().starts_with('=') {
+    match rest.trim_start().trim_start_matches('+').starts_with('=') {
         true => vec![name.to_owned()],
         false => Vec::new(),
     }
@@ -385,7 +382,13 @@ fn the_page_is_well_formed_and_takes_nothing_from_elsewhere() {
 fn lines_of_commands_fit_on_eighty_columns_where_names_allow() {
     for (kind, document) in all() {
         for line in document.commands().flat_map(|command| command.text.lines()) {
-            let has_own = ["env:", "MASTER_KEY", "OctopusDeploy\\Octopus", "# fill in"];
+            let has_own = [
+                "env:",
+                "MASTER_KEY",
+                "OctopusDeploy\\Octopus",
+                "# fill in",
+                "checksum=",
+            ];
             let is_long = line.chars().count() > 80;
             assert!(
                 !is_long || has_own.iter().any(|own| line.contains(own)),
@@ -397,7 +400,8 @@ fn lines_of_commands_fit_on_eighty_columns_where_names_allow() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    // A case that failed is written down as a test of its own.
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the names, the page has the same elements, and the commands the same meaning.
     #[test]
@@ -426,7 +430,8 @@ proptest! {
             prop_assert!(bash_takes(&hostile));
         }
         for text in [hostile.to_html(), hostile.to_markdown()] {
-            prop_assert!(!text.contains(['\u{202e}', '\u{feff}', '\r', '\u{85}']));
+            let has_hidden = text.contains(['\u{202e}', '\u{feff}', '\r', '\u{85}']);
+            prop_assert!(!has_hidden);
         }
     }
 }
@@ -444,7 +449,7 @@ fn lines(document: &Document) -> Vec<String> {
             None if ticks.len() >= 3 => fence = Some(ticks),
             None => {}
         }
-        starts.push(line.chars().take(2).collect());
+        starts.push(line.chars().take(1).collect());
     }
     assert_eq!(fence, None, "a command is not closed");
     starts

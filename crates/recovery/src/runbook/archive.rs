@@ -95,7 +95,6 @@ impl Writer<'_> {
             Word::Value("ARCHIVE"),
         ];
         let mut words = [call.to_vec(), self.envelope_key()].concat();
-        // Quoted, since PowerShell takes a bare one for itself where a function is called.
         words.push(Word::Bare("--"));
         words.extend(start.iter().map(|word| Word::Bare(word)));
         words.push(Word::Quoted(line.to_owned()));

@@ -1,5 +1,7 @@
 //! Fencing the old server, and the databases: certificates, then the chain, then logins.
 
+use std::collections::BTreeSet;
+
 use super::document::{Section, Stage, Step};
 use super::facts::{DatabaseFacts, ScriptFile};
 use super::shell::Word;
@@ -73,8 +75,8 @@ impl Writer<'_> {
             ));
             steps.push(self.lines(
                 &[
-                    "& $OCTOPUS node --instance=$INSTANCE --drain=true --wait=600",
-                    "& $OCTOPUS service --instance=$INSTANCE --stop",
+                    "& $OCTOPUS node --instance $INSTANCE --drain=true --wait=600",
+                    "& $OCTOPUS service --instance $INSTANCE --stop",
                     "Set-Service OctopusDeploy -StartupType Disabled",
                 ],
                 &[
@@ -157,8 +159,8 @@ impl Writer<'_> {
     fn unpack_backups(&self) -> Vec<Step> {
         let certificates = self.facts.certificates.iter();
         let entries = certificates.flat_map(|certificate| &certificate.entries);
-        let only =
-            std::iter::once("sql".to_owned()).chain(entries.map(|path| words::pattern(path)));
+        let only = self.backups().into_iter();
+        let only = only.chain(entries.map(|path| words::pattern(path)));
         let selection = only.flat_map(|pattern| [Word::Bare("--only"), Word::Quoted(pattern)]);
         let mut words = vec![
             Word::Bare("unpack"),
@@ -189,6 +191,21 @@ impl Writer<'_> {
                 }
             }),
         ]
+    }
+
+    /// Patterns of the backups that the plans name: all in `sql`, and others one by one.
+    fn backups(&self) -> BTreeSet<String> {
+        let databases = self.facts.databases.iter();
+        let steps = databases.flat_map(|database| &database.plan.steps);
+        let files = steps.flat_map(|step| &step.files);
+        files
+            .map(
+                |file| match file.contains('/') && !file.starts_with("sql/") {
+                    true => words::pattern(file),
+                    false => "sql".to_owned(),
+                },
+            )
+            .collect()
     }
 
     fn about_certificates(&self) -> Vec<Step> {

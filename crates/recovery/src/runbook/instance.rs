@@ -55,15 +55,15 @@ impl Writer<'_> {
     }
 
     fn instance_on_windows(&self, octopus: &OctopusFacts) -> Vec<Step> {
-        const HAND_OVER: &str = "& $env:OCTOPUS database --instance=$env:INSTANCE \
-             --connectionString=$env:CONNECTION --masterKey=$env:BAKPAK_MASTER_KEY; \
+        const HAND_OVER: &str = "& $env:OCTOPUS database --instance $env:INSTANCE \
+             --connectionString $env:CONNECTION --masterKey $env:BAKPAK_MASTER_KEY; \
              exit $LASTEXITCODE";
         vec![
             self.lines(
                 &[
-                    "& $OCTOPUS create-instance --instance=$INSTANCE `",
-                    "    --config=\"$OCTOPUS_HOME\\OctopusServer.config\" `",
-                    "    --home=$OCTOPUS_HOME --serverNodeName=$NODE_NAME",
+                    "& $OCTOPUS create-instance --instance $INSTANCE `",
+                    "    --config \"$OCTOPUS_HOME\\OctopusServer.config\" `",
+                    "    --home $OCTOPUS_HOME --serverNodeName $NODE_NAME",
                 ],
                 &[],
             ),
@@ -76,8 +76,8 @@ impl Writer<'_> {
                     false => block
                         .raw("$KEY = Read-Host 'Master key' -AsSecureString")
                         .raw("$KEY = (New-Object Net.NetworkCredential '', $KEY).Password")
-                        .raw("& $OCTOPUS database --instance=$INSTANCE `")
-                        .raw("    --connectionString=$CONNECTION --masterKey=$KEY")
+                        .raw("& $OCTOPUS database --instance $INSTANCE `")
+                        .raw("    --connectionString $CONNECTION --masterKey $KEY")
                         .raw("Remove-Variable KEY"),
                 };
                 block.raw("if ($LASTEXITCODE) { throw 'STOP: Octopus refused' }");
@@ -92,14 +92,14 @@ impl Writer<'_> {
             ),
             self.lines(
                 &[
-                    "& $OCTOPUS configure --instance=$INSTANCE `",
-                    "    --webListenPrefixes=$PORTAL_URL --commsListenPort=$COMMS_PORT",
-                    "& $OCTOPUS path --instance=$INSTANCE `",
-                    "    --nugetRepository=\"$OCTOPUS_HOME\\Packages\" `",
-                    "    --artifacts=\"$OCTOPUS_HOME\\Artifacts\" `",
-                    "    --taskLogs=\"$OCTOPUS_HOME\\TaskLogs\" `",
-                    "    --eventExports=\"$OCTOPUS_HOME\\EventExports\"",
-                    "& $OCTOPUS service --instance=$INSTANCE --install --reconfigure --stop",
+                    "& $OCTOPUS configure --instance $INSTANCE `",
+                    "    --webListenPrefixes $PORTAL_URL --commsListenPort $COMMS_PORT",
+                    "& $OCTOPUS path --instance $INSTANCE `",
+                    "    --nugetRepository \"$OCTOPUS_HOME\\Packages\" `",
+                    "    --artifacts \"$OCTOPUS_HOME\\Artifacts\" `",
+                    "    --taskLogs \"$OCTOPUS_HOME\\TaskLogs\" `",
+                    "    --eventExports \"$OCTOPUS_HOME\\EventExports\"",
+                    "& $OCTOPUS service --instance $INSTANCE --install --reconfigure --stop",
                 ],
                 &[],
             ),
@@ -159,8 +159,8 @@ impl Writer<'_> {
                         "New-NetFirewallRule -DisplayName 'recovery: web closed' `",
                         "    -Direction Inbound -Protocol TCP -LocalPort 80,443,$COMMS_PORT `",
                         "    -Action Block",
-                        "& $OCTOPUS service --instance=$INSTANCE --start",
-                        "& $OCTOPUS node --instance=$INSTANCE --drain=true",
+                        "& $OCTOPUS service --instance $INSTANCE --start",
+                        "& $OCTOPUS node --instance $INSTANCE --drain=true",
                     ],
                     &[],
                 ),
@@ -222,7 +222,7 @@ impl Writer<'_> {
             &[
                 "Invoke-WebRequest -UseBasicParsing `",
                 "    ($PORTAL_URL.TrimEnd('/') + '/api/octopusservernodes/ping')",
-                "& $OCTOPUS show-thumbprint --instance=$INSTANCE",
+                "& $OCTOPUS show-thumbprint --instance $INSTANCE",
             ],
             &[
                 address,
@@ -290,7 +290,7 @@ impl Writer<'_> {
                 &[
                     "Remove-NetFirewallRule -DisplayName 'recovery: Octopus closed'",
                     "Remove-NetFirewallRule -DisplayName 'recovery: web closed'",
-                    "& $OCTOPUS node --instance=$INSTANCE --drain=false",
+                    "& $OCTOPUS node --instance $INSTANCE --drain=false",
                 ],
                 &[],
             ),
@@ -323,8 +323,8 @@ impl Writer<'_> {
     fn clear_away(&self, octopus: &OctopusFacts) -> Section {
         let mut steps = vec![self.lines(
             &[
-                "& $OCTOPUS service --instance=$INSTANCE --stop --uninstall",
-                "& $OCTOPUS delete-instance --instance=$INSTANCE",
+                "& $OCTOPUS service --instance $INSTANCE --stop --uninstall",
+                "& $OCTOPUS delete-instance --instance $INSTANCE",
             ],
             &["docker rm -f \"$CONTAINER\"", "rm -f \"$ENV_FILE\""],
         )];
@@ -390,9 +390,8 @@ fn connection(block: &mut Block<'_>, octopus: &OctopusFacts, login: &str) {
         }
         false => {
             block.raw("CONNECTION=\"Data Source=$SQL_SERVER;Initial Catalog=$DATABASE;\"");
-            block.raw(&format!(
-                "CONNECTION=\"$CONNECTION{login};TrustServerCertificate=True\""
-            ));
+            block.raw(&format!("CONNECTION+=\"{login}\""));
+            block.raw("CONNECTION+=\";TrustServerCertificate=True\"");
         }
     }
 }

@@ -78,9 +78,15 @@ fn fence(text: &str) -> String {
 fn escaped(text: &str) -> String {
     let text = shown(text);
     let mut escaped = String::with_capacity(text.len() + 8);
+    let mut before: Option<char> = None;
     for (index, c) in text.char_indices() {
         let is_mark = match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => true,
+            '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => true,
+            // Between letters it marks nothing.
+            '_' => {
+                !(before.is_some_and(char::is_alphanumeric)
+                    && text[index + 1..].starts_with(char::is_alphanumeric))
+            }
             // Marks of a heading, list or quote, at the start of a line only.
             '#' | '+' | '-' | '=' | ':' => index == 0,
             // `1.` and `1)` start a list.
@@ -93,6 +99,7 @@ fn escaped(text: &str) -> String {
             escaped.push('\\');
         }
         escaped.push(c);
+        before = Some(c);
     }
     escaped
 }
@@ -104,8 +111,8 @@ mod tests {
     #[test]
     fn what_means_something_in_markdown_is_escaped() {
         assert_eq!(
-            escaped("a_b <i>*x*</i> [l](u)"),
-            "a\\_b \\<i\\>\\*x\\*\\</i\\> \\[l\\](u)"
+            escaped("a_b _c <i>*x*</i> [l](u)"),
+            "a_b \\_c \\<i\\>\\*x\\*\\</i\\> \\[l\\](u)"
         );
         assert_eq!(escaped("# a"), "\\# a");
         assert_eq!(escaped("12. a 3. b"), "12\\. a 3. b");

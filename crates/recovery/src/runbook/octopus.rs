@@ -128,6 +128,12 @@ impl Writer<'_> {
             ),
             self.command(|block| {
                 block.bakpak(&unpack);
+                block.raw(match self.options.target {
+                    Target::Windows => {
+                        "New-Item -ItemType Directory -Force $OCTOPUS_HOME | Out-Null"
+                    }
+                    Target::Docker => "mkdir -p \"$OCTOPUS_DATA\"",
+                });
                 for (folder, part) in &octopus.folders {
                     self.put_in_place(block, *folder, part);
                 }
@@ -192,7 +198,6 @@ impl Writer<'_> {
         let from = Word::After(root, from);
         match self.options.target {
             Target::Windows => {
-                block.raw("New-Item -ItemType Directory -Force $OCTOPUS_HOME | Out-Null");
                 block.run(&[
                     Word::Bare("if (Test-Path -LiteralPath"),
                     place.clone(),
@@ -206,7 +211,6 @@ impl Writer<'_> {
                 ]);
             }
             Target::Docker => {
-                block.raw("mkdir -p \"$OCTOPUS_DATA\"");
                 block.run(&[Word::Bare("mv -nT --"), from, place]);
             }
         }

@@ -164,7 +164,7 @@ impl Shell {
             Self::Bash => " \\\n    ",
         };
         let (mut text, mut used) = (String::new(), 0);
-        for word in words {
+        for word in units(words) {
             let len = word.chars().count();
             if text.is_empty() {
                 used = len;
@@ -175,10 +175,28 @@ impl Shell {
                 text.push_str(joint);
                 used = len + 4;
             }
-            text.push_str(word);
+            text.push_str(&word);
         }
         text
     }
+}
+
+/// Words that stay on one line: an option and its value, a pipe and what it leads to.
+fn units(words: &[String]) -> Vec<String> {
+    let mut units: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for word in words {
+        let is_option = word.starts_with('-') && word != "--";
+        match units.last_mut() {
+            Some(unit) if word.starts_with(')') || (is_open && !is_option) => {
+                unit.push(' ');
+                unit.push_str(word);
+            }
+            _ => units.push(word.clone()),
+        }
+        is_open = is_option || matches!(word.as_str(), "|" | "Tee-Object" | "tee");
+    }
+    units
 }
 
 /// Whether a text means itself between double quotes, in both shells.
