@@ -182,7 +182,7 @@ impl Writer<'_> {
                 true => format!("FILL IN: {} (as {})", value.meaning, value.example),
                 false => value.meaning.to_owned(),
             };
-            (value.name.to_owned(), meaning)
+            (value.name.clone(), meaning)
         });
         let mut steps = vec![
             Step::Text(

@@ -18,6 +18,7 @@ mod support;
 
 use orders::hostile_name;
 use proptest::prelude::*;
+use recovery::runbook::facts::ArchiveKey;
 use recovery::runbook::{Command, Document, Shell, Stage, Step, Target, runbook};
 use support::{KINDS, Kind, Names, WITHOUT_KEY, tame};
 
@@ -58,7 +59,7 @@ fn files_lie_in_their_places_before_octopus_first_starts() {
     for (kind, document) in all().filter(|(kind, _)| kind.is_octopus) {
         let (moved, start) = match kind.target {
             Target::Windows => ("Move-Item", "--start"),
-            Target::Docker => ("mv -nT", "docker run"),
+            Target::Docker => ("mv -T", "docker run"),
         };
         assert!(place(&document, "home/Packages") < place(&document, start));
         assert!(place(&document, moved) < place(&document, start));
@@ -485,4 +486,40 @@ fn runbooks_are_as_they_were() {
     let found = found.map(|one| one.unwrap().file_name().into_string().unwrap());
     let found: BTreeSet<String> = found.filter(|name| name.starts_with("runbook-")).collect();
     assert_eq!(found, expected, "no snapshot is left over");
+}
+
+#[test]
+fn a_database_that_cannot_be_restored_is_told_and_has_no_commands() {
+    let mut facts = KINDS[0].facts(&tame());
+    facts.databases[0].plan.steps.clear();
+    facts.databases[0].plan.at = None;
+    facts.databases[0].scripts.clear();
+    let document = runbook(&facts, &KINDS[0].options());
+    let text = document.to_markdown();
+    assert!(text.contains("'OctopusDeploy' CANNOT BE RESTORED"));
+    assert!(!text.contains("sqlcmd"));
+    let section = &document.sections[stage(&document, Stage::Databases).unwrap()];
+    assert!(matches!(section.steps.as_slice(), [Step::Warning(_)]));
+}
+
+#[test]
+fn an_archive_with_a_passphrase_asks_for_it() {
+    let mut facts = KINDS[0].facts(&tame());
+    facts.key = ArchiveKey::Passphrase;
+    facts.envelope = None;
+    let text = runbook(&facts, &KINDS[0].options()).to_markdown();
+    assert!(!text.contains("--key-file") && !text.contains("KEY_FILE"));
+    assert!(!text.contains("--envelope"));
+}
+
+#[test]
+fn two_dumps_do_not_become_one_database() {
+    let document = runbook(&KINDS[4].facts(&tame()), &KINDS[4].options());
+    let restored: Vec<&str> = document
+        .commands()
+        .filter(|command| command.text.starts_with("createdb"))
+        .filter_map(|command| command.text.lines().next())
+        .collect();
+    assert_eq!(restored.len(), 2);
+    assert_ne!(restored[0], restored[1]);
 }

@@ -16,8 +16,7 @@ const PLAN_B: [&str; 5] = [
     "The server gets another certificate. Each Tentacle refuses it until its trust is renewed, on \
      the Tentacle: Tentacle.exe configure --reset-trust --trust=THUMBPRINT, with the thumbprint of \
      the new server.",
-    "Certificates in the library lose their private keys; sign-in by external providers must be \
-     set up again.",
+    "Certificates in the library lose their private keys.",
     "Take a copy of the database before, in case the key turns up after all.",
 ];
 
@@ -27,6 +26,18 @@ impl Writer<'_> {
         if !self.has_master_key() {
             steps.push(Step::Warning(
                 "The archive holds no master key. The command asks for it; do not go on without."
+                    .to_owned(),
+            ));
+        }
+        let own = octopus.database.as_ref();
+        let has_logins = self.facts.databases.iter().any(|database| {
+            Some(&database.target_database) == own && database.script("06").is_some()
+        });
+        if !has_logins {
+            steps.push(Step::Text(
+                "No login is known from the archive. On the SQL Server create the login that \
+                 Octopus uses, join a user of its database to it (CREATE USER, or ALTER USER WITH \
+                 LOGIN), and make that a member of db_owner."
                     .to_owned(),
             ));
         }
@@ -231,8 +242,8 @@ impl Writer<'_> {
             ],
         )];
         let mut checks = vec![
-            "The thumbprint is the one that Tentacles trust: on one of them, Tentacle.exe \
-             show-thumbprint and show-configuration tell it. So the master key is right."
+            "The thumbprint is the one that Tentacles trust: Tentacle.exe show-configuration on \
+             one of them tells it. So the master key is right."
                 .to_owned(),
             "Configuration > Diagnostics: the task System Integrity Check ends without an error, \
              and re-indexing the built-in package repository ends too."

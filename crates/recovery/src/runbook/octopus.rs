@@ -90,6 +90,7 @@ impl Writer<'_> {
                     .to_owned(),
             ));
         }
+        steps.extend(self.unpack_the_rest());
         let len = octopus
             .folders
             .iter()
@@ -104,6 +105,30 @@ impl Writer<'_> {
             minutes: Some(words::minutes(len)),
             steps,
         }
+    }
+
+    /// What is in the archive besides, for whoever needs it.
+    fn unpack_the_rest(&self) -> Option<Step> {
+        let parts = self.facts.homes.iter().chain(&self.facts.attachments);
+        let parts: Vec<&Part> = parts.collect();
+        if parts.is_empty() {
+            return None;
+        }
+        let mut unpack = vec![
+            Word::Bare("unpack"),
+            Word::Value("ARCHIVE"),
+            Word::Bare("--to"),
+            Word::After("RESTORE", "-files".to_owned()),
+        ];
+        unpack.extend(self.key());
+        for part in parts {
+            unpack.push(Word::Bare("--only"));
+            unpack.push(Word::Quoted(words::pattern(&part.path)));
+        }
+        Some(self.command(|block| {
+            block.raw("# What else is packed, to be put where it belongs:");
+            block.bakpak(&unpack);
+        }))
     }
 
     fn unpack_files(&self, octopus: &OctopusFacts) -> Vec<Step> {
@@ -211,7 +236,12 @@ impl Writer<'_> {
                 ]);
             }
             Target::Docker => {
-                block.run(&[Word::Bare("mv -nT --"), from, place]);
+                block.run(&[
+                    Word::Bare("if [ -e"),
+                    place.clone(),
+                    Word::Bare("]; then echo 'STOP: it is there' >&2; else"),
+                ]);
+                block.run(&[Word::Bare("  mv -T --"), from, place, Word::Bare("; fi")]);
             }
         }
     }

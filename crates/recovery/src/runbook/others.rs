@@ -34,8 +34,8 @@ impl Writer<'_> {
         let mut steps = vec![self.command(|block| {
             block.bakpak(&unpack);
         })];
-        for other in others {
-            steps.extend(self.restore_other(other));
+        for (number, other) in (1..).zip(others) {
+            steps.extend(self.restore_other(number, other));
         }
         Some(Section {
             number: 0,
@@ -49,7 +49,7 @@ impl Writer<'_> {
         })
     }
 
-    fn restore_other(&self, other: &OtherBackup) -> Vec<Step> {
+    fn restore_other(&self, number: usize, other: &OtherBackup) -> Vec<Step> {
         // The folder beside RESTORE, not one in it.
         let path = Word::After(
             "RESTORE",
@@ -60,18 +60,23 @@ impl Writer<'_> {
         );
         let name = format!("{} {}.", other.kind.name(), quoted(&other.path));
         match &other.kind {
-            OtherKind::Bacpac => vec![
-                Step::Text(format!(
-                    "{name} It is imported as a new database. It is as of one moment only if it \
-                     was exported from a copy that nobody changed."
-                )),
-                self.command(|block| bacpac(block, path)),
-                Step::Text(
-                    "A password that the command has among its arguments can be seen by other \
-                     users of the machine while it runs."
-                        .to_owned(),
-                ),
-            ],
+            OtherKind::Bacpac => {
+                let mut steps = vec![
+                    Step::Text(format!(
+                        "{name} It is imported as a new database. It is as of one moment only if \
+                         it was exported from a copy that nobody changed."
+                    )),
+                    self.command(|block| bacpac(block, path, number)),
+                ];
+                if self.options.target == Target::Docker {
+                    steps.push(Step::Warning(
+                        "sqlpackage takes the password as an argument: other users of the machine \
+                         can see it while it runs."
+                            .to_owned(),
+                    ));
+                }
+                steps
+            }
             OtherKind::Postgres {
                 format,
                 needs_vector,
@@ -86,7 +91,10 @@ impl Writer<'_> {
                             .to_owned(),
                     ));
                 }
-                steps.push(self.command(|block| postgres(block, path, *format, *needs_vector)));
+                steps.push(self.command(|block| {
+                    let database = Word::Numbered("PG_DATABASE", number);
+                    postgres(block, path, database, *format, *needs_vector);
+                }));
                 steps
             }
             OtherKind::Qdrant { sha256, .. } => vec![
@@ -95,7 +103,9 @@ impl Writer<'_> {
                      of collections: give these anew afterwards.",
                     words::hex(sha256).to_lowercase()
                 )),
-                self.command(|block| qdrant(block, path, &words::hex(sha256).to_lowercase())),
+                self.command(|block| {
+                    qdrant(block, path, number, &words::hex(sha256).to_lowercase())
+                }),
                 Step::Check("The number of points is the one from before.".to_owned()),
             ],
         }
@@ -107,19 +117,21 @@ impl OtherKind {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Bacpac => "BACPAC",
-            Self::Postgres { .. } => "dump of PostgreSQL",
-            Self::Qdrant { .. } => "snapshot of Qdrant",
+            Self::Postgres { .. } => "Dump of PostgreSQL",
+            Self::Qdrant { .. } => "Snapshot of Qdrant",
         }
     }
 }
 
-fn bacpac(block: &mut Block<'_>, path: Word) {
-    let target = "    \"/TargetServerName:$SQL_SERVER\" \"/TargetDatabaseName:$BACPAC_DATABASE\"";
+fn bacpac(block: &mut Block<'_>, path: Word, number: usize) {
+    let target = format!(
+        "    \"/TargetServerName:$SQL_SERVER\" \"/TargetDatabaseName:$BACPAC_DATABASE_{number}\""
+    );
     if block.is_powershell() {
         block
             .set("SOURCE", &path)
             .raw("sqlpackage /Action:Import \"/SourceFile:$SOURCE\" `")
-            .raw(target);
+            .raw(&target);
         return;
     }
     block
@@ -131,7 +143,13 @@ fn bacpac(block: &mut Block<'_>, path: Word) {
         .raw("    /TargetTrustServerCertificate:True");
 }
 
-fn postgres(block: &mut Block<'_>, path: Word, format: PostgresFormat, needs_vector: bool) {
+fn postgres(
+    block: &mut Block<'_>,
+    path: Word,
+    database: Word,
+    format: PostgresFormat,
+    needs_vector: bool,
+) {
     let connect = || {
         vec![
             Word::Bare("-h"),
@@ -156,7 +174,6 @@ fn postgres(block: &mut Block<'_>, path: Word, format: PostgresFormat, needs_vec
         psql(block, Word::Bare("postgres"), &[Word::Bare("-f"), path]);
         return;
     }
-    let database = Word::Value("PG_DATABASE");
     let mut create = vec![Word::Bare("createdb")];
     create.extend(connect());
     create.push(database.clone());
@@ -177,9 +194,9 @@ fn postgres(block: &mut Block<'_>, path: Word, format: PostgresFormat, needs_vec
     block.run(&restore);
 }
 
-fn qdrant(block: &mut Block<'_>, path: Word, sha256: &str) {
+fn qdrant(block: &mut Block<'_>, path: Word, number: usize, sha256: &str) {
     let address = format!(
-        "/collections/$QDRANT_COLLECTION/snapshots/upload?priority=snapshot&checksum={sha256}"
+        "/collections/${{QDRANT_COLLECTION_{number}}}/snapshots/upload?priority=snapshot&checksum={sha256}"
     );
     match block.is_powershell() {
         // curl.exe: what PowerShell itself calls curl is another program.
@@ -201,6 +218,6 @@ fn qdrant(block: &mut Block<'_>, path: Word, sha256: &str) {
         "curl"
     };
     block.raw(&format!(
-        "{curl} --fail-with-body \"${{QDRANT_URL}}/collections/${{QDRANT_COLLECTION}}\""
+        "{curl} --fail-with-body \"${{QDRANT_URL}}/collections/${{QDRANT_COLLECTION_{number}}}\""
     ));
 }

@@ -33,6 +33,8 @@ pub(super) enum Word {
     Quoted(String),
     /// A named value.
     Value(&'static str),
+    /// A named value that there are several of, by its number.
+    Numbered(&'static str, usize),
     /// A named value with a text after it.
     After(&'static str, String),
 }
@@ -96,6 +98,7 @@ impl<'a> Block<'a> {
             Word::Bare(text) => (*text).to_owned(),
             Word::Quoted(text) => text.clone(),
             Word::Value(name) => (self.sample)(name),
+            Word::Numbered(name, number) => (self.sample)(&format!("{name}_{number}")),
             Word::After(name, text) => format!("{}{text}", (self.sample)(name)),
         };
         self.calls.push(words.iter().map(value).collect());
@@ -146,6 +149,8 @@ impl Shell {
             (_, Word::Quoted(text)) => self.quote(text),
             (Self::PowerShell, Word::Value(name)) => format!("${name}"),
             (Self::Bash, Word::Value(name)) => format!("\"${name}\""),
+            (Self::PowerShell, Word::Numbered(name, number)) => format!("${name}_{number}"),
+            (Self::Bash, Word::Numbered(name, number)) => format!("\"${name}_{number}\""),
             (Self::PowerShell, Word::After(name, text)) => match is_plain(text) {
                 true => format!("\"${{{name}}}{text}\""),
                 false => format!("(${name} + {})", powershell(text)),

@@ -1,5 +1,7 @@
 //! The values that no archive holds: filled in once, named, and used by name afterwards.
 
+use mssql_backup::kind::PostgresFormat;
+
 use super::facts::{ArchiveKey, EnvelopeKey, OtherKind, RunbookFacts};
 use super::shell::Shell;
 use super::{RunbookOptions, Target};
@@ -8,7 +10,7 @@ use super::{RunbookOptions, Target};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NamedValue {
     /// Its name, which is that of a variable of the shell.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// What it is, as far as that is known; empty if it must be filled in.
     pub(super) value: String,
     /// What it is for.
@@ -35,8 +37,8 @@ pub(super) fn values(facts: &RunbookFacts, options: &RunbookOptions) -> Vec<Name
         let meaning = "folder that files are unpacked to; it must not exist, or be empty";
         values.add("FILES", known, meaning, example);
     }
-    for other in &facts.others {
-        values.other(&other.kind, options.target);
+    for (number, other) in (1..).zip(&facts.others) {
+        values.other(&other.kind, number, options.target);
     }
     values.0
 }
@@ -44,16 +46,10 @@ pub(super) fn values(facts: &RunbookFacts, options: &RunbookOptions) -> Vec<Name
 struct Values(Vec<NamedValue>);
 
 impl Values {
-    fn add(
-        &mut self,
-        name: &'static str,
-        value: &str,
-        meaning: &'static str,
-        example: &'static str,
-    ) {
+    fn add(&mut self, name: &str, value: &str, meaning: &'static str, example: &'static str) {
         if self.0.iter().all(|known| known.name != name) {
             self.0.push(NamedValue {
-                name,
+                name: name.to_owned(),
                 value: value.to_owned(),
                 meaning,
                 example,
@@ -181,33 +177,35 @@ impl Values {
         );
     }
 
-    fn other(&mut self, kind: &OtherKind, target: Target) {
+    fn other(&mut self, kind: &OtherKind, number: usize, target: Target) {
         match kind {
             OtherKind::Bacpac => {
                 let meaning = "name of the SQL Server that is restored to, with its instance";
                 self.add("SQL_SERVER", "", meaning, "SQL01");
                 let meaning = "name of the database that the BACPAC becomes; it must not exist";
-                self.add("BACPAC_DATABASE", "", meaning, "orders");
+                self.add(&format!("BACPAC_DATABASE_{number}"), "", meaning, "orders");
                 if target == Target::Docker {
                     let meaning = "login that may create databases";
                     self.add("SQL_LOGIN", "sa", meaning, "sa");
                 }
             }
-            OtherKind::Postgres { .. } => {
+            OtherKind::Postgres { format, .. } => {
                 let meaning = "host of the PostgreSQL server";
                 self.add("PG_HOST", "", meaning, "localhost");
                 let meaning = "superuser of PostgreSQL";
                 self.add("PG_USER", "postgres", meaning, "postgres");
-                let meaning = "name of the database that the dump becomes; it must not exist";
-                self.add("PG_DATABASE", "", meaning, "vectors");
+                if *format != PostgresFormat::PlainCluster {
+                    let meaning = "name of the database that the dump becomes; it must not exist";
+                    self.add(&format!("PG_DATABASE_{number}"), "", meaning, "vectors");
+                }
             }
             OtherKind::Qdrant { collection, .. } => {
                 let meaning = "address of Qdrant, of the same minor version as the old one";
                 self.add("QDRANT_URL", "", meaning, "http://localhost:6333");
                 self.add(
-                    "QDRANT_COLLECTION",
-                    collection.as_deref().unwrap_or_default(),
-                    "name of the collection",
+                    &format!("QDRANT_COLLECTION_{number}"),
+                    &in_address(collection.as_deref().unwrap_or_default()),
+                    "name of the collection, as it stands in an address",
                     "documents",
                 );
             }
@@ -215,11 +213,25 @@ impl Values {
     }
 }
 
+/// A name as a part of an address.
+fn in_address(name: &str) -> String {
+    let mut written = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                written.push(char::from(byte));
+            }
+            _ => written.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    written
+}
+
 /// The lines that give all values their content, and then say which are empty.
 pub(super) fn assignments(shell: Shell, values: &[NamedValue]) -> Vec<String> {
     let mut lines = Vec::new();
     for value in values {
-        let line = shell.assign(value.name, &value.value);
+        let line = shell.assign(&value.name, &value.value);
         lines.push(match value.value.is_empty() {
             true => format!("{line}   # fill in, as {}", value.example),
             false => line,
@@ -228,7 +240,7 @@ pub(super) fn assignments(shell: Shell, values: &[NamedValue]) -> Vec<String> {
     let open: Vec<&str> = values
         .iter()
         .filter(|value| value.value.is_empty())
-        .map(|value| value.name)
+        .map(|value| value.name.as_str())
         .collect();
     if open.is_empty() {
         return lines;
