@@ -1,17 +1,14 @@
 //! `bakpak inspect`.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
-use bakpak_codec::archive::Archive;
+use bakpak_codec::archive::{Archive, FactsOfEntry};
 use bakpak_codec::inspect::{HeadInfo, SlotInfo, Totals, inspect};
 use bakpak_codec::keyring::SlotKind;
-use bakpak_format::catalogue::RowFlags;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::envelope::item_kind;
-use bakpak_format::geometry::StreamOffset;
-use bakpak_format::record::{Facts, KnownFacts};
+use bakpak_format::record::{KnownFacts, other_source};
 use bakpak_format::slots::Domain;
 
 use crate::archive;
@@ -51,18 +48,8 @@ fn one(path: &Path, keys: Option<&mut Keys>, output: &Output) -> anyhow::Result<
     let Some(keys) = keys else { return Ok(()) };
     let mut archive = Archive::open(&file, keys).with_context(context)?;
     tell_contents(path, archive.totals(), output);
-    let facts = archive.facts().with_context(context)?;
-    let mut changed = HashMap::new();
-    if facts.iter().any(|facts| facts.entry.is_some()) {
-        for row in archive.rows() {
-            let row = row.with_context(context)?;
-            if row.flags.contains(RowFlags::CHANGED) {
-                changed.insert(row.header_offset, row.path);
-            }
-        }
-    }
-    for facts in facts {
-        let fact = fact(path, &facts, &changed);
+    for found in archive.facts_of_entries(|_| true) {
+        let fact = fact(path, &found.with_context(context)?);
         output.line(format!(
             "  {:<14} {}",
             fact.fact,
@@ -153,6 +140,12 @@ fn tell_contents(path: &Path, totals: &Totals, output: &Output) {
             "some sources could not be read when it was packed".to_owned(),
         );
     }
+    if totals.not_restorable {
+        line(
+            "NOT RESTORABLE",
+            "what was packed was not enough for a restore".to_owned(),
+        );
+    }
     output.event(&Event::Contents(Contents {
         archive: path.to_string_lossy().into_owned(),
         entries: totals.row_count,
@@ -161,16 +154,17 @@ fn tell_contents(path: &Path, totals: &Totals, output: &Output) {
         data_len: totals.data_len,
         chunks: totals.chunk_count,
         incomplete: totals.incomplete,
+        not_restorable: totals.not_restorable,
         started: time(totals.started),
         finished: time(totals.finished),
     }));
 }
 
-fn fact(archive: &Path, facts: &Facts, changed: &HashMap<StreamOffset, EntryPath>) -> Fact {
-    let path = facts.entry.and_then(|entry| changed.get(&entry));
+fn fact(archive: &Path, FactsOfEntry { facts, row }: &FactsOfEntry) -> Fact {
+    let path = row.as_ref().map(|row| &row.path);
+    let name = path.map(ToString::to_string).unwrap_or_default();
     let (fact, path, message) = match facts.known() {
         Ok(Some(KnownFacts::Changed(sizes))) => {
-            let name = path.map(ToString::to_string).unwrap_or_default();
             let (recorded, observed) = (sizes.recorded_size, sizes.observed_size);
             let text = format!("'{name}' while it was read: {recorded} bytes, then {observed}");
             ("changed".to_owned(), path.cloned(), text)
@@ -185,9 +179,26 @@ fn fact(archive: &Path, facts: &Facts, changed: &HashMap<StreamOffset, EntryPath
             let reason = String::from_utf8_lossy(&missing.reason).into_owned();
             ("missing".to_owned(), path, format!("'{name}': {reason}"))
         }
+        Ok(Some(KnownFacts::BackupMedia(media))) => {
+            let faults = faults_words(media.checks.fault_count);
+            let text = format!("'{name}' holds SQL Server backups{faults}");
+            ("backup-media".to_owned(), path.cloned(), text)
+        }
+        Ok(Some(KnownFacts::BackupSet(set))) => {
+            let cut_off = if set.complete { "" } else { ", cut off" };
+            let faults = faults_words(set.checks.fault_count);
+            let offset = set.offset;
+            let text = format!("'{name}', backup set at offset {offset}{cut_off}{faults}");
+            ("backup-set".to_owned(), path.cloned(), text)
+        }
+        Ok(Some(KnownFacts::OtherSource(other))) => {
+            let faults = faults_words(other.fault_count);
+            let text = format!("'{name}' is {}{faults}", other_words(other.kind));
+            ("other-source".to_owned(), path.cloned(), text)
+        }
         _ => (
             format!("kind-{}", facts.kind),
-            None,
+            path.cloned(),
             "not known to this version".to_owned(),
         ),
     };
@@ -196,6 +207,23 @@ fn fact(archive: &Path, facts: &Facts, changed: &HashMap<StreamOffset, EntryPath
         fact,
         path: path.as_ref().map(Into::into).unwrap_or_default(),
         message,
+    }
+}
+
+/// Behind what a backup is; nothing where it has no faults.
+fn faults_words(faults: u64) -> String {
+    match faults {
+        0 => String::new(),
+        _ => format!(", {} when packed", count(faults, "fault", "faults")),
+    }
+}
+
+fn other_words(kind: u16) -> String {
+    match kind {
+        other_source::BACPAC => "a BACPAC".to_owned(),
+        other_source::PG_DUMP => "a dump of PostgreSQL".to_owned(),
+        other_source::QDRANT => "a snapshot of Qdrant".to_owned(),
+        _ => format!("a backup of kind {kind}, unknown to this version"),
     }
 }
 

@@ -115,6 +115,11 @@ fn tell(output: &Output, warning: &Warning) {
         }
         // Told at the end, all together, from the report or the error.
         Warning::Unreadable { .. } => {}
+        Warning::FactsLeftOut { path, count } => output.warn(
+            None,
+            Some(path),
+            &format!("'{path}' holds more than the archive can note of it: {count} facts left out"),
+        ),
         // Nothing is wrong: it only explains why the temporary folder fills.
         Warning::Spooling { most_len: None } => output.say(
             "from a pipe, the archive is kept (still sealed) in a temporary file meanwhile, since \

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
+use mssql_backup::testing::{Database, Media, write_media};
 use sandbox::{Run, Sandbox};
 
 /// Type to fields, as documented.
@@ -36,7 +37,13 @@ fn every_verb_prints_what_is_documented() {
     sandbox.write("home/notes.txt", "remember\n".repeat(2000));
     sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
     sandbox.write("home/OctopusServer.config", "");
-    let more = "--attach gone --allow-incomplete --json";
+    // A log backup that nothing leads to.
+    let mut database = Database::new("Orders");
+    let at = jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0);
+    database.full(at);
+    let log = write_media(&Media::default(), &[database.log(at)]).remove(0);
+    sandbox.write("Orders.trn", log);
+    let more = "--attach gone --sql Orders.trn --allow-incomplete --json";
     let packed = sandbox.pack_with_master_key("a.bakpak", more);
     let mut runs = vec![packed.succeeds()];
     for line in [

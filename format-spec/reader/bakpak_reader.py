@@ -46,7 +46,7 @@ def summary(archive: Archive, walk: Walk | None) -> dict:
         out["notes"].append(f"{archive.header.signers} signers are declared; signatures were NOT checked")  # HDR-8
     if walk:
         out |= {name: walk.final[name] for name in ("stream_len", "data_len", "chunk_count", "row_count", "content_len")}
-        out["incomplete"] = bool(walk.final["flags"] & 1)  # FIN-3
+        out["incomplete"], out["not_restorable"] = (bool(walk.final["flags"] & bit) for bit in (1, 2))  # FIN-3
         out["missing"] = [{"path": text(p), "reason": text(r)} for p, r in walk.missing]
     return out
 

@@ -299,8 +299,8 @@ class Walk:
         f.end()
         good = about == ALL_ONES or self.parser.ended(about) is not None
         require(good, MALFORMED, "FAC-1", f"FACTS about {about}: no entry there that has ended and has no row yet")
-        if 1 <= kind <= 3:
-            require((kind == 1) == (about != ALL_ONES), MALFORMED, "FAC-1", f"FACTS of kind {kind} about the wrong thing")
+        if 1 <= kind <= 6:
+            require((kind in (1, 4, 5, 6)) == (about != ALL_ONES), MALFORMED, "FAC-1", f"FACTS of kind {kind} about the wrong thing")
         if kind == 1:
             d.raw(16)
             d.end()
@@ -310,6 +310,29 @@ class Walk:
         elif kind == 3:
             self.missing.append((d.bytes(), d.bytes()))
             d.end()
+        elif kind == 4:
+            d.u8(), d.u32(), d.bytes(), d.bytes()
+            self.checks(d)
+        elif kind == 5:
+            d.u64()
+            complete = d.u8()
+            require(complete <= 1, MALFORMED, "REC-6", f"complete is {complete}")
+            d.bytes(), d.bytes(), d.option(d.bytes), d.option(d.bytes), d.option(lambda: d.raw(40))
+            self.checks(d)
+        elif kind == 6:
+            d.u16(), d.u8(), d.list(lambda: (d.text(), d.text()), 16)
+            self.check_faults(d, d.u64(), d.list(lambda: (d.text(), d.text()), 16))
+
+    def checks(self, d: Fields) -> None:
+        """CHECKS, to the end of the data. spec: FAC-2"""
+        d.list(lambda: (d.u16(), d.u8(), d.u64(), d.u64(), d.text()), 27)
+        self.check_faults(d, d.u64(), d.list(lambda: (d.u16(), d.u64(), d.u16(), d.u32(), d.text()), 24))
+
+    def check_faults(self, d: Fields, count: int, listed: list) -> None:
+        """spec: FAC-2"""
+        d.end()
+        require(len(listed) <= 100, LIMIT, "FAC-2", f"{len(listed)} faults are listed")
+        require(count >= len(listed), MALFORMED, "FAC-2", f"{len(listed)} faults are listed, {count} counted")
 
     def checkpoint(self, record: Record) -> None:
         """spec: CKP-1, CAT-3"""
@@ -339,7 +362,7 @@ class Walk:
         f.end()
         nanos = max(self.final["started"][1], self.final["finished"][1])
         require(nanos < 10**9, MALFORMED, "FIN-1", "a time of FINAL has a billion nanoseconds or more")
-        require(self.final["flags"] <= 1, MALFORMED, "FIN-1", "reserved flag bits of FINAL are set")
+        require(self.final["flags"] <= 3, MALFORMED, "FIN-1", "reserved flag bits of FINAL are set")
 
     def check_final(self) -> None:
         """spec: FIN-1, CAT-1"""

@@ -168,6 +168,14 @@ class Fields:
     def bytes(self) -> bytes:
         return self.raw(self.u64())
 
+    def text(self) -> str:
+        """`bytes` that are UTF-8 (spec: chapter 9)"""
+        data = self.bytes()
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Fault(MALFORMED, self.rule, "a text is not UTF-8") from None
+
     def option(self, item: Callable[[], T]) -> T | None:
         flag = self.u8()
         require(flag <= 1, MALFORMED, self.rule, f"option byte {flag}")

@@ -328,6 +328,7 @@ impl<'a> Assembly<'a> {
             row_count: self.checkpoint.row_count,
             content_len: files.map(|row| row.size).sum(),
             incomplete: false,
+            not_restorable: false,
             started: Timestamp {
                 seconds: 1_767_323_045,
                 nanos: 1,

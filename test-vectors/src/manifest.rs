@@ -25,7 +25,7 @@ const INTRODUCTION: &str = "\
 # stream_blake3: BLAKE3 of the stream.
 # envelope_expect, envelope_stage: what opening the master-key envelope gives;
 # envelope_key_file, envelope_passphrase: with what, if not with the key file above.
-# incomplete: FINAL says that sources are missing.
+# incomplete: FINAL says that sources are missing. not_restorable: that what there is was not enough.
 # recipe: too large to be stored; the tests make it by its name.
 ";
 
@@ -103,6 +103,9 @@ fn entry(vector: &Vector, built: &Built, is_recipe: bool) -> String {
     line("why", vector.why);
     if vector.incomplete {
         flags += "incomplete = true\n";
+    }
+    if vector.not_restorable {
+        flags += "not_restorable = true\n";
     }
     if vector.expect.is_none() {
         let hash = blake3::hash(&built.stream);

@@ -31,6 +31,8 @@ pub struct Vector {
     pub unpack: Unpack,
     /// FINAL says that sources are missing.
     pub incomplete: bool,
+    /// FINAL says that it was not restorable when it was packed.
+    pub not_restorable: bool,
     /// The labels of the rules that it shows.
     pub rules: &'static [&'static str],
     /// One sentence.
@@ -121,6 +123,14 @@ impl Vector {
         }
     }
 
+    /// What is in it was not enough for a restore.
+    fn not_restorable(self) -> Self {
+        Self {
+            not_restorable: true,
+            ..self
+        }
+    }
+
     /// What the fault hits is there twice.
     fn unpacks(self) -> Self {
         let unpack = Unpack::Opens;
@@ -170,6 +180,7 @@ fn accepted(name: &'static str, rules: Rules, why: &'static str, program: Progra
         envelope: None,
         unpack: Unpack::Refuses,
         incomplete: false,
+        not_restorable: false,
         rules,
         why,
         recipe: false,

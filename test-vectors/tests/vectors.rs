@@ -153,6 +153,10 @@ fn check(case: &Case) -> Vec<String> {
         if case.incomplete && !report.as_ref().is_ok_and(says_incomplete) {
             wrong.push("it is not said to be incomplete".into());
         }
+        let totals = report.as_ref().ok().and_then(|report| report.totals);
+        if totals.is_some_and(|totals| totals.not_restorable != case.not_restorable) {
+            wrong.push("whether it was restorable is said wrongly".into());
+        }
         let said = first_of(report);
         compare(
             &mut wrong,

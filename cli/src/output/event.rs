@@ -4,13 +4,14 @@ use bakpak_format::entry::EntryPath;
 use serde::Serialize;
 
 use super::hex;
+use crate::restorability::Judgement;
 
 /// One JSON line; `docs/json.md` tells what each means.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Event {
     Warning {
-        code: Option<&'static str>,
+        code: Option<String>,
         #[serde(flatten)]
         path: JsonPath,
         message: String,
@@ -28,6 +29,7 @@ pub(crate) enum Event {
     Archive(Archive),
     Contents(Contents),
     Fact(Fact),
+    Restorability(Box<Judgement>),
     Error {
         code: u8,
         message: String,
@@ -169,6 +171,7 @@ pub(crate) struct Contents {
     pub(crate) data_len: u64,
     pub(crate) chunks: u64,
     pub(crate) incomplete: bool,
+    pub(crate) not_restorable: bool,
     pub(crate) started: String,
     pub(crate) finished: String,
 }

@@ -1,9 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use mssql_backup::read::check;
+use mssql_backup::testing::{Database, Media, write_media};
 use serde_json::Value;
 
 use super::event::*;
 use super::*;
+use crate::restorability::Evidence;
 
 #[test]
 fn sizes_are_for_people() {
@@ -169,6 +172,7 @@ fn samples() -> Vec<Event> {
             data_len: 0,
             chunks: 0,
             incomplete: false,
+            not_restorable: false,
             started: text(),
             finished: text(),
         }),
@@ -178,12 +182,29 @@ fn samples() -> Vec<Event> {
             path: path(),
             message: text(),
         }),
+        judged(),
         Event::Error {
             code: 0,
             message: text(),
             hints: vec![],
         },
     ]
+}
+
+/// A log backup alone, and a file that is none.
+fn judged() -> Event {
+    let at = jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0);
+    let mut database = Database::new("Orders");
+    let full = database.full(at);
+    database.commit(at);
+    let log = database.log(at);
+    let mut evidence = Evidence::default();
+    for (name, set) in [("full.bak", full), ("log.trn", log)] {
+        let file = write_media(&Media::default(), &[set]).remove(0);
+        evidence.backup(name.to_owned(), check(&*file).unwrap());
+    }
+    evidence.finding(&recovery::rules::UNREADABLE, String::new());
+    evidence.judge().event()
 }
 
 /// Names every type once more, so that a new one without a sample does not compile unnoticed.
@@ -199,6 +220,7 @@ fn type_name(event: &Event) -> &'static str {
         Event::Archive(_) => "archive",
         Event::Contents(_) => "contents",
         Event::Fact(_) => "fact",
+        Event::Restorability(_) => "restorability",
         Event::Error { .. } => "error",
     }
 }

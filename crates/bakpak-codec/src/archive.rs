@@ -24,16 +24,18 @@ use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{DataOffset, StreamOffset};
 use bakpak_format::limits::MAX_SCRIPT_BYTES;
-use bakpak_format::record::{Facts, RecordType};
+use bakpak_format::record::RecordType;
 use bakpak_format::tail::LOCATOR_LEN;
 use bytes::Bytes;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
+mod facts;
 mod one_entry;
 mod part;
 
+pub use facts::{FactsOfEntries, FactsOfEntry};
 use one_entry::OneEntry;
 use part::Part;
 
@@ -137,23 +139,6 @@ impl Archive {
                 found => return Ok(found),
             }
         }
-    }
-
-    /// All facts, in order.
-    ///
-    /// # Errors
-    ///
-    /// A record is damaged.
-    pub fn facts(&mut self) -> Result<Vec<Facts>, ReadError> {
-        let mut all = Vec::new();
-        for place in self.index.facts_places() {
-            // Facts of a version that is not known are passed over (spec: REC-3).
-            let (header, body) = self.store.fetch.any_record(place)?;
-            if header.known()? == Some(RecordType::Facts) {
-                all.push(Facts::decode(&body)?);
-            }
-        }
-        Ok(all)
     }
 
     /// The entry of a row, with what stands only in its header: names of the owners, attributes.

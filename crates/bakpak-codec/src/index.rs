@@ -58,8 +58,8 @@ impl Index {
         &self.pages
     }
 
-    pub(crate) fn facts_places(&self) -> Vec<Place> {
-        self.facts.iter().map(|f| f.place).collect()
+    pub(crate) fn facts_places(&self) -> &[FactsPlace] {
+        &self.facts
     }
 
     /// The page in which a path would stand.

@@ -72,6 +72,8 @@ pub struct Totals {
     pub chunk_count: u64,
     /// Sources are missing.
     pub incomplete: bool,
+    /// What was packed was not enough for a restore, as the writer understood it.
+    pub not_restorable: bool,
     /// When packing began.
     pub started: Timestamp,
     /// When packing ended.
@@ -139,6 +141,7 @@ impl From<&Final> for Totals {
             row_count: last.row_count,
             chunk_count: last.chunk_count,
             incomplete: last.incomplete,
+            not_restorable: last.not_restorable,
             started: last.started,
             finished: last.finished,
         }

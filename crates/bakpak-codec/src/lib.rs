@@ -25,6 +25,7 @@
 //! | unpack, tar | [`unpack`] | [`input::Input`] to a [`sink::Sink`], or to any `Write` |
 //! | list, cat | [`archive`] | a file, by position |
 //! | inspect | [`inspect`] | a file's head, without a key |
+//! | (on the way) | [`tap`] | each entry's content, as it is packed or verified |
 //! | master-key | [`envelope`] | a file's envelope, with its own keys |
 //!
 //! Inside, below the verbs:
@@ -89,6 +90,7 @@ mod spool;
 mod stream;
 mod stripes;
 mod tail;
+pub mod tap;
 pub mod unpack;
 pub mod verify;
 mod weight;

@@ -29,6 +29,13 @@ pub enum Warning {
         /// So much of it, if the archive says how far back its copies reach.
         most_len: Option<u64>,
     },
+    /// More was learned of an entry than the archive has room for.
+    FactsLeftOut {
+        /// Which.
+        path: EntryPath,
+        /// FACTS that are not in the archive.
+        count: u64,
+    },
     /// The header declares signers, which this version does not check.
     SignersNotChecked {
         /// How many.

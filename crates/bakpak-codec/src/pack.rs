@@ -14,6 +14,7 @@ use crate::slots::passphrase::DEFAULT_ARGON2;
 use crate::slots::{self, SlotContext};
 use crate::source::Source;
 use crate::stripes::{Tools, random_failed};
+use crate::tap::tapping_beside;
 use crate::writer::{ArchiveWriter, WriterSettings};
 use ahead::{Batch, OnlyProbe};
 use bakpak_format::digest::Digest;
@@ -69,6 +70,10 @@ pub struct PackSettings {
     pub missing: Vec<Missing>,
     /// Leave out what cannot be read, and mark the archive, instead of failing.
     pub allow_incomplete: bool,
+    /// Asked before FINAL is written, when all taps are finished (see [`crate::tap::Tap`]): whether
+    /// what was packed is enough for a restore. If not, the archive is marked (spec: FIN-3). `None`:
+    /// nobody can tell, and there is no mark.
+    pub restorable: Option<Box<dyn FnOnce() -> bool + Send>>,
     /// When packing began.
     pub started: Timestamp,
     /// Tells the time at the end.
@@ -177,6 +182,7 @@ impl PackSettings {
             matching: Some(Matching::default()),
             missing: Vec::new(),
             allow_incomplete: false,
+            restorable: None,
             started: Timestamp::default(),
             clock: Timestamp::default,
             random: Random::system(),
@@ -238,12 +244,14 @@ pub fn pack(
             output: belt,
         };
         let archive = ArchiveWriter::new(plan, writer_settings, matcher, tools)?;
-        pack_entries(
-            EntryWriter::new(archive, observer),
-            sources,
-            &settings,
-            (archive_id, item_facts),
-        )
+        tapping_beside(|tapping| {
+            pack_entries(
+                EntryWriter::new(archive, tapping, observer),
+                sources,
+                &mut settings,
+                (archive_id, item_facts),
+            )
+        })?
     })?;
     // An output that fails stops the belt; then its own error is the one that tells.
     written.map_err(|source| PackError::Io {
@@ -263,7 +271,7 @@ pub fn pack(
 fn pack_entries(
     mut entries: EntryWriter<'_>,
     sources: impl Iterator<Item = Box<dyn Source>> + Send,
-    settings: &PackSettings,
+    settings: &mut PackSettings,
     (archive_id, item_facts): (ArchiveId, Vec<Facts>),
 ) -> Result<PackReport, PackError> {
     entries.missing(settings.missing.iter().cloned());
@@ -291,9 +299,11 @@ fn pack_entries(
     for facts in item_facts {
         entries.archive_facts(facts);
     }
+    let restorable = settings.restorable.take().is_none_or(|ask| ask());
     entries.finish(archive_id, |content_len, incomplete| Closing {
         content_len,
         incomplete,
+        not_restorable: !restorable,
         started: settings.started,
         finished: (settings.clock)(),
     })

@@ -50,6 +50,7 @@ pub(crate) enum Following {
 pub(crate) struct Closing {
     pub(crate) content_len: u64,
     pub(crate) incomplete: bool,
+    pub(crate) not_restorable: bool,
     pub(crate) started: bakpak_format::entry::Timestamp,
     pub(crate) finished: bakpak_format::entry::Timestamp,
 }
@@ -203,6 +204,7 @@ impl<'a> RecordWriter<'a> {
             row_count,
             content_len: closing.content_len,
             incomplete: closing.incomplete,
+            not_restorable: closing.not_restorable,
             started: closing.started,
             finished: closing.finished,
             trees,

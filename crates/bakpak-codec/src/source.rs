@@ -1,5 +1,6 @@
 //! What `pack` reads from: one source for each entry.
 
+use crate::tap::Tap;
 use bakpak_format::entry::{Entry, EntryPath, Timestamp};
 use std::io;
 
@@ -71,6 +72,13 @@ pub trait Source: Send {
     ///
     /// It cannot be asked.
     fn identity(&mut self) -> io::Result<Option<Identity>>;
+
+    /// Who wants to see the content as it is packed. Asked each time that the content is read from
+    /// its start for the archive, after `open`; a file that is read again has the tap of the last
+    /// reading finished, the others are dropped.
+    fn tap(&mut self) -> Option<Box<dyn Tap>> {
+        None
+    }
 
     /// Lets go of what `open` holds.
     fn close(&mut self);

@@ -9,10 +9,16 @@ use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
 use crate::pass::Purpose;
 use crate::reading::{ReadResult, Reading, warn_of_signers};
+use crate::sink_belt;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
 
 pub use crate::reading::VerifyLevel;
+pub use tapped::{TapOf, Tapped};
+
+mod tapped;
+
+use tapped::TapSink;
 
 /// What `verify` has found.
 #[derive(Debug)]
@@ -35,8 +41,17 @@ pub struct VerifyReport {
     pub unreadable: Vec<EntryPath>,
     /// Files that changed while they were read (full level).
     pub changed: u64,
+    /// What taps have learned, in the order of the entries; without those whose content is not what
+    /// it was.
+    pub tapped: Vec<Tapped>,
     /// Why no key was used although one was asked for: then only what shows without is verified.
     pub without_key: Option<ReadError>,
+}
+
+/// How far to read, and who sees what is read.
+struct Depth<'r> {
+    level: VerifyLevel,
+    output: Output<'r>,
 }
 
 /// Verifies without any key: finds accidents, not attacks (spec: RDR-1).
@@ -49,7 +64,11 @@ pub fn verify_keyless(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
-    read(input, None, VerifyLevel::Blocks, threads, observer)
+    let depth = Depth {
+        level: VerifyLevel::Blocks,
+        output: Output::None,
+    };
+    read(input, None, depth, threads, observer)
 }
 
 /// Verifies with a key: every tag, and with [`VerifyLevel::Full`] every chunk, entry and row
@@ -69,16 +88,50 @@ pub fn verify(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
-    read(input, Some(keyring), level, threads, observer)
+    let depth = Depth {
+        level,
+        output: Output::None,
+    };
+    read(input, Some(keyring), depth, threads, observer)
+}
+
+/// Verifies with a key and shows the content of entries to the taps that `tap_of` chooses, in the
+/// same reading, on a thread beside.
+///
+/// Everything that taps see has authenticated; whether the entry is what its row says shows later,
+/// so what is in [`VerifyReport::tapped`] counts only where nothing was found.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn verify_with_taps(
+    input: Input,
+    keyring: &mut dyn Keyring,
+    tap_of: &mut TapOf<'_>,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<VerifyReport, ReadError> {
+    let mut sink = TapSink::new(tap_of);
+    let report = sink_belt::on_its_own_thread(&mut sink, |sink| {
+        let depth = Depth {
+            level: VerifyLevel::Full,
+            output: Output::Entries(sink),
+        };
+        read(input, Some(keyring), depth, threads, observer)
+    })?;
+    Ok(VerifyReport {
+        tapped: sink.tapped,
+        ..report
+    })
 }
 
 /// Reads all of an archive, as far as the keys allow.
-fn read(
+fn read<'r>(
     input: Input,
     keyring: Option<&mut dyn Keyring>,
-    level: VerifyLevel,
+    depth: Depth<'r>,
     threads: usize,
-    observer: &dyn Observer,
+    observer: &'r dyn Observer,
 ) -> Result<VerifyReport, ReadError> {
     let mut feed = Feed::new(input);
     let opening = match Opening::read_or_copy(&mut feed) {
@@ -104,7 +157,7 @@ fn read(
         threads,
         observer,
     };
-    let result = reading.run(subkeys, level, Output::None)?;
+    let result = reading.run(subkeys, depth.level, depth.output)?;
     let mut report = VerifyReport::new(&opening, result)?;
     match locked {
         Some(ReadError::Fault(finding)) => report.findings.push(*finding),
@@ -126,6 +179,7 @@ impl VerifyReport {
             missing: Vec::new(),
             unreadable: Vec::new(),
             changed: 0,
+            tapped: Vec::new(),
             without_key: None,
         }
     }

@@ -12,7 +12,7 @@ use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::geometry::{BlockSize, StreamOffset};
 use bakpak_format::record::Facts;
-use chunk_output::ChunkOutput;
+use chunk_output::{ChunkOutput, MAX_FOLLOWING};
 use std::io;
 use std::ops::Range;
 
@@ -33,6 +33,8 @@ pub(crate) struct WriterSettings {
 /// Takes the stream of entries and writes the archive.
 pub(crate) struct ArchiveWriter<'a> {
     buffer: StreamBuffer,
+    /// Length of the FACTS about entries that end in the buffer.
+    facts_len: usize,
     matcher: Option<Matcher>,
     output: ChunkOutput<'a>,
 }
@@ -72,6 +74,7 @@ impl<'a> ArchiveWriter<'a> {
         let rest_len = matcher.as_ref().map_or(0, Matcher::max_segment_len);
         Ok(Self {
             buffer: StreamBuffer::new(PIECE + rest_len),
+            facts_len: 0,
             matcher,
             output: ChunkOutput::new(plan, settings, history, tools)?,
         })
@@ -141,9 +144,26 @@ impl<'a> ArchiveWriter<'a> {
     }
 
     /// The row, and facts, of the entry that has just ended.
-    pub(crate) fn entry_ended(&mut self, row: Row, facts: Vec<Facts>) {
+    pub(crate) fn entry_ended(&mut self, row: Row, facts: Vec<Facts>) -> Result<(), PackError> {
         let here = self.stream_offset();
+        self.facts_len += facts.iter().map(|facts| facts.data.len()).sum::<usize>();
         self.output.along.entry_ends(here, row, facts);
+        // What is in the buffer may come into one chunk, and all that follows a chunk into its
+        // stripe.
+        match self.facts_len > MAX_FOLLOWING {
+            true => self.empty_buffer(More::No),
+            false => Ok(()),
+        }
+    }
+
+    /// How many bytes of FACTS about one entry there is room for: they stand with its row in one
+    /// stripe (spec: chapter 9). A stripe of blocks of 4 KiB holds 2 MB, one of 64 KiB 33, and the
+    /// block size is that small only if it was asked for, or if all records together are shorter.
+    pub(crate) fn facts_room(&self) -> usize {
+        match self.output.block_size_asked() {
+            Some(BlockSize::FOUR_KIB) => 512 << 10,
+            _ => 24 << 20,
+        }
     }
 
     /// Facts about the archive.
@@ -182,6 +202,7 @@ impl<'a> ArchiveWriter<'a> {
             }
         };
         self.buffer.drop_front(placed);
+        self.facts_len = 0;
         Ok(())
     }
 }

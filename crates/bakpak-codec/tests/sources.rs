@@ -131,6 +131,24 @@ fn an_incomplete_archive_says_so_to_whoever_has_the_key() {
 }
 
 #[test]
+fn an_archive_that_was_not_restorable_says_so_and_opens() {
+    for (restorable, missing) in [(Some(true), false), (Some(false), true), (None, false)] {
+        let settings = PackSettings {
+            restorable: restorable
+                .map(|answer| -> Box<dyn FnOnce() -> bool + Send> { Box::new(move || answer) }),
+            ..settings()
+        };
+        let (archive, _) = try_pack(vec![file("sql/a", "sound")], settings).unwrap();
+        let totals = verified(&archive).totals.unwrap();
+        assert_eq!((totals.not_restorable, totals.incomplete), (missing, false));
+        assert_eq!(
+            unpacked(as_stream(&archive)).unwrap().0.get("sql/a"),
+            b"sound"
+        );
+    }
+}
+
+#[test]
 fn a_large_file_that_fails_once_is_superseded_and_comes_back_right() {
     let content = noise("large", LARGE);
     let behaviour = Behaviour::FailsAt {

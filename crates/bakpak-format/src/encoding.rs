@@ -109,6 +109,31 @@ pub(crate) mod bytes {
     }
 }
 
+/// `option of bytes` of chapter 0 in an owned field, for `#[serde(with = "...")]`.
+pub(crate) mod optional_bytes {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize)]
+    struct Borrowed<'a>(#[serde(with = "super::bytes")] &'a [u8]);
+
+    #[derive(Deserialize)]
+    struct Owned(#[serde(with = "super::bytes")] Vec<u8>);
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_deref().map(Borrowed).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
+        let value = Option::<Owned>::deserialize(deserializer)?;
+        Ok(value.map(|Owned(bytes)| bytes))
+    }
+}
+
 /// `bytes` of chapter 0 that are UTF-8, for `#[serde(with = "...")]`.
 pub(crate) mod text {
     use super::{Deserialize, Deserializer, Serializer};

@@ -75,6 +75,9 @@ pub const MAX_CHUNKS_PER_CHECKPOINT: usize = 16_384;
 /// Longest data of FACTS (spec: FAC-1).
 pub const MAX_FACTS_LEN: usize = MIB;
 
+/// Most faults that FACTS about a backup list (spec: FAC-2).
+pub const MAX_LISTED_FAULTS: usize = 100;
+
 /// Longest entry path in bytes, and longest link target (spec: ENT-2).
 pub const MAX_PATH_LEN: usize = 32 * KIB;
 

@@ -1,15 +1,19 @@
 //! Records: their header, and FACTS, CHECKPOINT and FINAL (spec, chapters 7 and 9).
 
 mod bodies;
+mod entry_facts;
+mod facts;
 
 use crate::error::{FormatError, Structure};
 use crate::limits::MAX_RECORD_BODY_LEN;
 use crate::wire::{WireReader, u32_len};
 
-pub use bodies::{
-    ChangedFacts, Checkpoint, ChunkPlace, Cursor, EnvelopeItemFacts, Facts, FactsPlace, Final,
-    KnownFacts, MissingFacts, PagePlace, TreeRoot,
+pub use bodies::{Checkpoint, ChunkPlace, Cursor, FactsPlace, Final, PagePlace, TreeRoot};
+pub use entry_facts::{
+    BackupMediaFacts, BackupSetFacts, CheckFacts, EntryFacts, FaultFacts, LevelFacts, LogFacts,
+    NamedValue, OtherSourceFacts, PlacedFault, container, other_source, outcome,
 };
+pub use facts::{ChangedFacts, EnvelopeItemFacts, Facts, KnownFacts, MissingFacts};
 
 /// Length of a record header.
 pub const HEADER_LEN: usize = 16;

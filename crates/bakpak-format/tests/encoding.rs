@@ -8,8 +8,10 @@ use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Timestamp};
 use bakpak_format::geometry::{DataOffset, Place, StreamOffset};
 use bakpak_format::record::{
-    ChangedFacts, Checkpoint, ChunkPlace, Cursor, EnvelopeItemFacts, Facts, FactsPlace, Final,
-    MissingFacts, PagePlace, TreeRoot,
+    BackupMediaFacts, BackupSetFacts, ChangedFacts, CheckFacts, Checkpoint, ChunkPlace, Cursor,
+    EntryFacts, EnvelopeItemFacts, Facts, FactsPlace, FaultFacts, Final, LevelFacts, LogFacts,
+    MissingFacts, NamedValue, OtherSourceFacts, PagePlace, PlacedFault, TreeRoot, container,
+    other_source, outcome,
 };
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -39,6 +41,61 @@ struct EnvelopeItemMirror {
 struct MissingMirror {
     path: Vec<u8>,
     reason: Vec<u8>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+struct LevelMirror {
+    level: u16,
+    outcome: u8,
+    checked: u64,
+    faulty: u64,
+    reason: Vec<u8>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+struct FaultMirror {
+    level: u16,
+    offset: u64,
+    file: u16,
+    page: u32,
+    message: Vec<u8>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+struct ChecksMirror {
+    levels: Vec<LevelMirror>,
+    fault_count: u64,
+    faults: Vec<FaultMirror>,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+struct BackupMediaMirror {
+    container: u8,
+    features: u32,
+    label: Vec<u8>,
+    family: Vec<u8>,
+    checks: ChecksMirror,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+struct BackupSetMirror {
+    offset: u64,
+    complete: u8,
+    start: Vec<u8>,
+    volume: Vec<u8>,
+    configuration: Option<Vec<u8>>,
+    start_configuration: Option<Vec<u8>>,
+    log: Option<[u64; 5]>,
+    checks: ChecksMirror,
+}
+
+#[derive(SchemaWrite, SchemaRead)]
+struct OtherSourceMirror {
+    kind: u16,
+    outcome: u8,
+    values: Vec<(Vec<u8>, Vec<u8>)>,
+    fault_count: u64,
+    faults: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 #[derive(SchemaWrite, SchemaRead)]
@@ -194,6 +251,120 @@ fn facts_have_the_same_bytes() {
     assert_eq!(facts.encode(), wincode::serialize(&mirror).unwrap());
 }
 
+fn checks() -> (CheckFacts, ChecksMirror) {
+    let (reason, message) = ("encrypted", "its checksum is wrong: ß");
+    let checks = CheckFacts {
+        levels: vec![LevelFacts {
+            level: 9,
+            outcome: outcome::UNKNOWN,
+            checked: 1 << 33,
+            faulty: 2,
+            reason: reason.into(),
+        }],
+        fault_count: 1 << 34,
+        faults: vec![FaultFacts {
+            level: 10,
+            offset: 1 << 35,
+            file: 3,
+            page: 1 << 20,
+            message: message.into(),
+        }],
+    };
+    let mirror = ChecksMirror {
+        levels: vec![LevelMirror {
+            level: 9,
+            outcome: 3,
+            checked: 1 << 33,
+            faulty: 2,
+            reason: reason.into(),
+        }],
+        fault_count: 1 << 34,
+        faults: vec![FaultMirror {
+            level: 10,
+            offset: 1 << 35,
+            file: 3,
+            page: 1 << 20,
+            message: message.into(),
+        }],
+    };
+    (checks, mirror)
+}
+
+#[test]
+fn facts_of_backups_have_the_same_bytes() {
+    let media = EntryFacts::backup_media(BackupMediaFacts {
+        container: container::BLOCKS,
+        features: 5,
+        label: b"TAPE".to_vec(),
+        family: vec![1; 32],
+        checks: checks().0,
+    })
+    .unwrap();
+    let mirror = BackupMediaMirror {
+        container: 1,
+        features: 5,
+        label: b"TAPE".to_vec(),
+        family: vec![1; 32],
+        checks: checks().1,
+    };
+    assert_eq!(media.kind(), 4);
+    assert_eq!(media.data(), wincode::serialize(&mirror).unwrap());
+
+    let set = EntryFacts::backup_set(BackupSetFacts {
+        offset: 4096,
+        complete: true,
+        start: b"SSET".to_vec(),
+        volume: b"VOLB".to_vec(),
+        configuration: Some(b"end".to_vec()),
+        start_configuration: None,
+        log: Some(LogFacts {
+            blocks: 1,
+            records: 2,
+            commits: 3,
+            first_commit: 4,
+            last_commit: 5,
+        }),
+        checks: checks().0,
+    })
+    .unwrap();
+    let mirror = BackupSetMirror {
+        offset: 4096,
+        complete: 1,
+        start: b"SSET".to_vec(),
+        volume: b"VOLB".to_vec(),
+        configuration: Some(b"end".to_vec()),
+        start_configuration: None,
+        log: Some([1, 2, 3, 4, 5]),
+        checks: checks().1,
+    };
+    assert_eq!(set.kind(), 5);
+    assert_eq!(set.data(), wincode::serialize(&mirror).unwrap());
+
+    let other = EntryFacts::other_source(OtherSourceFacts {
+        kind: other_source::QDRANT,
+        outcome: outcome::FAILED,
+        values: vec![NamedValue {
+            name: "version".into(),
+            value: "1.9".into(),
+        }],
+        fault_count: 2,
+        faults: vec![PlacedFault {
+            place: "segment 1".into(),
+            message: "cut off".into(),
+        }],
+    })
+    .unwrap();
+    let mirror = OtherSourceMirror {
+        kind: 3,
+        outcome: 1,
+        values: vec![(b"version".to_vec(), b"1.9".to_vec())],
+        fault_count: 2,
+        faults: vec![(b"segment 1".to_vec(), b"cut off".to_vec())],
+    };
+    assert_eq!(other.kind(), 6);
+    assert_eq!(other.data(), wincode::serialize(&mirror).unwrap());
+}
+
 #[test]
 fn a_checkpoint_has_the_same_bytes() {
     let time = |seconds, nanos| Timestamp { seconds, nanos };
@@ -271,6 +442,7 @@ fn final_has_the_same_bytes() {
         row_count: 5,
         content_len: 6,
         incomplete: true,
+        not_restorable: false,
         started: Timestamp {
             seconds: -7,
             nanos: 8,

@@ -23,7 +23,8 @@ use bakpak_format::geometry::{
 };
 use bakpak_format::header::{ArchiveId, Extension, Head, Header};
 use bakpak_format::record::{
-    ChangedFacts, Checkpoint, ChunkPlace, Facts, FactsPlace, Final, RecordHeader, TreeRoot,
+    BackupSetFacts, ChangedFacts, CheckFacts, Checkpoint, ChunkPlace, EntryFacts, Facts,
+    FactsPlace, FaultFacts, Final, KnownFacts, LevelFacts, LogFacts, RecordHeader, TreeRoot,
 };
 use bakpak_format::slots::{Argon2Params, Domain, KeyFileSlot, PassphraseSlot, Slot, SlotTable};
 use bakpak_format::tail::{Locator, Signature, TailPage, page_len_for};
@@ -377,6 +378,7 @@ proptest! {
             row_count: 4,
             content_len: 5,
             incomplete: false,
+            not_restorable: count % 2 == 1,
             started: time,
             finished: time,
             trees: [TreeRoot { place: None, level: 0 }; 3],
@@ -390,6 +392,44 @@ proptest! {
         prop_assert_eq!(Row::decode_all(&raw, 1).unwrap(), [row]);
         let facts = changed.about(StreamOffset(count));
         for mut body in [checkpoint.encode(), end.encode(), facts.encode(), raw] {
+            change(&mut body, &changes);
+            bodies_come_back(&body);
+        }
+    }
+
+    #[test]
+    fn facts_about_backups_come_back(
+        (label, message) in (vec(any::<u8>(), 0..300), "\\PC{0,40}"),
+        (listed, more) in (0..150_usize, any::<u32>()),
+        numbers in any::<(u64, u16, u8)>(),
+        configuration in proptest::option::of(vec(any::<u8>(), 0..300)),
+        changes in changes(),
+    ) {
+        let (count, number, outcome) = numbers;
+        let fault = FaultFacts { level: number, offset: count, file: number, page: more, message };
+        let level = LevelFacts {
+            level: number,
+            outcome,
+            checked: count,
+            faulty: count,
+            reason: fault.message.clone(),
+        };
+        let fault_count = listed as u64 + u64::from(more);
+        let checks = CheckFacts { levels: vec![level], fault_count, faults: vec![fault; listed] };
+        let mut set = BackupSetFacts {
+            offset: count,
+            complete: outcome > 9,
+            start: label.clone(),
+            configuration,
+            log: (outcome < 99).then(LogFacts::default),
+            checks,
+            ..BackupSetFacts::default()
+        };
+        let facts = EntryFacts::backup_set(set.clone()).unwrap().about(StreamOffset(count >> 1));
+        set.checks.faults.truncate(100);
+        prop_assert_eq!(facts.known().unwrap(), Some(KnownFacts::BackupSet(Box::new(set))));
+        for kind in [Facts::BACKUP_MEDIA, Facts::BACKUP_SET, Facts::OTHER_SOURCE] {
+            let mut body = Facts { kind, ..facts.clone() }.encode();
             change(&mut body, &changes);
             bodies_come_back(&body);
         }

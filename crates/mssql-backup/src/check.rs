@@ -1,5 +1,6 @@
 //! What verification says, level by level, and where each fault is.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::civil::DateTime;
@@ -90,6 +91,9 @@ pub struct LevelReport {
     pub faulty: u64,
 }
 
+/// Why a level ended as it did, in plain words.
+pub type Reason = Cow<'static, str>;
+
 /// How a level of verification ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -98,11 +102,11 @@ pub enum Outcome {
     /// Something is wrong.
     Failed,
     /// Something is not as in a quiet database, but can be right in a busy one.
-    Doubtful(&'static str),
+    Doubtful(Reason),
     /// The backup holds nothing that this level could check.
-    Absent(&'static str),
+    Absent(Reason),
     /// There is something, but it cannot be checked here: encrypted, or on another stripe.
-    Unknown(&'static str),
+    Unknown(Reason),
 }
 
 /// One fault, and where it is.
@@ -131,7 +135,7 @@ pub struct PageId {
 }
 
 /// What is known of one backup set of a file: its columns, and what verification found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedSet {
     /// The set itself.
     pub set: BackupSet,

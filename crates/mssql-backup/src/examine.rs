@@ -1,5 +1,7 @@
 //! Listens to the walk, collects the backup sets and checks what passes.
 
+use std::ops::Range;
+
 use crate::check::{Fault, Level};
 use crate::configuration::Configuration;
 use crate::decode::{MediaDescriptors, SetDescriptors};
@@ -9,7 +11,7 @@ use crate::label::Label;
 use crate::log::{LogBlockHeader, MAX_BLOCK_LEN};
 use crate::page::PAGE_LEN;
 use crate::places::Places;
-use crate::report::SetReport;
+use crate::report::{Report, SetReport};
 use crate::set_check::SetCheck;
 use crate::tally::{Faults, Tallies};
 use crate::walk::{Broken, End, Event, Visitor, Walk};
@@ -42,6 +44,8 @@ pub(crate) struct Examiner {
     /// The stream whose data comes, and what of it waits for the rest of its unit.
     stream: Stream,
     carry: Vec<u8>,
+    /// What of it is not known.
+    lost: Vec<Range<usize>>,
     /// Bytes of descriptors kept.
     kept: usize,
     /// Where the last set map is.
@@ -69,16 +73,6 @@ enum Stream {
     SetMap,
 }
 
-/// What was collected.
-pub(crate) struct Collected {
-    pub(crate) media: MediaDescriptors,
-    pub(crate) label: Option<Label>,
-    pub(crate) sets: Vec<SetReport>,
-    pub(crate) tallies: Tallies,
-    pub(crate) faults: Faults,
-    pub(crate) notes: Vec<String>,
-}
-
 impl Examiner {
     /// Bytes before the first page or log block of a stream.
     const LEAD_LEN: usize = 2;
@@ -103,13 +97,14 @@ impl Examiner {
             places: Places::default(),
             stream: Stream::default(),
             carry: Vec::new(),
+            lost: Vec::new(),
             kept: 0,
             set_map: None,
         }
     }
 
     /// Ends the examination: nothing more comes.
-    pub(crate) fn finish(mut self, walk: &Walk) -> Collected {
+    pub(crate) fn finish(mut self, walk: &Walk) -> Report {
         self.tallies_here().checked(Level::Tiling, 1);
         let is_closed = self.current.as_ref().is_none_or(SetCheck::is_closed);
         let message = match walk.end() {
@@ -142,13 +137,16 @@ impl Examiner {
                 "the medium has no header".to_owned(),
             );
         }
-        Collected {
-            media: self.media,
+        Report {
+            len: walk.offset(),
             label: self.label,
+            descriptors: self.media,
             sets: self.sets,
-            tallies: self.tallies,
-            faults: self.faults,
+            levels: self.tallies.reports(),
+            faults: self.faults.first,
+            fault_count: self.faults.count,
             notes: self.notes,
+            ..Report::default()
         }
     }
 
@@ -323,9 +321,11 @@ impl Examiner {
         let position = u64::from(set.position());
         let number = u64::from(u16_at(bytes, 0x4E).unwrap_or_default());
         self.address(offset, "the number of the set", number, position);
-        // The block that holds the set map; SQL Server 2005 names the stream in it.
+        // The block that holds the set map; SQL Server 2005 names the stream in it, a compressed
+        // medium its place in the file.
         let map = u64_at(bytes, 0x3C).unwrap_or_default();
-        let streams = [first, self.set_map.filter(|_| first.is_some())];
+        let in_file = first.map(|first| self.places.in_file(first));
+        let streams = [first, in_file, self.set_map.filter(|_| first.is_some())];
         let expected = streams.into_iter().flatten().find(|place| *place == map);
         let expected = expected.or(first).unwrap_or(0);
         self.address(offset, "the address of the set map", map, expected);
@@ -334,6 +334,7 @@ impl Examiner {
     fn begin_stream(&mut self, offset: u64, stream: &StreamHeader) {
         self.checked(Level::Descriptors, 1);
         self.carry.clear();
+        self.lost.clear();
         let deep = self.depth == Depth::Everything;
         let in_set = self.current.as_ref().map(SetCheck::block_kind);
         let lead = Self::LEAD_LEN;
@@ -411,6 +412,42 @@ impl Examiner {
         }
     }
 
+    /// Passes over bytes of a stream that are not known.
+    fn hole(&mut self, offset: u64, len: u64) {
+        match self.stream {
+            Stream::Unseen => {}
+            Stream::Data { lead: 0 } => self.pages_hole(offset, len),
+            _ => {
+                let message = "a stream is not readable from here on".to_owned();
+                let level = match self.stream {
+                    Stream::Log { .. } => Level::LogContinuity,
+                    Stream::Data { .. } => Level::PageCount,
+                    Stream::Checksum => Level::BackupChecksums,
+                    _ => Level::Configuration,
+                };
+                self.fault(level, offset, message);
+                self.end_stream(offset);
+                self.stream = Stream::Unseen;
+            }
+        }
+    }
+
+    /// The same where pages are: what is lost of an extent is filled up, and said to be lost.
+    fn pages_hole(&mut self, mut offset: u64, mut len: u64) {
+        const ZEROS: [u8; PAGE_LEN] = [0; PAGE_LEN];
+        while len > 0 {
+            let room = EXTENT_LEN - self.carry.len();
+            let now = len.min(ZEROS.len() as u64).min(room as u64);
+            let from = self.carry.len();
+            // At most a page, which a `usize` holds.
+            let to = from + now as usize;
+            self.lost.push(from..to);
+            self.pages(offset, &ZEROS[..to - from]);
+            offset += now;
+            len -= now;
+        }
+    }
+
     /// Takes bytes of pages: whole extents at once, the rest waits.
     fn pages(&mut self, mut offset: u64, mut bytes: &[u8]) {
         let Some(set) = &mut self.current else { return };
@@ -422,13 +459,14 @@ impl Examiner {
             if self.carry.len() < EXTENT_LEN {
                 return;
             }
-            set.extent(offset - EXTENT_LEN as u64, &self.carry, &self.places);
+            let lost = std::mem::take(&mut self.lost);
+            set.extent(offset - EXTENT_LEN as u64, &self.carry, &lost, &self.places);
             self.carry.clear();
         }
         let extents = bytes.chunks_exact(EXTENT_LEN);
         self.carry.extend_from_slice(extents.remainder());
         for extent in extents {
-            set.extent(offset, extent, &self.places);
+            set.extent(offset, extent, &[], &self.places);
             offset += EXTENT_LEN as u64;
         }
     }
@@ -486,7 +524,9 @@ impl Examiner {
             }
             (Stream::Data { .. }, Some(set)) => {
                 let whole = carry.len() / PAGE_LEN * PAGE_LEN;
-                set.extent(offset - carry.len() as u64, &carry[..whole], &self.places);
+                let start = offset - carry.len() as u64;
+                set.extent(start, &carry[..whole], &self.lost, &self.places);
+                self.lost.clear();
                 if whole != carry.len() {
                     let message = "the data does not end with a whole page".to_owned();
                     self.fault(Level::PageCount, offset, message);
@@ -513,6 +553,7 @@ impl Examiner {
             Broken::Block(tag, why) => format!("no descriptor block ('{tag}' stands here): {why}"),
             Broken::Stream(tag, why) => format!("no stream header ('{tag}' stands here): {why}"),
             Broken::TooLong(tag, len) => format!("stream '{tag}' says that it is {len} bytes long"),
+            Broken::Hole => "a descriptor is not readable".to_owned(),
         };
         self.end_stream(offset);
         self.checked(Level::Descriptors, 1);
@@ -526,6 +567,7 @@ impl Visitor for Examiner {
             Event::Block { header, bytes } => self.block(offset, header, bytes),
             Event::Stream(stream) => self.begin_stream(offset, &stream),
             Event::Data(bytes) => self.data(offset, bytes),
+            Event::Hole(len) => self.hole(offset, len),
             Event::StreamEnd => self.end_stream(offset),
             Event::Broken(broken) => self.broken(offset, broken),
             Event::Found { lost } => {

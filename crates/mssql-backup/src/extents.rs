@@ -4,6 +4,8 @@
 //! never written inside a copied extent (whatever lay on the disk), and at the end of a stream
 //! filler. Only pages have a checksum, so the kinds must be told apart.
 
+use std::ops::Range;
+
 use crate::allocation::Allocation;
 use crate::check::PageId;
 use crate::page::{FreeSpace, PAGE_LEN, Page, Protection};
@@ -36,6 +38,8 @@ pub struct PageCounts {
     pub unprotected: u64,
     /// Pages that came before in the same set.
     pub duplicates: u64,
+    /// Pages in a part of a compressed medium that is damaged.
+    pub lost: u64,
 }
 
 /// A page that is not what was written.
@@ -82,23 +86,36 @@ pub(crate) struct Extents {
 type Places<'a> = [Option<Page<'a>>; EXTENT_PAGES as usize];
 
 impl Extents {
-    /// Takes an extent, or the whole pages that the end of a stream has instead.
-    pub(crate) fn extent(&mut self, bytes: &[u8], bad: &mut Vec<BadPage>) {
+    /// Takes an extent, or the whole pages that the end of a stream has instead. Stretches of it
+    /// may be lost.
+    pub(crate) fn extent(&mut self, bytes: &[u8], lost: &[Range<usize>], bad: &mut Vec<BadPage>) {
         let mut places: Places<'_> = [None; EXTENT_PAGES as usize];
         let units = bytes.as_chunks::<PAGE_LEN>().0;
-        for (unit, place) in units.iter().zip(&mut places) {
+        for ((unit, place), index) in units.iter().zip(&mut places).zip(0..) {
+            let range = index * PAGE_LEN..(index + 1) * PAGE_LEN;
+            let is_lost = |lost: &Range<usize>| lost.start < range.end && range.start < lost.end;
+            if lost.iter().any(is_lost) {
+                continue;
+            }
             let page = Page::new(unit);
             self.sum = page.continue_sum(self.sum);
             *place = Some(page);
         }
         let base = self.base(&places);
-        for (index, page) in places.iter().enumerate() {
-            let Some(page) = page else { continue };
+        for (index, page) in places.iter().enumerate().take(units.len()) {
             let id = base.map(|(file, base)| PageId {
                 file,
                 page: base + u32::try_from(index).unwrap_or_default(),
             });
-            if let Some(message) = self.unit(page, id) {
+            let message = match page {
+                Some(page) => self.unit(page, id),
+                None => {
+                    self.counts.total += 1;
+                    self.counts.lost += 1;
+                    Some("it is not readable".to_owned())
+                }
+            };
+            if let Some(message) = message {
                 let place = index;
                 bad.push(BadPage { place, id, message });
             }

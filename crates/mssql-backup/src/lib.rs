@@ -4,6 +4,7 @@ mod allocation;
 pub mod check;
 pub mod columns;
 mod configuration;
+pub mod container;
 mod date;
 pub mod decode;
 mod descriptor;
@@ -20,13 +21,17 @@ pub mod read;
 pub mod report;
 pub mod set;
 mod set_check;
+pub mod stripes;
 mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod unpacked;
 mod walk;
 mod wire;
+pub mod xpress;
 
 pub use jiff;
 
 pub use crate::allocation::{Allocation, Missing};
 pub use crate::extents::PageCounts;
+pub use crate::log::LogSpan;

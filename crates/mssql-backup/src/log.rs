@@ -60,9 +60,26 @@ pub(crate) struct LogRun {
     pub(crate) summary: LogSummary,
     /// Blocks whose checksum was checked; the others have none.
     pub(crate) with_checksum: u64,
-    /// Where the first block is, and where the next one should be: (virtual log file, block).
-    pub(crate) first: Option<(u32, u32)>,
-    pub(crate) next: Option<(u32, u32)>,
+    /// Where its blocks are. None before the first.
+    pub(crate) span: Option<LogSpan>,
+}
+
+/// Where a run of log blocks is, each place as virtual log file and block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSpan {
+    /// The first block.
+    pub first: (u32, u32),
+    /// Where the block after the last one would be, in the same virtual log file.
+    pub next: (u32, u32),
+}
+
+impl LogSpan {
+    /// Whether it ends where the configuration says: at that block, or at the start of the next
+    /// virtual log file.
+    #[must_use]
+    pub fn ends_at(&self, last: Lsn) -> bool {
+        self.next == (last.vlf, last.block) || Some(last.vlf) == self.next.0.checked_add(1)
+    }
 }
 
 /// What is wrong with a log block.
@@ -77,7 +94,10 @@ impl LogRun {
     pub(crate) fn block(&mut self, header: LogBlockHeader, bytes: &[u8], bad: &mut Vec<BadBlock>) {
         let place = (header.vlf, header.block);
         let name = format!("log block {}:{}", header.vlf, header.block);
-        if let Some((vlf, block)) = self.next {
+        if let Some(LogSpan {
+            next: (vlf, block), ..
+        }) = self.span
+        {
             // Either the next in the virtual log file, or the first of the next one.
             let follows = place == (vlf, block) || Some(header.vlf) == vlf.checked_add(1);
             if !follows {
@@ -86,8 +106,9 @@ impl LogRun {
                 )));
             }
         }
-        self.first.get_or_insert(place);
-        self.next = header.next_block().map(|block| (header.vlf, block));
+        let first = self.span.map_or(place, |span| span.first);
+        let next = (header.vlf, header.next_block().unwrap_or(u32::MAX));
+        self.span = Some(LogSpan { first, next });
         self.summary.blocks += 1;
         if header.checksum != 0 {
             self.with_checksum += 1;
@@ -120,16 +141,6 @@ impl LogRun {
                 self.summary.last_commit = self.summary.last_commit.max(Some(time));
             }
         }
-    }
-
-    /// Whether the log ends where the configuration says: at that block, or at the start of the
-    /// next virtual log file.
-    pub(crate) fn ends_at(&self, last: Lsn) -> bool {
-        let (vlf, block) = (last.vlf, last.block);
-        self.next.is_some_and(|next| {
-            let at_last = next == (vlf, block);
-            at_last || Some(vlf) == next.0.checked_add(1)
-        })
     }
 }
 

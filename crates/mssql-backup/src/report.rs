@@ -1,16 +1,37 @@
 //! What reading a file gave.
 
+use std::fmt;
+
 use crate::allocation::Allocation;
 use crate::check::{CheckedSet, Fault, LevelReport, Outcome};
+use crate::container::ContainerHeader;
+use crate::container::fault::Algorithm;
 use crate::decode::{MediaDescriptors, SetDescriptors};
 use crate::extents::PageCounts;
 use crate::label::Label;
+use crate::log::LogSpan;
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encrypted => "encrypted: contents not verifiable here",
+            Self::Algorithm(Algorithm::Zstandard) => {
+                "compressed with Zstandard (ZSTD): contents not verifiable here"
+            }
+            Self::Algorithm(_) => {
+                "compressed by an unknown algorithm: contents not verifiable here"
+            }
+        })
+    }
+}
 
 /// What reading one file gave, its headers only or all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Length of the file in bytes, as far as it was read or passed over.
     pub len: u64,
+    /// What kind of medium it is.
+    pub medium: Medium,
     /// `RESTORE LABELONLY`. None if the medium has no header.
     pub label: Option<Label>,
     /// The medium's descriptors as they stand in it.
@@ -25,10 +46,35 @@ pub struct Report {
     pub fault_count: u64,
     /// What is unusual but no fault.
     pub notes: Vec<String>,
+    /// Why there are no backup sets, if the content is not readable here.
+    pub unreadable: Option<Unreadable>,
+    /// How many compressed blocks were seen.
+    pub container_blocks: u64,
+}
+
+/// What kind of medium a file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Medium {
+    /// None of SQL Server's.
+    #[default]
+    Other,
+    /// A stream of descriptor blocks (`TAPE`).
+    Native,
+    /// The same in blocks, compressed or encrypted (`MSSQLBAK`).
+    Container(ContainerHeader),
+}
+
+/// Why the content of a medium cannot be read here, though nothing need be wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is encrypted by `BACKUP ... WITH ENCRYPTION`: only the server's certificate opens it.
+    Encrypted,
+    /// It is compressed by an algorithm that is not known here.
+    Algorithm(Algorithm),
 }
 
 /// One backup set of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SetReport {
     /// Its columns, and what verification found.
     pub checked: CheckedSet,
@@ -36,8 +82,12 @@ pub struct SetReport {
     pub descriptors: SetDescriptors,
     /// Its pages by kind.
     pub pages: PageCounts,
+    /// Pages that were there when the backup started, and pages copied again at its end.
+    pub page_sections: [u64; 2],
     /// Which pages are allocated, and which are there.
     pub allocation: Allocation,
+    /// Where the log blocks on this file are. None if there are none.
+    pub log_span: Option<LogSpan>,
 }
 
 impl Report {

@@ -12,7 +12,7 @@ use crate::lsn::Lsn;
 /// One backup set on one file, as its descriptors tell it.
 ///
 /// A set on several stripes has one of these on each, equal in all but what lies on the stripe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupSet {
     /// Where its first descriptor block starts in the stream of descriptor blocks, in bytes; that
     /// is the offset in the file where the medium is not compressed.
@@ -32,7 +32,7 @@ pub struct BackupSet {
 ///
 /// Columns whose place in the file is not known have no field. Times are the server's local time,
 /// to the second.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// `BackupName`.
     pub backup_name: Option<String>,
@@ -147,9 +147,10 @@ pub enum BackupType {
 }
 
 /// The recovery model of the database when the backup was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RecoveryModel {
     /// Every change is in the log.
+    #[default]
     Full,
     /// All but bulk operations are.
     BulkLogged,

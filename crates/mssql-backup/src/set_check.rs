@@ -1,5 +1,7 @@
 //! Checks one backup set while it passes.
 
+use std::ops::Range;
+
 use crate::check::{CheckedSet, Fault, Level, PageId};
 use crate::configuration::{Configuration, difference};
 use crate::decode::SetDescriptors;
@@ -11,6 +13,7 @@ use crate::page::{PAGE_LEN, sum_sectors};
 use crate::places::Places;
 use crate::report::SetReport;
 use crate::set::{BackupSet, BackupType, FileType, Flags};
+use crate::stripes::{FEW_MISSING, tolerated};
 use crate::tally::{Faults, Tallies};
 use crate::wire::u16_at;
 
@@ -174,11 +177,21 @@ impl SetCheck {
         }
     }
 
-    /// Takes an extent, or the pages that a section ends with.
-    pub(crate) fn extent(&mut self, offset: u64, bytes: &[u8], places: &Places) {
+    /// Takes an extent, or the pages that a section ends with; some of it may be lost.
+    pub(crate) fn extent(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        lost: &[Range<usize>],
+        places: &Places,
+    ) {
         let before = self.extents.counts;
         let mut bad: Vec<BadPage> = Vec::new();
-        self.extents.extent(bytes, &mut bad);
+        self.extents.extent(bytes, lost, &mut bad);
+        // The sum over what is lost cannot be known; that something is lost is told already.
+        if !lost.is_empty() && self.summed == Summed::Data {
+            self.summed = Summed::Nothing;
+        }
         let after = self.extents.counts;
         let section = usize::from(self.data_sections > 1);
         self.pages[section] += after.total - before.total;
@@ -278,7 +291,9 @@ impl SetCheck {
             checked,
             descriptors: self.descriptors,
             pages: self.extents.counts,
+            page_sections: self.pages,
             allocation: self.extents.allocation,
+            log_span: self.log.span,
         };
         (report, self.faults)
     }
@@ -423,11 +438,8 @@ impl SetCheck {
         };
         self.tallies.checked(Level::Allocation, missing.allocated);
         self.tallies.faulty(Level::Allocation, missing.count);
-        // Pages that were freed, or allocated, while the backup ran: it has few of them.
-        let few = (missing.allocated / 256).max(8);
-        if missing.count > 0 && missing.count <= few {
-            let why = "a few allocated pages are not there: right if the database was busy";
-            self.tallies.doubtful(Level::Allocation, why);
+        if tolerated(&missing).contains(&missing.count) {
+            self.tallies.doubtful(Level::Allocation, FEW_MISSING);
         }
         for id in missing.first {
             self.faults.push(Fault {
@@ -462,18 +474,18 @@ impl SetCheck {
                 .absent(Level::LogContinuity, "the log of this set is empty");
             return;
         }
-        let Some(start) = self.log.first else {
+        let Some(span) = self.log.span else {
             let message = format!("there is no log, and it should run from {first} to {last}");
             self.push(Level::LogContinuity, offset, None, message);
             return;
         };
-        if start != (first.vlf, first.block) {
-            let (vlf, block) = start;
+        if span.first != (first.vlf, first.block) {
+            let (vlf, block) = span.first;
             let message = format!("the log starts at {vlf}:{block}, FirstLSN is {first}");
             self.push(Level::LogContinuity, offset, None, message);
         }
-        if !self.log.ends_at(last) {
-            let (vlf, block) = self.log.next.unwrap_or_default();
+        if !span.ends_at(last) {
+            let (vlf, block) = span.next;
             let message = format!("the log ends at {vlf}:{block}, LastLSN is {last}");
             self.push(Level::LogContinuity, offset, None, message);
         }

@@ -61,10 +61,10 @@ impl Tallies {
     pub(crate) fn reports(&self) -> Vec<LevelReport> {
         let reports = Level::ALL.iter().zip(&self.0).filter_map(|(level, tally)| {
             let outcome = match (tally.faulty, tally.instead) {
-                (_, Some(Instead::Doubtful(why))) => Outcome::Doubtful(why),
+                (_, Some(Instead::Doubtful(why))) => Outcome::Doubtful(why.into()),
                 (1.., _) => Outcome::Failed,
-                (0, Some(Instead::Absent(why))) => Outcome::Absent(why),
-                (0, Some(Instead::Unknown(why))) => Outcome::Unknown(why),
+                (0, Some(Instead::Absent(why))) => Outcome::Absent(why.into()),
+                (0, Some(Instead::Unknown(why))) => Outcome::Unknown(why.into()),
                 (0, None) if tally.checked > 0 => Outcome::Passed,
                 (0, None) => return None,
             };

@@ -17,11 +17,13 @@
 //! ```
 
 mod configuration;
+pub mod container;
 mod database;
 mod log;
 mod media;
 mod pages;
 mod tape;
+pub mod xpress;
 
 pub use self::configuration::Product;
 pub use self::database::{Database, Set};

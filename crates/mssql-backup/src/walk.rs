@@ -13,6 +13,8 @@ pub(crate) enum Event<'a> {
     Stream(StreamHeader),
     /// More of its data.
     Data(&'a [u8]),
+    /// Bytes of its data that are not known.
+    Hole(u64),
     /// Its data ended.
     StreamEnd,
     /// What should be a descriptor block or a stream header is none.
@@ -30,6 +32,8 @@ pub(crate) enum Broken {
     Stream(Tag, NotABlock),
     /// A stream would end beyond what 64 bits can count.
     TooLong(Tag, u64),
+    /// Bytes in a block or stream header are not known.
+    Hole,
 }
 
 /// Who listens to the walk.
@@ -145,6 +149,28 @@ impl Walk {
                 Step::Padding { left } => self.padding(bytes, left),
                 Step::Lost { since } => self.lost(bytes, since, visitor),
             };
+        }
+    }
+
+    /// Passes over bytes that are not known.
+    pub(crate) fn hole(&mut self, mut len: u64, visitor: &mut impl Visitor) {
+        while len > 0 {
+            match self.step {
+                Step::Data { wanted, left, .. } => {
+                    let now = len.min(left);
+                    if wanted {
+                        visitor.event(self.offset, Event::Hole(now));
+                    }
+                    self.skip(now, visitor);
+                    len -= now;
+                }
+                Step::Lost { .. } => {
+                    self.gathered.clear();
+                    self.offset = self.offset.saturating_add(len);
+                    return;
+                }
+                _ => self.broken(Broken::Hole, visitor),
+            }
         }
     }
 

@@ -6,10 +6,13 @@
     reason = "a test that cannot go on shall fail"
 )]
 
+use std::collections::BTreeSet;
+
 use jiff::civil::{DateTime, date};
 use mssql_backup::check::{Level, PageId};
 use mssql_backup::read::check;
-use mssql_backup::report::Report;
+use mssql_backup::report::{Medium, Report};
+use mssql_backup::testing::container::{StructureKind, wrap};
 use mssql_backup::testing::{Database, Media, PageVerify, Product, write_media};
 use proptest::prelude::*;
 
@@ -87,21 +90,15 @@ fn every_truncation_is_reported_as_truncated() {
             continue;
         }
         let report = read(&whole[..len]);
+        if len < 4 {
+            assert_eq!(report.medium, Medium::Other, "{len} bytes tell nothing");
+            continue;
+        }
         let truncated = |message: &str| message.starts_with("truncated: ");
         let told = report.faults.iter().any(|fault| truncated(&fault.message));
-        // The header of the medium is whole, but nothing follows it.
-        let is_bare = report
-            .faults
-            .iter()
-            .any(|fault| fault.message == "there is no backup set");
         // A file that ends with its first set is whole: the second was not appended yet.
         let ends_whole = is_after_a_set(&whole, len);
-        assert_eq!(
-            told || is_bare,
-            !ends_whole,
-            "cut to {len} of {}",
-            whole.len()
-        );
+        assert_eq!(told, !ends_whole, "cut to {len} of {}", whole.len());
         assert_eq!(report.is_damaged(), !ends_whole, "cut to {len}");
     }
 }
@@ -182,6 +179,90 @@ fn what_follows_a_broken_descriptor_is_still_read() {
             .find(|fault| fault.level == Level::Descriptors);
         assert_eq!(fault.unwrap().offset, block as u64);
     }
+}
+
+#[test]
+fn any_changed_byte_of_a_compressed_backup_names_the_block_or_structure() {
+    let container = wrap(&small(true, PageVerify::Checksum));
+    assert!(!read(&container.bytes).is_damaged());
+    let mut missed = 0;
+    for (place, structure) in container.structures.iter().enumerate() {
+        // Every byte of what is around the payloads, some of these.
+        let bytes = structure.range.clone();
+        let head = bytes.clone().take(96);
+        for offset in head.chain(bytes.clone().step_by(211)) {
+            let mut file = container.bytes.clone();
+            file[offset] ^= 0x24;
+            let report = read(&file);
+            let is_vector = matches!(structure.kind, StructureKind::Block(_))
+                && (bytes.start + 4..bytes.start + 20).contains(&offset);
+            if is_vector {
+                missed += 1;
+                continue;
+            }
+            let faults = report.faults.iter();
+            let mut faults = faults.filter(|fault| fault.level == Level::CompressedBlocks);
+            let named = faults.any(|fault| fault.offset == bytes.start as u64);
+            let messages: Vec<_> = report.faults.iter().map(|fault| &fault.message).collect();
+            assert!(
+                named,
+                "byte {offset} of structure {place} at {bytes:?}: {messages:#?}"
+            );
+        }
+    }
+    assert!(missed > 0, "no block has bytes that mean nothing");
+}
+
+#[test]
+fn a_damaged_block_leaves_the_rest_readable_and_names_its_pages() {
+    let container = wrap(&small(true, PageVerify::Checksum));
+    let blocks = container.structures.iter();
+    let blocks: Vec<_> = blocks
+        .filter(|one| matches!(one.kind, StructureKind::Block(_)))
+        .collect();
+    // The second block of the data: descriptors and the first extents are before it.
+    let block = blocks[3];
+    let mut file = container.bytes.clone();
+    file[block.range.start + 100] ^= 1;
+    let report = read(&file);
+    // By its extent, or by the allocation map where all of its extent is gone.
+    let named: BTreeSet<_> = report
+        .faults
+        .iter()
+        .filter_map(|fault| fault.page)
+        .collect();
+    let faults: Vec<_> = report.faults.iter().map(|fault| &fault.message).collect();
+    assert_eq!(report.sets.len(), 2);
+    assert!(!report.sets[1].checked.is_damaged());
+    // A block holds up to seven pages and parts of two.
+    let lost = report.sets[0].pages.lost;
+    assert!((1..=9).contains(&lost), "{lost} pages lost: {faults:#?}");
+    assert_eq!(named.len() as u64, lost, "{faults:#?}");
+}
+
+#[test]
+fn every_truncation_of_a_compressed_backup_is_reported_as_truncated() {
+    let container = wrap(&small(false, PageVerify::Checksum));
+    let first_set_ends = container
+        .stream
+        .windows(4)
+        .rposition(|tag| tag == b"SSET")
+        .unwrap();
+    let whole = read(&container.bytes);
+    assert_eq!(whole.sets[1].checked.set.offset, first_set_ends as u64);
+    let mut whole_cuts = 0;
+    for len in (0..container.bytes.len()).filter(|len| len % 13 == 0 || *len < 2048) {
+        let report = read(&container.bytes[..len]);
+        let truncated = |message: &str| message.starts_with("truncated: ");
+        let told = report.faults.iter().any(|fault| truncated(&fault.message));
+        if report.sets.len() == 1 && !report.is_damaged() {
+            // Cut right behind the first set: a whole medium with one set.
+            whole_cuts += 1;
+            continue;
+        }
+        assert!(told || len < 8, "cut to {len}: {:?}", report.faults);
+    }
+    assert!(whole_cuts <= 1);
 }
 
 proptest! {

@@ -9,10 +9,12 @@
 use std::io::Cursor;
 
 use jiff::civil::{DateTime, date};
-use mssql_backup::check::{Level, Outcome};
+use mssql_backup::check::{Level, Outcome, PageId};
 use mssql_backup::read::{Checker, check, read_headers};
 use mssql_backup::report::{Report, SetReport};
 use mssql_backup::set::{BackupType, Flags, RecoveryModel};
+use mssql_backup::stripes::together;
+use mssql_backup::testing::container::wrap;
 use mssql_backup::testing::{Database, Media, PageVerify, Product, Set, write_media};
 
 fn at(minute: i8) -> DateTime {
@@ -178,11 +180,56 @@ fn stripes_are_judged_together() {
             Outcome::Unknown(_)
         ));
     }
-    let mut together = reports[0].sets[0].allocation.clone();
-    assert!(together.missing().unwrap().count > 0);
-    together.merge(&reports[1].sets[0].allocation);
-    together.merge(&reports[2].sets[0].allocation);
-    assert_eq!(together.missing().unwrap().count, 0);
+    for set in 0..4 {
+        let stripes: Vec<_> = reports.iter().map(|report| &report.sets[set]).collect();
+        let judged = together(&stripes).unwrap();
+        assert_eq!(judged.faults, Vec::<String>::new());
+        assert!(
+            judged
+                .levels
+                .iter()
+                .all(|level| level.outcome == Outcome::Passed)
+        );
+    }
+    let two: Vec<_> = reports[..2].iter().map(|report| &report.sets[0]).collect();
+    let judged = together(&two).unwrap();
+    assert_eq!(judged.faults.len(), 1, "{:?}", judged.faults);
+    assert!(
+        judged.missing.contains(&PageId { file: 1, page: 16 }),
+        "{:?}",
+        judged.missing
+    );
+    // The log lies on the first.
+    let others: Vec<_> = reports[1..].iter().map(|report| &report.sets[1]).collect();
+    assert!(together(&others).is_none());
+}
+
+#[test]
+fn a_compressed_chain_tells_the_same_as_an_uncompressed_one() {
+    let sets = with_checksums(chain(&mut Database::new("Orders")));
+    for sector in [512, 4096] {
+        let media = Media {
+            sector,
+            ..Media::default()
+        };
+        let plain = write_media(&media, &sets).remove(0);
+        let compressed = wrap(&plain).bytes;
+        assert!(compressed.len() < plain.len());
+        let (plain, report) = (check(&*plain).unwrap(), check(&*compressed).unwrap());
+        assert_whole(&report);
+        let headers = read_headers(Cursor::new(&compressed)).unwrap();
+        assert_eq!(headers.fault_count, 0, "{:?}", headers.faults);
+        for (index, set) in report.sets.iter().enumerate() {
+            let mut expected = plain.sets[index].checked.set.clone();
+            expected.header.compressed = true;
+            assert_eq!(set.checked.set, expected);
+            assert_eq!(headers.sets[index].checked.set, expected);
+            assert_eq!(set.pages, plain.sets[index].pages);
+            assert_eq!(set.checked.log, plain.sets[index].checked.log);
+        }
+        let label = report.label.unwrap();
+        assert!(label.is_compressed);
+    }
 }
 
 #[test]

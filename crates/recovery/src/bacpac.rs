@@ -26,9 +26,9 @@ mod tests;
 pub use origin::Origin;
 
 /// The longest directory that is read, in bytes: the memory it takes is a few times that.
-pub const MAX_DIRECTORY_LEN: u64 = 32 << 20;
+pub const MAX_DIRECTORY_LEN: u64 = 16 << 20;
 /// How many members it may list; a BACPAC has one for about four megabytes of rows.
-pub const MAX_MEMBERS: u64 = 200_000;
+pub const MAX_MEMBERS: u64 = 100_000;
 /// How many members of another ZIP are looked into for backups.
 const MAX_LOOKED_INTO: usize = 64;
 const BUFFER_LEN: usize = 64 << 10;

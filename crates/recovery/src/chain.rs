@@ -1,4 +1,4 @@
-//! What a branch can be restored to: its bases, its runs of logs, windows of time and gaps.
+//! The usable backups of a branch in the order of the log: bases, and runs of logs after them.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,9 @@ use jiff::civil::DateTime;
 use mssql_backup::guid::Guid;
 use mssql_backup::lsn::Lsn;
 use mssql_backup::set::{BackupType, Flags};
-use serde::Serialize;
 
 use crate::backup::Backup;
 use crate::branch::Branch;
-use crate::moment::Moment;
 
 /// The usable backups of one branch, in the order of the log.
 #[derive(Clone, Debug)]
@@ -21,6 +19,7 @@ pub struct Chain<'a> {
     pub logs: Vec<Log<'a>>,
     /// Stretches of the log without a gap.
     pub runs: Vec<Run>,
+    known: Certain,
 }
 
 /// A full backup, alone or with a differential: what is restored before any log.
@@ -68,38 +67,6 @@ pub struct Run {
     pub to: usize,
 }
 
-/// A stretch of time of which each moment can be restored, but for those in `whole`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Window {
-    /// From the end of a full or differential backup on.
-    pub from: Moment,
-    /// To the last moment that is certainly in the backups.
-    pub to: Moment,
-    /// When the last log backup was finished: between `to` and this, seconds, it is uncertain.
-    pub until: Moment,
-    /// How far the log reaches.
-    pub last_lsn: Lsn,
-    /// Bulk-logged stretches, after the first moment and to the second: no stop time inside.
-    pub whole: Vec<(Moment, Moment)>,
-}
-
-/// Log that no backup here holds, between two stretches of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Gap<'a> {
-    /// Up to here it is covered.
-    pub after: Lsn,
-    /// From here on again.
-    pub before: Lsn,
-    /// The end of what is covered: the last backup before the gap was finished.
-    pub since: DateTime,
-    /// The first log backup after the gap.
-    pub next: &'a Backup,
-    /// Where the run after the gap ends.
-    pub end: Lsn,
-    /// Whether a full or differential backup leads past it to the log after it.
-    pub is_bridged: bool,
-}
-
 impl<'a> Chain<'a> {
     /// The chain of the backups of `branch` that `is_usable` lets through.
     pub fn of(backups: &'a [Backup], branch: &Branch, is_usable: impl Fn(&Backup) -> bool) -> Self {
@@ -121,69 +88,18 @@ impl<'a> Chain<'a> {
         }
         bases.sort_by_key(|base| (base.position, base.finish));
         let mut logs: Vec<_> = of_type(BackupType::Log).filter_map(Log::of).collect();
+        logs.retain(|log| log.first <= log.last);
+        // An empty log says something too: nothing was done until it was made.
+        let known = Certain::of(logs.iter());
+        logs.retain(|log| log.first < log.last);
         logs.sort_by_key(|log| (log.first, log.last));
         let runs = runs(&logs);
-        Self { bases, logs, runs }
-    }
-
-    /// The stretches of time that can be reached, oldest first; those of one moment included.
-    #[must_use]
-    pub fn windows(&self) -> Vec<Window> {
-        let of_run = |run| {
-            let base = self.leading_to(run).iter().min_by_key(|base| base.finish)?;
-            Some(self.window(base, run))
-        };
-        let mut windows: Vec<Window> = self.runs.iter().filter_map(of_run).collect();
-        windows.sort_by_key(|window| window.from.local);
-        let mut by_finish: Vec<&Base<'_>> = self.bases.iter().collect();
-        by_finish.sort_by_key(|base| (base.finish, base.position));
-        let (mut alone, mut covered, mut next) = (Vec::new(), None, 0);
-        for base in by_finish {
-            while let Some(window) = windows
-                .get(next)
-                .filter(|one| one.from.local <= base.finish)
-            {
-                covered = covered.max(Some(window.to.local));
-                next += 1;
-            }
-            if covered < Some(base.finish) {
-                alone.push(base.alone());
-                covered = Some(base.finish);
-            }
+        Self {
+            bases,
+            logs,
+            runs,
+            known,
         }
-        windows.append(&mut alone);
-        windows.sort_by_key(|window| (window.from.local, window.to.local));
-        windows
-    }
-
-    /// The gaps in the log, oldest first.
-    #[must_use]
-    pub fn gaps(&self) -> Vec<Gap<'a>> {
-        let mut gaps = Vec::new();
-        let mut end: Option<(Lsn, DateTime)> = None;
-        for run in &self.runs {
-            let is_bridged = !self.leading_to(run).is_empty();
-            // What lies between two stretches of log is a gap even if a full backup leads past it;
-            // without logs on both sides it is one only if nothing leads past it.
-            let older = self.bases.partition_point(|base| base.position < run.first);
-            let base = self.bases[..older].last().filter(|_| !is_bridged);
-            let base = base.map(|base| (base.position, base.finish));
-            if let (Some((after, since)), Some(next)) = (end.max(base), self.logs.get(run.from)) {
-                gaps.push(Gap {
-                    after,
-                    before: run.first,
-                    since,
-                    next: next.backup,
-                    end: run.last,
-                    is_bridged,
-                });
-            }
-            if is_bridged {
-                let finish = self.logs_of(run).iter().map(|log| log.finish).max();
-                end = finish.map(|finish| (run.last, finish));
-            }
-        }
-        gaps
     }
 
     /// The runs that are older than every base: nothing can be done with them.
@@ -194,6 +110,13 @@ impl<'a> Chain<'a> {
         self.runs.iter().filter(is_orphan).collect()
     }
 
+    /// Up to which time everything certainly lies before that place in the log; None if no log
+    /// backup tells.
+    #[must_use]
+    pub fn known_until(&self, position: Lsn) -> Option<DateTime> {
+        self.known.up_to(position)
+    }
+
     /// The logs of a run.
     #[must_use]
     pub fn logs_of(&self, run: &Run) -> &[Log<'a>] {
@@ -201,53 +124,19 @@ impl<'a> Chain<'a> {
     }
 
     /// The bases from which the logs of a run go on.
-    fn leading_to(&self, run: &Run) -> &[Base<'a>] {
+    pub(crate) fn leading_to(&self, run: &Run) -> &[Base<'a>] {
         let from = self.bases.partition_point(|base| base.position < run.first);
         let to = self.bases.partition_point(|base| base.position < run.last);
         self.bases.get(from..to).unwrap_or_default()
     }
-
-    fn window(&self, base: &Base<'_>, run: &Run) -> Window {
-        let logs = self.logs_of(run);
-        let moment = |local| base.newest().moment(local);
-        let certain = logs.iter().map(|log| log.certain).max();
-        let to = certain.unwrap_or(base.finish).max(base.finish);
-        let finish = logs.iter().map(|log| log.finish).max();
-        let until = finish.unwrap_or(to).max(to);
-        let whole = whole_stretches(logs, base.finish).into_iter();
-        Window {
-            from: moment(base.finish),
-            to: moment(to),
-            until: moment(until),
-            last_lsn: run.last,
-            whole: whole.map(|(from, to)| (moment(from), moment(to))).collect(),
-        }
-    }
-}
-
-/// The times inside bulk-logged logs: after what can be had without them, up to their end.
-fn whole_stretches(logs: &[Log<'_>], since: DateTime) -> Vec<(DateTime, DateTime)> {
-    let before = Certain::of(logs.iter());
-    // Other logs over the same time may have been made before the bulk changes.
-    let beside = Certain::of(logs.iter().filter(|log| !log.is_bulk_logged));
-    let bulk = logs.iter().filter(|log| log.is_bulk_logged);
-    let stretches = bulk.map(|bulk| {
-        let known = [
-            before.up_to(bulk.first),
-            beside.up_to(bulk.last),
-            bulk.first_commit.map(before_tick),
-        ];
-        let known = known.into_iter().flatten().max();
-        (known.map_or(since, |known| known.max(since)), bulk.finish)
-    });
-    stretches.filter(|(from, to)| from < to).collect()
 }
 
 /// Up to which time logs certainly reach, by where they end.
-struct Certain(Vec<(Lsn, DateTime)>);
+#[derive(Clone, Debug)]
+pub(crate) struct Certain(Vec<(Lsn, DateTime)>);
 
 impl Certain {
-    fn of<'c, 'a: 'c>(logs: impl Iterator<Item = &'c Log<'a>>) -> Self {
+    pub(crate) fn of<'c, 'a: 'c>(logs: impl Iterator<Item = &'c Log<'a>>) -> Self {
         let mut ends: Vec<(Lsn, DateTime)> = logs.map(|log| (log.last, log.certain)).collect();
         ends.sort_unstable();
         let mut latest = None;
@@ -259,7 +148,7 @@ impl Certain {
     }
 
     /// The latest time of the logs that end there or before.
-    fn up_to(&self, end: Lsn) -> Option<DateTime> {
+    pub(crate) fn up_to(&self, end: Lsn) -> Option<DateTime> {
         let count = self.0.partition_point(|(last, _)| *last <= end);
         let (_, certain) = self.0.get(count.checked_sub(1)?)?;
         Some(*certain)
@@ -282,17 +171,6 @@ impl<'a> Base<'a> {
     pub fn newest(&self) -> &'a Backup {
         self.differential.unwrap_or(self.full)
     }
-
-    fn alone(&self) -> Window {
-        let moment = self.newest().moment(self.finish);
-        Window {
-            from: moment,
-            to: moment,
-            until: moment,
-            last_lsn: self.position,
-            whole: Vec::new(),
-        }
-    }
 }
 
 impl<'a> Log<'a> {
@@ -311,7 +189,6 @@ impl<'a> Log<'a> {
             first_commit: commits.and_then(|log| log.first_commit),
             is_bulk_logged: header.flags.contains(Flags::BULK_LOGGED_DATA),
         })
-        .filter(|log| log.first < log.last)
     }
 
     /// Whether SQL Server applies it to a database that stands at `position`, with any effect.
@@ -406,10 +283,4 @@ fn runs(logs: &[Log<'_>]) -> Vec<Run> {
         }
     }
     runs
-}
-
-/// The last moment that is surely before this one: commit times count 1/300 s.
-fn before_tick(time: DateTime) -> DateTime {
-    let tick = jiff::SignedDuration::from_nanos(1_000_000_000 / 300);
-    time.checked_sub(tick).unwrap_or(time)
 }

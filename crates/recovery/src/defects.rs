@@ -9,9 +9,10 @@ use mssql_backup::lsn::Lsn;
 use mssql_backup::set::BackupType;
 
 use crate::backup::{Backup, Defect, Place};
-use crate::chain::{Gap, Log, base_guid, is_base};
+use crate::chain::{Log, base_guid, is_base};
 use crate::finding::{Finding, quoted};
 use crate::rules::{self, Rule};
+use crate::windows::Gap;
 
 /// How many names or numbers a message lists before it only counts.
 const LISTED: usize = 8;

@@ -23,6 +23,6 @@ pub mod rules;
 pub mod runbook;
 pub mod sql;
 pub mod strip;
-pub mod verdict;
-
 mod tar_walk;
+pub mod verdict;
+pub mod windows;

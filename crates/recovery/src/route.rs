@@ -8,6 +8,7 @@ use mssql_backup::lsn::Lsn;
 use mssql_backup::set::RecoveryModel;
 
 use crate::chain::{Base, Chain, Log};
+use crate::moment::Moment;
 
 /// A base and the logs to apply after it.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Route<'a> {
     pub base: Base<'a>,
     /// The logs, in their order.
     pub logs: Vec<Log<'a>>,
+    /// Up to when everything is certainly in it.
+    pub reached: DateTime,
     /// Where it ends, compared with what was asked.
     pub end: End<'a>,
 }
@@ -40,6 +43,15 @@ pub enum End<'a> {
 }
 
 impl<'a> Route<'a> {
+    /// The shortest way to a moment, or to the end of the chain.
+    #[must_use]
+    pub fn to(chain: &Chain<'a>, at: Option<DateTime>) -> Option<Self> {
+        match at {
+            Some(at) => Self::to_moment(chain, at),
+            None => Self::to_end(chain),
+        }
+    }
+
     /// The shortest way to the end of the chain. None if there is no base.
     #[must_use]
     pub fn to_end(chain: &Chain<'a>) -> Option<Self> {
@@ -49,7 +61,7 @@ impl<'a> Route<'a> {
             while let Some(log) = logs.furthest(walk.position) {
                 walk.apply(log);
             }
-            walk.end(End::Covered)
+            walk.end(chain, End::Covered)
         });
         routes.min_by_key(|route| (std::cmp::Reverse(route.position()), route.preference()))
     }
@@ -65,6 +77,16 @@ impl<'a> Route<'a> {
             let fails = std::cmp::Reverse((rank > 2).then(|| route.position()));
             (rank, fails, route.preference())
         })
+    }
+
+    /// The moment whose state it leads to, if `at` was asked for.
+    #[must_use]
+    pub fn lands_at(&self, at: Option<DateTime>) -> Moment {
+        let local = match self.end {
+            End::Covered | End::AtBackup | End::Uncertain => at.unwrap_or(self.reached),
+            _ => self.reached,
+        };
+        self.base.newest().moment(local)
     }
 
     /// How far the log is applied at its end.
@@ -126,13 +148,17 @@ fn walk_to<'a>(chain: &Chain<'a>, base: Base<'a>, at: DateTime) -> Route<'a> {
     let mut silent = Ahead::new(silent.copied());
     let mut walk = Walk::from(base);
     loop {
-        // What comes next was committed after the moment: this is its state.
-        if silent.furthest(walk.position).is_some() {
-            return walk.end(End::Covered);
+        // Nothing was committed between this state and the moment: a log that ends here was made
+        // later, or the next one begins later.
+        let is_known = chain
+            .known_until(walk.position)
+            .is_some_and(|known| at <= known);
+        if is_known || silent.furthest(walk.position).is_some() {
+            return walk.end(chain, End::Covered);
         }
         if let Some(goal) = goals.furthest(walk.position) {
             walk.apply(goal);
-            return walk.end(End::Covered);
+            return walk.end(chain, End::Covered);
         }
         let Some(log) = passed.furthest(walk.position) else {
             break;
@@ -140,7 +166,7 @@ fn walk_to<'a>(chain: &Chain<'a>, base: Base<'a>, at: DateTime) -> Route<'a> {
         walk.apply(log);
     }
     let end = walk.why_not(chain, at);
-    walk.end(end)
+    walk.end(chain, end)
 }
 
 /// A database while it is restored.
@@ -164,8 +190,10 @@ impl<'a> Walk<'a> {
         self.logs.push(log);
     }
 
-    fn end(self, end: End<'a>) -> Route<'a> {
+    fn end(self, chain: &Chain<'a>, end: End<'a>) -> Route<'a> {
+        let known = chain.known_until(self.position);
         Route {
+            reached: known.unwrap_or(self.base.finish).max(self.base.finish),
             base: self.base,
             logs: self.logs,
             end,

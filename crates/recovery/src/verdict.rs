@@ -12,14 +12,15 @@ use serde::Serialize;
 
 use crate::backup::Backup;
 use crate::catalogue::Catalogue;
-use crate::chain::{Chain, Window};
+use crate::chain::Chain;
 use crate::choice::{Chosen, every_one};
 use crate::defects::{self, BasesHere, described};
 use crate::finding::{Finding, quoted};
 use crate::moment::Moment;
-use crate::plan::about_branches;
+use crate::plan::findings::about_branches;
 use crate::route::Route;
 use crate::rules::{self, Severity};
+use crate::windows::Window;
 
 /// What the verdict is held against.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -69,6 +69,37 @@ fn empty_logs_are_skipped() {
 }
 
 #[test]
+fn an_empty_log_proves_that_nothing_happened_until_it_was_made() {
+    let made = [full(100), log(50, 200), empty_log(200, 300)];
+    let plan = at(&made, 280);
+    assert_eq!(
+        (steps(&plan).as_str(), plan.verdict),
+        ("full 0, log 1", Verdict::Covered)
+    );
+    assert_eq!(newest(&made).at.unwrap().local, time(300));
+    assert_eq!(at(&made, 303).verdict, Verdict::NotPossible);
+    // It says nothing of a log that is not here.
+    assert_eq!(
+        at(&[full(100), empty_log(200, 300)], 280).verdict,
+        Verdict::NotPossible
+    );
+}
+
+#[test]
+fn a_log_that_ends_at_a_differential_proves_what_the_differential_holds() {
+    let base = full(100);
+    let differential = differential(&base, 200);
+    let late = log(50, 199)
+        .header(|header| header.backup_start_date = Some(time(230)))
+        .header(|header| header.backup_finish_date = Some(time(231)));
+    let plan = at(&[base, differential, late], 220);
+    assert_eq!(
+        (steps(&plan).as_str(), plan.verdict),
+        ("full 0, diff 1", Verdict::Covered)
+    );
+}
+
+#[test]
 fn a_copy_only_full_is_a_base_of_logs() {
     let plan = newest(&[full(100).copy_only(), log(50, 200)]);
     assert_eq!(steps(&plan), "full 0, log 1");
@@ -248,6 +279,8 @@ fn a_bulk_logged_log_is_applied_whole_or_not_at_all() {
         .collect();
     assert_eq!(stops, [false, true, false, true]);
     assert_eq!(inside.windows[0].whole.len(), 1);
+    assert_eq!(at(&made, 301).verdict, Verdict::NotPossible);
+    assert_eq!(steps(&at(&made, 302)), steps(&after));
     // Another log backup over the same time that has no such changes serves.
     let mut made = made.to_vec();
     made.push(log(200, 260).copy_only());
@@ -363,6 +396,8 @@ fn backups_of_the_branch_that_was_left_do_not_fit() {
 
 #[test]
 fn a_full_of_the_old_branch_leads_to_logs_of_the_new_one_if_it_was_made_before() {
+    let exactly = [full(100), log(99, 500).fork(2, 1, 99)];
+    assert_eq!(steps(&newest(&exactly)), "full 0, log 1");
     let old = [full(100), log(300, 500).fork(2, 1, 310)];
     let plan = newest(&old);
     assert_eq!(steps(&plan), "full 0");
@@ -516,4 +551,82 @@ fn a_forged_label_costs_nothing() {
 fn a_circle_of_branches_ends() {
     let made = [full(100).fork(2, 3, 90), full(200).fork(3, 2, 190)];
     assert_eq!(steps(&newest(&made)), "full 1");
+}
+
+#[test]
+fn tens_of_thousands_of_sets_are_planned_with() {
+    // Each full is the base of its differential, and each log has bulk-logged changes: what
+    // compares all with all would take minutes here.
+    let mut made = Vec::new();
+    for hour in 1..10_000 {
+        let base = full(hour * 100);
+        made.push(differential(&base, hour * 100 + 50));
+        made.push(log(hour * 100 - 50, hour * 100 + 50).bulk_logged());
+        made.push(base);
+    }
+    let plan = plan_of(vec![appended("all.bak", &made)], Some(999_960));
+    assert_eq!(plan.verdict, Verdict::NotPossible);
+    assert_eq!(codes(&plan)[0], "BP166");
+    assert_eq!(plan.windows.len(), 1);
+    let judged = recovery::verdict::judge(
+        &Catalogue::of(vec![appended("all.bak", &made)]),
+        &recovery::verdict::Policy::default(),
+    );
+    assert_eq!(judged.databases.len(), 1);
+}
+
+#[test]
+fn names_that_differ_in_case_only_are_told_apart_if_written_exactly() {
+    let made = [full(100), full(200).family(7).named("Orders")];
+    let catalogue = Catalogue::of(files(&made));
+    let named = |name: &str| {
+        let name = Some(name.to_owned());
+        let database = Wanted {
+            name,
+            ..Wanted::default()
+        };
+        let request = PlanRequest {
+            database,
+            ..PlanRequest::default()
+        };
+        plan(&catalogue, &request)
+    };
+    assert_eq!(steps(&named("Orders").unwrap()), "full 1");
+    assert!(matches!(named("ORDERS"), Err(ChoiceError::Several(_))));
+}
+
+#[test]
+fn a_differential_of_another_guid_does_not_fit_though_its_lsn_does() {
+    let base = full(100);
+    let other =
+        differential(&base, 300).header(|header| header.differential_base_guid = Some(guid(99)));
+    assert_eq!(steps(&newest(&[base, other])), "full 0");
+}
+
+#[test]
+fn stripes_whose_commits_are_not_understood_prove_nothing() {
+    let silent = log(99, 300).commits(250, 290);
+    let mut media = silent.stripes("log", 2);
+    media.push(full(100).file("full"));
+    assert_eq!(steps(&plan_of(media.clone(), Some(200))), "full full");
+    let stripe = media[1].sets[0].log.as_mut().unwrap();
+    (stripe.first_commit, stripe.last_commit) = (None, None);
+    let plan = plan_of(media, Some(200));
+    assert_eq!(steps(&plan), "full full, log log.1+log.2");
+}
+
+#[test]
+fn of_several_branches_the_one_that_was_alive_at_the_moment_is_taken() {
+    let made = [
+        full(100),
+        full(300).fork(2, 1, 99),
+        log(290, 600).fork(2, 1, 99),
+        log(90, 600),
+    ];
+    let plan = at(&made, 400);
+    assert_eq!(
+        (plan.fork, steps(&plan).as_str()),
+        (Some(guid(2)), "full 1, log 2")
+    );
+    assert_eq!(at(&made, 200).fork, Some(guid(1)));
 }

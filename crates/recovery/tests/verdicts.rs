@@ -144,6 +144,16 @@ fn damage_is_an_error_only_if_it_costs_something_newer() {
         (bridged.standing, found(&bridged).as_str()),
         (Standing::Restorable, "W124")
     );
+    let base = full(100);
+    let equal = verdict(&[
+        base.clone(),
+        log(50, 199),
+        differential(&base, 200).damaged(),
+    ]);
+    assert_eq!(
+        (equal.standing, found(&equal).as_str()),
+        (Standing::Restorable, "W124")
+    );
     let cut = verdict(&[full(100), full(200).cut_off()]);
     assert_eq!(
         (cut.standing, found(&cut).as_str()),

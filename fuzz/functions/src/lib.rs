@@ -7,6 +7,7 @@
 
 pub mod archives;
 pub mod foreign;
+pub mod media;
 pub mod structures;
 
 #[path = "../../../crates/bakpak-codec/tests/support/forge.rs"]
@@ -21,7 +22,7 @@ pub mod forge;
 pub type FuzzFunction = fn(&[u8]);
 
 /// All of them, by name.
-pub const ALL: [(&str, FuzzFunction); 23] = [
+pub const ALL: [(&str, FuzzFunction); 25] = [
     ("head", structures::head),
     ("slots", structures::slots),
     ("envelope", structures::envelope),
@@ -37,6 +38,8 @@ pub const ALL: [(&str, FuzzFunction); 23] = [
     ("tree_page", structures::tree_page),
     ("tail", structures::tail),
     ("key_file", structures::key_file),
+    ("xpress", media::xpress),
+    ("container", media::container),
     ("stream", archives::stream),
     ("records", archives::records),
     ("archive_keyless", archives::archive_keyless),

@@ -157,6 +157,12 @@ fn what_is_sealed_holds_its_promises() {
 }
 
 #[test]
+fn compressed_media_hold_their_promises() {
+    fuzz("xpress");
+    fuzz("container");
+}
+
+#[test]
 fn streams_in_archives_hold_their_promises() {
     fuzz("stream");
 }

@@ -142,7 +142,7 @@ fn finals() -> Vec<Vector> {
             MALFORMED_FINAL,
             &["FIN-1"],
             "a reserved flag is set",
-            |b| b.put(Site::Body(FINAL), 48, [2]),
+            |b| b.put(Site::Body(FINAL), 48, [4]),
         ),
         sealed(
             "final-nanos-over",

@@ -9,6 +9,8 @@ use bakpak_format::record::{
     ChangedFacts, EnvelopeItemFacts, Facts, MissingFacts, RecordHeader, RecordType,
 };
 
+mod backups;
+
 const MALFORMED: (Class, Structure) = (Class::Malformed, Structure::Facts);
 const MALFORMED_RECORD: (Class, Structure) = (Class::Malformed, Structure::Record);
 const LIMIT: (Class, Structure) = (Class::LimitExceeded, Structure::Facts);
@@ -49,6 +51,12 @@ fn missing() -> Facts {
 }
 
 pub(super) fn vectors() -> Vec<Vector> {
+    let mut all = backups::vectors();
+    all.extend(other_vectors());
+    all
+}
+
+fn other_vectors() -> Vec<Vector> {
     vec![
         accepted(
             "facts-changed",
@@ -83,6 +91,13 @@ pub(super) fn vectors() -> Vec<Vector> {
             },
         )
         .incomplete(),
+        accepted(
+            "final-not-restorable",
+            &["FIN-3"],
+            "what was packed was not enough for a restore",
+            |b| b.last = |last| last.not_restorable = true,
+        )
+        .not_restorable(),
         accepted(
             "facts-kind-99",
             &["FAC-1"],

@@ -23,6 +23,7 @@ pub struct Case {
     pub envelope: Option<Said>,
     pub stream_blake3: Option<String>,
     pub incomplete: bool,
+    pub not_restorable: bool,
     secrets: Vec<Credential>,
     envelope_secrets: Vec<Credential>,
 }
@@ -108,6 +109,7 @@ impl Case {
             envelope: text("envelope_expect").map(|_| said("envelope_expect", "envelope_stage")),
             stream_blake3: text("stream_blake3"),
             incomplete: vector.contains_key("incomplete"),
+            not_restorable: vector.contains_key("not_restorable"),
             secrets: secrets(vector, top, ""),
             envelope_secrets: secrets(vector, top, "envelope_"),
         }

@@ -5,10 +5,12 @@ use crate::entries::file_size;
 use crate::input::read_full;
 use crate::pipeline::{Awaited, Belt, Spares, Stopped, Waiting, handed_over};
 use crate::source::{Identity, Opened, Source, SourceSize};
+use crate::tap::Tap;
 use crate::weight::memory_of;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent, PART_LEN, aligned_extents};
 use bakpak_format::limits::MAX_EXTENTS;
+use bakpak_format::record::EntryFacts;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,6 +73,9 @@ pub(super) struct SmallFile {
     pub(super) hash: Digest,
     /// Its size after reading, if it changed meanwhile, again and again.
     pub(super) changed: Option<u64>,
+    tap: Option<Box<dyn Tap>>,
+    /// What the tap learned, once [`hash`] has seen the batch.
+    pub(super) learned: Vec<EntryFacts>,
 }
 
 /// Says that nothing will be packed any more: of the rest only what is unreadable is told.
@@ -158,8 +163,8 @@ pub(super) fn prepare(
     belt.put(batch)
 }
 
-/// Hashes the small files of all batches, until nobody takes them any more: a fifth of what reading
-/// them costs.
+/// Hashes the small files of all batches, a fifth of what reading them costs, and shows them to their
+/// taps, until nobody takes them any more.
 pub(super) fn hash(
     batches: impl Iterator<Item = Batch>,
     belt: &Belt<Batch>,
@@ -167,12 +172,34 @@ pub(super) fn hash(
     for mut batch in batches {
         for prepared in &mut batch.sources {
             if let Prepared::Small(file) = prepared {
-                file.hash = Digest::of(&batch.content[file.content.clone()]);
+                let content = &batch.content[file.content.clone()];
+                file.hash = Digest::of(content);
+                file.learned = match file.tap.take() {
+                    Some(tap) => shown(tap, &file.entry, content),
+                    None => Vec::new(),
+                };
             }
         }
         belt.put(batch)?;
     }
     Ok(())
+}
+
+/// What a tap learns of the content of a small file.
+fn shown(mut tap: Box<dyn Tap>, entry: &Entry, content: &[u8]) -> Vec<EntryFacts> {
+    let mut done = 0;
+    for extent in extents(entry) {
+        let (start, end) = (extent.offset as usize, extent.offset + extent.len);
+        if start > done {
+            tap.zeros((start - done) as u64);
+        }
+        done = end as usize;
+        tap.bytes(&content[start..done]);
+    }
+    if content.len() > done {
+        tap.zeros((content.len() - done) as u64);
+    }
+    tap.finish()
 }
 
 /// Only looks whether a source can be opened.
@@ -198,7 +225,8 @@ fn prepared(
     }
     let start = content.len();
     match read_small(source.as_mut(), content) {
-        Ok(Read::Whole(file)) => {
+        Ok(Read::Whole(mut file)) => {
+            file.tap = source.tap();
             source.close();
             Prepared::Small(file)
         }
@@ -259,6 +287,8 @@ fn read_small(source: &mut dyn Source, content: &mut Vec<u8>) -> io::Result<Read
             identity: opened.identity,
             content: start..end,
             changed,
+            tap: None,
+            learned: Vec::new(),
         }));
     }
 }

@@ -8,10 +8,11 @@ use crate::content_hasher::ALIGNED_LEN;
 use crate::entries::file_size;
 use crate::error::{Missing, PackError};
 use crate::matcher::MIN_ENTRY_LEN;
-use crate::observer::{Observer, Warning};
+use crate::observer::Observer;
 use crate::order::{Order, Stored};
 use crate::records::Closing;
 use crate::source::{Opened, Source, SourceSize};
+use crate::tap::Tapping;
 use crate::writer::{ArchiveWriter, EntrySize};
 use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
@@ -19,14 +20,16 @@ use bakpak_format::digest::Digest;
 use bakpak_format::entry::{END_OF_STREAM, Entry, EntryHeader, EntryKind, EntryPath};
 use bakpak_format::geometry::StreamOffset;
 use bakpak_format::header::ArchiveId;
-use bakpak_format::record::{ChangedFacts, Facts};
+use bakpak_format::record::Facts;
 use std::io;
 
+mod noted;
 mod parts;
 
 /// Writes entries and keeps account of them.
 pub(super) struct EntryWriter<'a> {
     archive: ArchiveWriter<'a>,
+    tapping: Tapping,
     observer: &'a dyn Observer,
     buffer: Vec<u8>,
     missing: Vec<Missing>,
@@ -52,9 +55,14 @@ enum Outcome {
 }
 
 impl<'a> EntryWriter<'a> {
-    pub(super) fn new(archive: ArchiveWriter<'a>, observer: &'a dyn Observer) -> Self {
+    pub(super) fn new(
+        archive: ArchiveWriter<'a>,
+        tapping: Tapping,
+        observer: &'a dyn Observer,
+    ) -> Self {
         Self {
             archive,
+            tapping,
             observer,
             buffer: Vec::new(),
             missing: Vec::new(),
@@ -93,7 +101,10 @@ impl<'a> EntryWriter<'a> {
     pub(super) fn put(&mut self, prepared: Prepared, content: &[u8]) -> Result<(), PackError> {
         self.check_cancelled()?;
         match prepared {
-            Prepared::Small(file) => self.put_whole(&file, &content[file.content.clone()]),
+            Prepared::Small(file) => {
+                let content = &content[file.content.clone()];
+                self.put_whole(file, content)
+            }
             Prepared::Bare(entry) => self.put_bare(&entry),
             Prepared::Open(mut source, opened, _awaited) => {
                 let result = self.put_opened(source.as_mut(), *opened);
@@ -174,12 +185,11 @@ impl<'a> EntryWriter<'a> {
         let header_offset = self.put_entry_header(entry)?;
         let content_offset = self.archive.stream_offset();
         let row = Row::from_entry(entry, Digest::ZERO, header_offset, content_offset);
-        self.end_entry(row, Vec::new());
-        Ok(())
+        self.end_entry(row, Vec::new())
     }
 
     /// A small file, which has been read whole.
-    fn put_whole(&mut self, file: &SmallFile, content: &[u8]) -> Result<(), PackError> {
+    fn put_whole(&mut self, file: SmallFile, content: &[u8]) -> Result<(), PackError> {
         let entry = &file.entry;
         let header_offset = self.put_entry_header(entry)?;
         let content_offset = self.archive.stream_offset();
@@ -196,8 +206,8 @@ impl<'a> EntryWriter<'a> {
         if let Some(observed) = file.changed {
             self.note_change(&mut row, &mut facts, observed);
         }
-        self.end_entry(row, facts);
-        Ok(())
+        self.note_learned(&row, &mut facts, file.learned);
+        self.end_entry(row, facts)
     }
 
     /// A large file: its header goes first, with the size of the moment; a failure gives the entry
@@ -209,6 +219,7 @@ impl<'a> EntryWriter<'a> {
             let content_offset = self.archive.stream_offset();
             self.archive.content_of(&entry.path, opened.identity);
             self.put_map(&entry)?;
+            self.tapping.begin(source.tap());
             let outcome = self.put_extents(source, &entry)?;
             self.archive.pad()?;
             let (hash, error) = match outcome {
@@ -223,9 +234,11 @@ impl<'a> EntryWriter<'a> {
                     let observed = now.map_or(0, |n| n.size);
                     self.note_change(&mut row, &mut facts, observed);
                 }
-                self.end_entry(row, facts);
-                return Ok(());
+                let learned = self.tapping.end()?;
+                self.note_learned(&row, &mut facts, learned);
+                return self.end_entry(row, facts);
             };
+            self.tapping.begin(None);
             source.close();
             let reopened = if attempt < TRIES {
                 source.open()
@@ -236,7 +249,7 @@ impl<'a> EntryWriter<'a> {
                 Ok(again) if is_known_file(&again) => {
                     let again = with_aligned_extents(again);
                     row.flags.insert(RowFlags::SUPERSEDED);
-                    self.end_entry(row, Vec::new());
+                    self.end_entry(row, Vec::new())?;
                     opened = again;
                 }
                 Ok(_) => {
@@ -255,8 +268,7 @@ impl<'a> EntryWriter<'a> {
         self.order.forget(&path);
         row.flags.insert(RowFlags::UNREADABLE);
         self.leave_out(&path, error);
-        self.end_entry(row, Vec::new());
-        Ok(())
+        self.end_entry(row, Vec::new())
     }
 
     /// Puts the content of a file whose size is known; what the source lacks is zeros.
@@ -270,7 +282,7 @@ impl<'a> EntryWriter<'a> {
         let mut hashed = 0;
         let mut failed: Option<io::Error> = None;
         for extent in extents(entry) {
-            hash_zeros(&mut hasher, extent.offset - hashed, self.observer)?;
+            self.pass_zeros(&mut hasher, extent.offset - hashed)?;
             hashed = extent.offset + extent.len;
             let mut done = 0;
             while done < extent.len && failed.is_none() {
@@ -281,6 +293,7 @@ impl<'a> EntryWriter<'a> {
                         let room_len = aligned_len(at, room.len());
                         let len = read_some(source, at, &mut room[..room_len])?;
                         hasher.update(&room[..len]);
+                        self.tapping.bytes(&room[..len]);
                         Ok(len)
                     })?;
                 match read {
@@ -295,15 +308,21 @@ impl<'a> EntryWriter<'a> {
             }
             if done < extent.len {
                 self.archive.zero(extent.len - done)?;
-                hash_zeros(&mut hasher, extent.len - done, self.observer)?;
+                self.pass_zeros(&mut hasher, extent.len - done)?;
             }
         }
-        hash_zeros(&mut hasher, size - hashed, self.observer)?;
+        self.pass_zeros(&mut hasher, size - hashed)?;
         let hash = Digest(*hasher.finalize().as_bytes());
         Ok(match failed {
             None => Outcome::Complete { hash },
             Some(error) => Outcome::Failed { hash, error },
         })
+    }
+
+    /// So much of the content is zeros that nobody reads.
+    fn pass_zeros(&mut self, hasher: &mut blake3::Hasher, len: u64) -> Result<(), PackError> {
+        self.tapping.zeros(len);
+        Ok(hash_zeros(hasher, len, self.observer)?)
     }
 
     fn put_header(&mut self, header: &EntryHeader) -> Result<StreamOffset, PackError> {
@@ -338,30 +357,14 @@ impl<'a> EntryWriter<'a> {
         }
     }
 
-    fn end_entry(&mut self, row: Row, facts: Vec<Facts>) {
+    fn end_entry(&mut self, row: Row, facts: Vec<Facts>) -> Result<(), PackError> {
         if !row.flags.contains(RowFlags::SUPERSEDED) {
             self.content_len += row.size;
         }
         self.rows += 1;
         self.holds_something |=
             row.kind != RowKind::Directory && !row.flags.contains(RowFlags::UNREADABLE);
-        self.archive.entry_ended(row, facts);
-    }
-
-    fn note_change(&mut self, row: &mut Row, facts: &mut Vec<Facts>, observed: u64) {
-        let recorded = row.size;
-        row.flags.insert(RowFlags::CHANGED);
-        let changed = ChangedFacts {
-            recorded_size: recorded,
-            observed_size: observed,
-        };
-        facts.push(changed.about(row.header_offset));
-        self.changed += 1;
-        self.observer.warn(Warning::Changed {
-            path: row.path.clone(),
-            recorded,
-            observed,
-        });
+        self.archive.entry_ended(row, facts)
     }
 
     fn leave_out(&mut self, path: &EntryPath, error: &io::Error) {

@@ -46,6 +46,7 @@ fn try_to_write(
             let closing = Closing {
                 content_len: 0,
                 incomplete: false,
+                not_restorable: false,
                 started: zero,
                 finished: zero,
             };

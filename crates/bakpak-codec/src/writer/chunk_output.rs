@@ -26,7 +26,11 @@ const SMALL: usize = 256 << 10;
 
 /// A chunk is closed when more than this follows it: rows stand in the same stripe as the chunk, and
 /// wait in memory with it.
-const MAX_FOLLOWING: usize = 256 << 10;
+pub(super) const MAX_FOLLOWING: usize = 256 << 10;
+
+/// Chunks do not wait with more than this behind them: a few files of very many backups have more to
+/// tell than all chunks under way have bytes.
+const MAX_WAITING: usize = 32 << 20;
 
 /// Takes literals, copies and zeros, and writes the archive.
 pub(super) struct ChunkOutput<'a> {
@@ -39,6 +43,8 @@ pub(super) struct ChunkOutput<'a> {
     compressors: Spares<Compressor>,
     compressing: InOrder<Result<Vec<u8>, PackError>>,
     waiting: VecDeque<Waiting>,
+    /// Length of what follows the chunks that wait.
+    waiting_len: usize,
     pub(super) along: Along,
     stage: Stage<'a>,
     counts: Counts,
@@ -84,6 +90,7 @@ impl<'a> ChunkOutput<'a> {
             compressors: Spares::new(spares),
             compressing: InOrder::new(),
             waiting: VecDeque::new(),
+            waiting_len: 0,
             along: Along::default(),
             stage: Stage::Held {
                 chunks: Vec::new(),
@@ -96,6 +103,10 @@ impl<'a> ChunkOutput<'a> {
             output.open(block_size)?;
         }
         Ok(output)
+    }
+
+    pub(super) fn block_size_asked(&self) -> Option<BlockSize> {
+        self.settings.block_size
     }
 
     /// Ends the archive; the stream must be complete.
@@ -160,6 +171,7 @@ impl<'a> ChunkOutput<'a> {
             cursor,
             following,
         } = self.along.chunk_ends(end);
+        self.waiting_len += following.iter().map(Following::len).sum::<usize>();
         self.waiting.push_back(Waiting {
             span,
             raw,
@@ -167,7 +179,9 @@ impl<'a> ChunkOutput<'a> {
             following,
         });
         self.compress(chunk, first_entry);
-        while self.compressing.len() > JOBS_PER_THREAD * self.workers.threads() {
+        while self.compressing.len() > JOBS_PER_THREAD * self.workers.threads()
+            || self.waiting_len > MAX_WAITING
+        {
             self.next_compressed()?;
         }
         Ok(())
@@ -192,6 +206,8 @@ impl<'a> ChunkOutput<'a> {
         let Some(mut waiting) = self.waiting.pop_front() else {
             return Ok(());
         };
+        let following_len = waiting.following.iter().map(Following::len).sum::<usize>();
+        self.waiting_len -= following_len;
         let Some(result) = self.compressing.next() else {
             return Ok(());
         };
@@ -199,7 +215,7 @@ impl<'a> ChunkOutput<'a> {
         self.reuse(std::mem::take(&mut waiting.raw));
         match &mut self.stage {
             Stage::Held { chunks, len, .. } => {
-                *len += body.len() + waiting.following.iter().map(Following::len).sum::<usize>();
+                *len += body.len() + following_len;
                 chunks.push((body, waiting));
                 if *len > HELD_BACK {
                     self.open(BlockSize::ONE_MIB)

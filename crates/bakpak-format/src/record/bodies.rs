@@ -1,4 +1,4 @@
-//! The bodies of FACTS, CHECKPOINT and FINAL (spec, chapter 9).
+//! The bodies of CHECKPOINT and FINAL (spec, chapter 9).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,63 +7,7 @@ use crate::encoding;
 use crate::entry::Timestamp;
 use crate::error::{FormatError, Structure};
 use crate::geometry::{DataOffset, Place, StreamOffset};
-use crate::limits::{MAX_CHUNKS_PER_CHECKPOINT, MAX_FACTS_LEN, MAX_TREE_LEVEL};
-
-/// What was learned of an entry, or of the archive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    /// Offset of the entry's first `x` header; `None` for the archive.
-    #[serde(with = "encoding::all_ones")]
-    pub entry: Option<StreamOffset>,
-    /// What `data` is; unknown kinds are passed over (spec: FAC-1).
-    pub kind: u16,
-    /// As the kind says: see [`Facts::known`].
-    #[serde(with = "encoding::bytes")]
-    pub data: Vec<u8>,
-}
-
-/// FACTS of a kind that this crate understands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KnownFacts {
-    /// Kind 1.
-    Changed(ChangedFacts),
-    /// Kind 2.
-    EnvelopeItem(EnvelopeItemFacts),
-    /// Kind 3.
-    Missing(MissingFacts),
-}
-
-/// A file changed while it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedFacts {
-    /// The size that was stored.
-    pub recorded_size: u64,
-    /// The size that was there at the end.
-    pub observed_size: u64,
-}
-
-/// What the data domain may know of an item in the envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EnvelopeItemFacts {
-    /// The item's kind.
-    pub kind: u16,
-    /// The item's name.
-    #[serde(with = "encoding::text")]
-    pub name: String,
-    /// The first 16 bytes of a MAC of its content, if that has 128 bits of entropy or more.
-    pub check: Option<[u8; 16]>,
-}
-
-/// A source that could not be read: the archive is incomplete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MissingFacts {
-    /// The path of the source.
-    #[serde(with = "encoding::bytes")]
-    pub path: Vec<u8>,
-    /// Why, in words.
-    #[serde(with = "encoding::bytes")]
-    pub reason: Vec<u8>,
-}
+use crate::limits::{MAX_CHUNKS_PER_CHECKPOINT, MAX_TREE_LEVEL};
 
 /// The index of all since the CHECKPOINT before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +100,8 @@ pub struct Final {
     pub content_len: u64,
     /// Sources are missing (spec: FIN-3).
     pub incomplete: bool,
+    /// What was packed was not enough for a restore, as its writer understood it (spec: FIN-3).
+    pub not_restorable: bool,
     /// When packing began.
     pub started: Timestamp,
     /// When packing ended.
@@ -188,104 +134,7 @@ struct WireFinal {
 }
 
 const INCOMPLETE: u32 = 1;
-
-impl Facts {
-    /// Kind of [`ChangedFacts`].
-    pub const CHANGED: u16 = 1;
-    /// Kind of [`EnvelopeItemFacts`].
-    pub const ENVELOPE_ITEM: u16 = 2;
-    /// Kind of [`MissingFacts`].
-    pub const MISSING: u16 = 3;
-
-    /// Encodes the body of the record.
-    pub fn encode(&self) -> Vec<u8> {
-        encoding::encode(self)
-    }
-
-    /// Decodes the body of a record.
-    ///
-    /// # Errors
-    ///
-    /// - [`FormatError::LimitExceeded`]: the data are over 1 MiB (spec: FAC-1).
-    /// - [`FormatError::Malformed`]: the encoding is broken (spec: REC-6).
-    pub fn decode(body: &[u8]) -> Result<Self, FormatError> {
-        let facts: Self = decode(body)?;
-        let max = MAX_FACTS_LEN as u64;
-        let len = facts.data.len() as u64;
-        FormatError::check_range(Structure::Facts, "data len", len, 0..=max)?; // spec: FAC-1
-        Ok(facts)
-    }
-
-    /// Entry and kind, which begin FACTS of every version, also one that is passed over
-    /// (spec: REC-3).
-    ///
-    /// # Errors
-    ///
-    /// - [`FormatError::Malformed`]: the body is too short (spec: REC-6).
-    pub fn peek(body: &[u8]) -> Result<(Option<StreamOffset>, u16), FormatError> {
-        #[derive(Deserialize)]
-        struct Beginning {
-            #[serde(with = "encoding::all_ones")]
-            entry: Option<StreamOffset>,
-            kind: u16,
-        }
-        let (Beginning { entry, kind }, _) =
-            encoding::decode_first(body).map_err(|_| not_encoded())?;
-        Ok((entry, kind))
-    }
-
-    /// What the data say; `None` for kinds that are passed over (spec: FAC-1).
-    ///
-    /// # Errors
-    ///
-    /// - [`FormatError::Malformed`]: the data do not follow their encoding (spec: REC-6), or name
-    ///   an entry where they are about the archive, or the other way round (spec: FAC-1).
-    pub fn known(&self) -> Result<Option<KnownFacts>, FormatError> {
-        let structure = Structure::Facts;
-        let (known, about_entry) = match self.kind {
-            Self::CHANGED => (decode(&self.data).map(KnownFacts::Changed)?, true),
-            Self::ENVELOPE_ITEM => (decode(&self.data).map(KnownFacts::EnvelopeItem)?, false),
-            Self::MISSING => (decode(&self.data).map(KnownFacts::Missing)?, false),
-            _ => return Ok(None),
-        };
-        if self.entry.is_some() != about_entry {
-            let what = format!("facts of kind {} are about something else", self.kind);
-            return Err(FormatError::malformed(structure, "FAC-1", what));
-        }
-        Ok(Some(known))
-    }
-}
-
-impl ChangedFacts {
-    /// These facts about the file whose first `x` header is at `entry`.
-    pub fn about(self, entry: StreamOffset) -> Facts {
-        Facts {
-            entry: Some(entry),
-            kind: Facts::CHANGED,
-            data: encoding::encode(&self),
-        }
-    }
-}
-
-impl From<EnvelopeItemFacts> for Facts {
-    fn from(item: EnvelopeItemFacts) -> Self {
-        Self {
-            entry: None,
-            kind: Self::ENVELOPE_ITEM,
-            data: encoding::encode(&item),
-        }
-    }
-}
-
-impl From<MissingFacts> for Facts {
-    fn from(missing: MissingFacts) -> Self {
-        Self {
-            entry: None,
-            kind: Self::MISSING,
-            data: encoding::encode(&missing),
-        }
-    }
-}
+const NOT_RESTORABLE: u32 = 1 << 1;
 
 impl Checkpoint {
     /// What stands before the first one.
@@ -324,6 +173,7 @@ impl Checkpoint {
 impl Final {
     /// Encodes the body of the record.
     pub fn encode(&self) -> Vec<u8> {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
         encoding::encode(&WireFinal {
             counts: [
                 self.stream_len,
@@ -333,7 +183,7 @@ impl Final {
                 self.row_count,
                 self.content_len,
             ],
-            flags: if self.incomplete { INCOMPLETE } else { 0 },
+            flags: flag(self.incomplete, INCOMPLETE) | flag(self.not_restorable, NOT_RESTORABLE),
             started: self.started,
             finished: self.finished,
             trees: self.trees,
@@ -353,7 +203,7 @@ impl Final {
         let structure = Structure::Final;
         let malformed = |what| Err(FormatError::malformed(structure, "FIN-1", what));
         let wire: WireFinal = decode(body)?;
-        if wire.flags & !INCOMPLETE != 0 {
+        if wire.flags & !(INCOMPLETE | NOT_RESTORABLE) != 0 {
             // spec: FIN-1
             return malformed("reserved flags are set");
         }
@@ -383,6 +233,7 @@ impl Final {
             row_count,
             content_len,
             incomplete: wire.flags & INCOMPLETE != 0,
+            not_restorable: wire.flags & NOT_RESTORABLE != 0,
             started: wire.started,
             finished: wire.finished,
             trees: wire.trees,
@@ -392,11 +243,11 @@ impl Final {
 }
 
 /// Decodes a body to its last byte (spec: REC-6).
-fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, FormatError> {
+pub(super) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, FormatError> {
     encoding::decode(body).map_err(|_| not_encoded())
 }
 
-fn not_encoded() -> FormatError {
+pub(super) fn not_encoded() -> FormatError {
     let what = "a body does not follow the record encoding";
     FormatError::malformed(Structure::Record, "REC-6", what)
 }
@@ -455,6 +306,7 @@ mod tests {
             row_count: 5,
             content_len: 6,
             incomplete: true,
+            not_restorable: true,
             started: Timestamp::default(),
             finished: Timestamp::default(),
             trees: [root; 3],
@@ -475,39 +327,14 @@ mod tests {
         );
         assert_eq!(Final::decode(&end().encode()).unwrap(), end());
         assert_eq!(end().encode().len(), 48 + 4 + 24 + 27 + 32);
-    }
-
-    #[test]
-    fn facts_come_back() {
-        let changed = ChangedFacts {
-            recorded_size: 1,
-            observed_size: 2,
-        };
-        let item = EnvelopeItemFacts {
-            kind: 1,
-            name: "key".into(),
-            check: Some([3; 16]),
-        };
-        let missing = MissingFacts {
-            path: b"home/a".to_vec(),
-            reason: b"no".to_vec(),
-        };
-        let all: [(Facts, KnownFacts); 3] = [
-            (changed.about(StreamOffset(5)), KnownFacts::Changed(changed)),
-            (item.clone().into(), KnownFacts::EnvelopeItem(item)),
-            (missing.clone().into(), KnownFacts::Missing(missing)),
-        ];
-        for (facts, known) in all {
-            let mut decoded = Facts::decode(&facts.encode()).unwrap();
-            assert_eq!(decoded, facts);
-            assert_eq!(decoded.known().unwrap(), Some(known));
-            let peeked = Facts::peek(&facts.encode()[..10]).unwrap();
-            assert_eq!(peeked, (facts.entry, facts.kind));
-            assert!(Facts::peek(&facts.encode()[..9]).is_err());
-            decoded.entry = decoded.entry.xor(Some(StreamOffset(5)));
-            assert_eq!(decoded.known().unwrap_err().class(), Class::Malformed);
-            decoded.kind = 99;
-            assert_eq!(decoded.known().unwrap(), None);
+        for (incomplete, not_restorable, flags) in [(false, true, 2), (true, false, 1)] {
+            let end = Final {
+                incomplete,
+                not_restorable,
+                ..end()
+            };
+            assert_eq!(end.encode()[48], flags);
+            assert_eq!(Final::decode(&end.encode()).unwrap(), end);
         }
     }
 
@@ -536,32 +363,6 @@ mod tests {
     }
 
     #[test]
-    fn lengths_beyond_the_body_are_malformed_and_take_no_memory() {
-        let changed = ChangedFacts {
-            recorded_size: 0,
-            observed_size: 0,
-        };
-        let mut body = changed.about(StreamOffset(0)).encode();
-        for len in [17, 1 << 23, 1 << 40, u64::MAX] {
-            body[10..18].copy_from_slice(&len.to_le_bytes());
-            assert_eq!(Facts::decode(&body).unwrap_err().class(), Class::Malformed);
-        }
-    }
-
-    #[test]
-    fn facts_over_1_mib_exceed_their_limit() {
-        let mut facts = Facts {
-            entry: None,
-            kind: 9,
-            data: vec![0; MAX_FACTS_LEN],
-        };
-        assert!(Facts::decode(&facts.encode()).is_ok());
-        facts.data.push(0);
-        let class = Facts::decode(&facts.encode()).unwrap_err().class();
-        assert_eq!(class, Class::LimitExceeded);
-    }
-
-    #[test]
     fn a_checkpoint_of_too_many_chunks_is_malformed() {
         let mut checkpoint = checkpoint();
         checkpoint.chunks = vec![checkpoint.chunks[0]; MAX_CHUNKS_PER_CHECKPOINT];
@@ -576,7 +377,7 @@ mod tests {
     fn a_final_that_breaks_rules_is_refused() {
         let class = |end: Final| Final::decode(&end.encode()).unwrap_err().class();
         let mut body = end().encode();
-        body[48] = 2;
+        body[48] = 4;
         assert_eq!(Final::decode(&body).unwrap_err().class(), Class::Malformed);
         let mut nanos = end();
         nanos.finished.nanos = 1_000_000_000;

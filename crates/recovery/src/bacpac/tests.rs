@@ -224,6 +224,19 @@ fn a_directory_of_too_many_members_is_not_read() {
 }
 
 #[test]
+fn members_that_overlap_are_not_read() {
+    // The directory names the first member's bytes a second time: work without bytes.
+    let mut bytes = package_of(&[("a", vec![0; 100_000]), ("b", vec![1; 10])]);
+    let second = bytes
+        .windows(4)
+        .rposition(|window| window == b"PK\x01\x02")
+        .unwrap();
+    bytes[second + 42..second + 46].fill(0);
+    let faults = check_bytes(&bytes).faults;
+    assert!(faults.has(FaultKind::Damaged), "{faults:?}");
+}
+
+#[test]
 fn an_error_of_the_disk_is_an_error() {
     struct Broken;
     impl Read for Broken {

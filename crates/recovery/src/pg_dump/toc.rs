@@ -17,7 +17,7 @@ pub(super) const WITH_RELKIND: u8 = 16;
 /// How much of a string is kept; the rest is read over.
 const KEPT_LEN: u64 = 1 << 10;
 /// How many entries with data are kept.
-pub(super) const MAX_DATA_ENTRIES: usize = 1_000_000;
+pub(super) const MAX_DATA_ENTRIES: usize = 250_000;
 /// How many names of extensions are kept.
 const MAX_EXTENSIONS: usize = 100;
 

@@ -26,7 +26,7 @@ pub(crate) fn time(seconds: i64) -> DateTime {
 pub(crate) fn lsn(second: i64) -> Lsn {
     Lsn {
         vlf: 1,
-        block: u32::try_from(second).unwrap(),
+        block: u32::try_from(second).expect("histories are short"),
         slot: 1,
     }
 }
@@ -63,6 +63,14 @@ pub(crate) fn differential(base: &Made, finish: i64) -> Made {
 /// A log backup from one second to another; it takes two seconds from there on.
 pub(crate) fn log(first: i64, last: i64) -> Made {
     Made::new(BackupType::Log, first, last, last, last + 2)
+}
+
+/// A log backup at that time, of a database in which nothing was done since an earlier one.
+pub(crate) fn empty_log(since: i64, start: i64) -> Made {
+    let mut made = Made::new(BackupType::Log, since, since, start, start + 2);
+    made.media ^= (start as u64) << 8;
+    let set_guid = guid(made.media);
+    made.header(|header| header.backup_set_guid = Some(set_guid))
 }
 
 /// One backup on one stripe.
@@ -238,7 +246,11 @@ impl Made {
     }
 
     pub(crate) fn set_guid(&self) -> Guid {
-        self.checked.set.header.backup_set_guid.unwrap()
+        self.checked
+            .set
+            .header
+            .backup_set_guid
+            .expect("every made set has one")
     }
 
     pub(crate) fn file(&self, name: &str) -> MediaFile {
@@ -249,7 +261,7 @@ impl Made {
     pub(crate) fn stripes(&self, name: &str, count: u16) -> Vec<MediaFile> {
         let stripe = |family| {
             let mut file = self.file(&format!("{name}.{family}"));
-            let label = file.label.as_mut().unwrap();
+            let label = file.label.as_mut().expect("every made file has one");
             (label.family_count, label.family_sequence_number) = (count, family);
             file
         };
@@ -292,7 +304,7 @@ pub(crate) fn plan_of(files: Vec<MediaFile>, at: Option<i64>) -> Plan {
         at: at.map(time),
         ..PlanRequest::default()
     };
-    plan(&Catalogue::of(files), &request).unwrap()
+    plan(&Catalogue::of(files), &request).expect("the history is of one database")
 }
 
 /// The steps in short: `full 0, log 2, log 3`, by the files' names.

@@ -20,6 +20,10 @@ use bakpak_format::record::{HEADER_LEN, RecordHeader, RecordType};
 use bakpak_format::slots::Domain;
 use bakpak_fuzz::archives::{self, ENVELOPE_KEY, KEY};
 use bakpak_fuzz::forge::{Parts, mend_block, mend_page, mend_table, mend_tail_page};
+use mssql_backup::container::FIXED_LEN;
+use mssql_backup::container::block::checksum;
+use mssql_backup::testing::container::ContainerWriter;
+use mssql_backup::testing::xpress::compress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +62,7 @@ impl Seed {
                 }
             }
             "tail" if input.len() >= 4096 => mend_tail_page(&mut input),
+            "container" => mend_container(&mut input),
             "qdrant" => foreign_seeds::mend_tar(&mut input),
             "archive_keyless" | "archive_with_key" => {
                 let whole = self
@@ -81,6 +86,32 @@ fn mend_head(head: &mut [u8]) {
     if header_len > 32 && head.len() >= end + 32 {
         let digest = bakpak_format::digest::Digest::of(&head[..end]);
         head[end..end + 32].copy_from_slice(digest.as_bytes());
+    }
+}
+
+/// Checksums of blocks, as far as one follows the other.
+fn mend_container(medium: &mut [u8]) {
+    let mut at = FIXED_LEN;
+    while let Some(rest) = medium.get_mut(at..) {
+        let (Some(&kind), Some(&[low, high])) =
+            (rest.first(), rest.get(2..).and_then(<[u8]>::first_chunk))
+        else {
+            return;
+        };
+        let len = usize::from(u16::from_le_bytes([low, high]));
+        at += match kind {
+            0x21 => {
+                let Some(payload) = rest.get(28..28 + len) else {
+                    return;
+                };
+                let sum = checksum(payload).to_le_bytes();
+                rest[24..28].copy_from_slice(&sum);
+                28 + len
+            }
+            0x24 => 24 + len,
+            b'S' => 512,
+            _ => return,
+        };
     }
 }
 
@@ -290,7 +321,32 @@ impl Seeds {
         ] {
             self.add("path", path.as_bytes());
         }
+        for plain in [
+            &b""[..],
+            b"a",
+            &b"abc".repeat(100),
+            &[0; 5000],
+            b"SQL Server",
+        ] {
+            let len = (plain.len() as u16).to_le_bytes();
+            self.add("xpress", &[&len[..], &compress(plain)].concat());
+        }
+        for writer in [ContainerWriter::new(), ContainerWriter::encrypted()] {
+            self.add("container", &compressed_medium(writer));
+        }
     }
+}
+
+/// A container of one set with an index record.
+fn compressed_medium(mut writer: ContainerWriter) -> Vec<u8> {
+    writer.content(&[1; 1024]);
+    writer.filemark(512);
+    writer.content(&b"pages of a database".repeat(1024));
+    writer.content_behind_data(&[2; 512]);
+    writer.filemark(512);
+    writer.content(&[3; 1024]);
+    writer.filemark(512);
+    writer.finish().bytes
 }
 
 fn key_of(line: &str) -> Option<[u8; 32]> {

@@ -25,6 +25,7 @@ impl EntryWriter<'_> {
         // One byte more than a part is read ahead: so there are never fewer than two parts, and
         // the last one is never empty.
         let mut held = 0;
+        self.tapping.begin(source.tap());
         let failed = loop {
             let filled = read_ahead(source, len + held as u64, &mut content, held);
             self.check_cancelled()?;
@@ -58,6 +59,7 @@ impl EntryWriter<'_> {
             let header_offset = self.put_header(&header)?;
             start.get_or_insert((header_offset, self.archive.stream_offset()));
             hasher.update(&content[..part_len]);
+            self.tapping.bytes(&content[..part_len]);
             self.archive
                 .put(&content[..part_len], entry_size(part_len as u64))?;
             self.archive.pad()?;
@@ -84,11 +86,16 @@ impl EntryWriter<'_> {
             if number > 0 {
                 row.flags.insert(RowFlags::PARTED);
             }
+            let mut facts = Vec::new();
             if failed.is_some() {
                 row.flags.insert(RowFlags::UNREADABLE);
+            } else {
+                let learned = self.tapping.end()?;
+                self.note_learned(&row, &mut facts, learned);
             }
-            self.end_entry(row, Vec::new());
+            self.end_entry(row, facts)?;
         }
+        self.tapping.begin(None);
         Ok(())
     }
 }
