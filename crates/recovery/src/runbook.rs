@@ -30,6 +30,7 @@ mod octopus;
 mod others;
 mod plain;
 mod shell;
+mod start;
 mod values;
 mod words;
 

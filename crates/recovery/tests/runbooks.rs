@@ -214,7 +214,7 @@ fn nothing_is_blank_but_the_values_of_the_first_section() {
             known.insert("BAKPAK_MASTER_KEY".to_owned());
         }
         for (index, command) in document.commands().enumerate() {
-            let blank = regex_blank(&command.text);
+            let blank = blank_in(&command.text);
             assert_eq!(blank, None, "{}", command.text);
             assert!(index == 0 || !command.text.contains("# fill in"));
             for line in command.text.lines() {
@@ -235,7 +235,7 @@ fn nothing_is_blank_but_the_values_of_the_first_section() {
 }
 
 /// Something like `<server>`.
-fn regex_blank(text: &str) -> Option<&str> {
+fn blank_in(text: &str) -> Option<&str> {
     let start = text.find('<')?;
     let end = text[start..].find('>')?;
     Some(&text[start..=start + end])

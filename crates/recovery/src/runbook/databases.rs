@@ -55,8 +55,9 @@ impl Writer<'_> {
                         .to_owned()
                 }
                 Target::Docker => {
-                    "SQL Server runs in a container of this network, and SQL_SERVER is its name \
-                     there: docker network connect."
+                    "SQL Server runs in a container of this network. SQL_SERVER is its address \
+                     there, which this machine reaches too: give it one by docker network connect \
+                     --ip 172.31.255.20."
                         .to_owned()
                 }
             }));
@@ -263,6 +264,7 @@ impl Writer<'_> {
             }
             "05" => format!("{name}: open the database. No further backup can be restored then."),
             "06" => format!("{name}: create logins and join the users to them."),
+            "08" => format!("{name}: drop the database; one of no rehearsal is not touched."),
             "07" => format!("{name}: check every page, and show what was restored."),
             _ => format!("{name}: {}.", script.name),
         })];

@@ -193,7 +193,7 @@ fn units(words: &[String]) -> Vec<String> {
     for word in words {
         let is_option = word.starts_with('-') && word != "--";
         match units.last_mut() {
-            Some(unit) if word.starts_with(')') || (is_open && !is_option) => {
+            Some(unit) if word.starts_with([')', ']', ';']) || (is_open && !is_option) => {
                 unit.push(' ');
                 unit.push_str(word);
             }
