@@ -14,6 +14,7 @@ pub mod foreign;
 pub mod media;
 pub mod moment;
 pub mod octopus;
+pub mod order;
 pub mod pg_dump;
 pub mod plan;
 pub mod qdrant;
@@ -21,6 +22,7 @@ pub mod route;
 pub mod rules;
 pub mod sql;
 pub mod strip;
-mod tar_walk;
 pub mod verdict;
 pub mod windows;
+
+mod tar_walk;

@@ -27,7 +27,8 @@ pub struct RestoreOrder {
     pub existing: Existing,
     /// The backup sets, in the order in which they are restored.
     pub steps: Vec<RestoreStep>,
-    /// Where restoring the log stops, in the local time of the server that was backed up.
+    /// Where restoring the log stops, in the local time of the server that was backed up; in all
+    /// logs but those that are applied whole.
     pub stop_at: Option<DateTime>,
     /// Where each file of the database goes; all files, or SQL Server uses the old paths.
     pub moves: Vec<FileMove>,
@@ -83,6 +84,9 @@ pub struct RestoreStep {
     pub file_number: u32,
     /// Whether the set has checksums (`HasBackupChecksums`); if not, asking for them is an error.
     pub has_checksums: bool,
+    /// Whether it is a log that SQL Server applies whole or not at all (`HasBulkLoggedData`): it
+    /// refuses to stop in it.
+    pub is_applied_whole: bool,
 }
 
 /// What kind of backup a step restores.

@@ -40,7 +40,7 @@ impl PathStyle {
     }
 
     /// Equal for two paths that lead to the same file, as far as their spelling tells.
-    pub(super) fn spelling(self, path: &str) -> String {
+    pub(crate) fn spelling(self, path: &str) -> String {
         match self {
             Self::Linux => path.to_owned(),
             Self::Windows => path.replace('/', "\\").to_lowercase(),

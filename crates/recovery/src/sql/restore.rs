@@ -76,7 +76,8 @@ fn restore(order: &RestoreOrder, number: u64, step: &RestoreStep) -> Batch {
     if step.has_checksums {
         batch.line("         CHECKSUM,", &[]);
     }
-    if let (StepKind::Log, Some(stop_at)) = (step.kind, order.stop_at) {
+    let stops = step.kind == StepKind::Log && !step.is_applied_whole;
+    if let Some(stop_at) = order.stop_at.filter(|_| stops) {
         // On every log: the last one that is needed need not be the last one of all.
         batch.line(
             "         STOPAT = {},",

@@ -33,6 +33,7 @@ fn step(kind: StepKind, file_number: u32) -> RestoreStep {
         files: vec!["D:\\r\\a.bak".into()],
         file_number,
         has_checksums: false,
+        is_applied_whole: false,
     }
 }
 

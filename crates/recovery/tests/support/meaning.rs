@@ -125,7 +125,7 @@ fn check_restore(order: &RestoreOrder, answer: &Answer) {
             options.extend(replaces.then(|| json!(["Replace"])));
         }
         options.extend(step.has_checksums.then(|| json!(["Checksum"])));
-        let stops = step.kind == StepKind::Log && order.stop_at.is_some();
+        let stops = step.kind == StepKind::Log && !step.is_applied_whole && order.stop_at.is_some();
         options.extend(stops.then(|| json!(["StopAt", STOP_AT])));
         options.extend([json!(["NoRecovery"]), json!(["Stats", "10"])]);
         let kind = match step.kind {

@@ -22,6 +22,7 @@ pub(crate) struct Shape {
     stripe_counts: Vec<usize>,
     file_numbers: Vec<u32>,
     has_checksums: Vec<bool>,
+    are_applied_whole: Vec<bool>,
     stops_at: bool,
     /// With 40 a batch is longer than what SQL Server puts into a short text.
     file_count: usize,
@@ -50,6 +51,7 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
         vec(1..4_usize, 5),
         vec(1..100_u32, 5),
         vec(any::<bool>(), 5),
+        vec(any::<bool>(), 5),
     );
     let login = select(vec![
         LoginKind::Windows,
@@ -74,6 +76,7 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
             stripe_counts: steps.2,
             file_numbers: steps.3,
             has_checksums: steps.4,
+            are_applied_whole: steps.5,
             certificates: principals.0,
             logins: principals.1,
         },
@@ -181,6 +184,7 @@ impl Shape {
             files: (0..self.stripe_counts[index]).map(&path).collect(),
             file_number: self.file_numbers[index],
             has_checksums: self.has_checksums[index],
+            is_applied_whole: self.are_applied_whole[index],
         };
         kinds.into_iter().enumerate().map(step).collect()
     }
