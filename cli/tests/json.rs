@@ -46,6 +46,7 @@ fn every_verb_prints_what_is_documented() {
         "unpack a.bakpak --to out --json --key-file data.key",
         "unpack a.bakpak --to out --json --key-file data.key",
         "verify a.bakpak --json --key-file data.key",
+        "explain BP121 --json",
     ] {
         runs.push(sandbox.typed(line));
     }

@@ -1,5 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use mssql_backup::lsn::Lsn;
+use recovery::finding::Finding as BrokenRule;
+use recovery::moment::Moment;
+use recovery::plan::{StepKind, Verdict};
+use recovery::rules::{self, Severity};
+use recovery::windows::Window;
 use serde_json::Value;
 
 use super::event::*;
@@ -70,6 +76,10 @@ fn samples() -> Vec<Event> {
         argon2_memory_kib: None,
         argon2_passes: None,
         argon2_lanes: None,
+    };
+    let moment = Moment {
+        local: jiff::civil::DateTime::ZERO,
+        offset: None,
     };
     vec![
         Event::Warning {
@@ -179,6 +189,38 @@ fn samples() -> Vec<Event> {
             path: path(),
             message: text(),
         }),
+        Event::Plan(Box::new(Planned {
+            database: text(),
+            verdict: Verdict::Covered,
+            exit: 0,
+            asked: None,
+            at: None,
+            window: None,
+            windows: vec![Window {
+                from: moment,
+                to: moment,
+                until: moment,
+                last_lsn: Lsn::default(),
+                whole: vec![],
+            }],
+            steps: vec![PlannedStep {
+                kind: StepKind::Full,
+                files: vec![],
+                file_number: 1,
+                stop_at: None,
+            }],
+            findings: vec![BrokenRule::new(&rules::LOG_GAP, text())],
+            notes: vec![],
+            left_out: vec![],
+            scripts: vec![],
+        })),
+        Event::Rule(Rule {
+            code: text(),
+            severity: Severity::Info,
+            title: "",
+            why: "",
+            now: "",
+        }),
         Event::Error {
             code: 0,
             message: text(),
@@ -200,6 +242,8 @@ fn type_name(event: &Event) -> &'static str {
         Event::Archive(_) => "archive",
         Event::Contents(_) => "contents",
         Event::Fact(_) => "fact",
+        Event::Plan(_) => "plan",
+        Event::Rule(_) => "rule",
         Event::Error { .. } => "error",
     }
 }
