@@ -155,7 +155,9 @@ pub(crate) struct VerifyArguments {
     #[arg(long, conflicts_with_all = ["passphrase_file", "passphrase_fd", "key_file", "level"])]
     pub(crate) keyless: bool,
     /// How far to look: `blocks` stops at their authenticity, `full` also decodes
-    /// every entry and compares it with the catalogue
+    /// every entry and compares it with the catalogue, and judges by what was learned
+    /// when it was packed whether the backups can be restored; `media` checks the
+    /// backups themselves again
     #[arg(long, value_enum, default_value_t = Depth::Full)]
     pub(crate) level: Depth,
     #[command(flatten)]
@@ -340,6 +342,7 @@ pub(crate) enum Depth {
     // Doc comments here would be part of the help.
     Blocks,
     Full,
+    Media,
 }
 
 /// Reads `64K`, `64KiB` or `65536`.

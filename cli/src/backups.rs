@@ -15,6 +15,7 @@ use recovery::media::{MediaFile, Trouble};
 use crate::exit::{Exit, Failure};
 use crate::output::quoted;
 
+pub(crate) mod content;
 pub(crate) mod facts;
 
 /// How far to read a backup.

@@ -29,6 +29,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod report;
+mod restorability;
 mod select;
 mod unpack;
 mod verify;

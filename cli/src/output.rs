@@ -137,7 +137,7 @@ impl Output {
     }
 
     /// Something worth telling that does not stop the run.
-    pub(crate) fn warn(&self, code: Option<&'static str>, path: Option<&EntryPath>, text: &str) {
+    pub(crate) fn warn(&self, code: Option<&str>, path: Option<&EntryPath>, text: &str) {
         self.warnings.set(self.warnings.get() + 1);
         self.flush();
         let message = escaped(text).to_string();
@@ -145,7 +145,7 @@ impl Output {
         talk(&format!("bakpak: warning: {code_text}{message}\n"));
         let path = path.map(JsonPath::from).unwrap_or_default();
         self.event(&Event::Warning {
-            code,
+            code: code.map(str::to_owned),
             path,
             message,
         });

@@ -11,10 +11,11 @@ use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack};
 use bakpak_codec::secret::Credential;
 use bakpak_codec::source::Source;
 use bakpak_format::entry::EntryPath;
-use bakpak_format::envelope::EnvelopeItem;
+use bakpak_format::envelope::{EnvelopeItem, item_kind};
 use bakpak_tree::{FileId, FindingKind, PendingFile, Walk, Walked};
 use globset::GlobSet;
 
+use self::backups::Backups;
 use self::clear_key::ClearKeySearch;
 use self::cover::Cover;
 use self::keys::keys;
@@ -28,8 +29,12 @@ use crate::output::event::{Event, Packed};
 use crate::output::{Output, count, hex, now, quoted, size};
 use crate::progress::Progress;
 use crate::prompt;
+use crate::restorability::Answer;
 use crate::select;
 
+pub(crate) use self::backups::may_be_a_backup;
+
+mod backups;
 mod clear_key;
 mod cover;
 mod keys;
@@ -74,11 +79,24 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     settings.missing = objections(&plan.sources, &walked, output);
     settings.expected_len = arguments.stdin_entry.is_none().then(|| walked.total_len());
     interrupt::check()?;
+    let is_certificate = |item: &EnvelopeItem| item.kind == item_kind::CERTIFICATE;
+    let has_certificate = settings
+        .envelope
+        .as_ref()
+        .is_some_and(|envelope| envelope.items.iter().any(is_certificate));
+    let allow_incomplete = arguments.allow_incomplete;
+    let backups = Backups::look(&walked, has_certificate, allow_incomplete, output)?;
+    let backups = Arc::new(backups);
+    let judged = Arc::clone(&backups);
+    settings.restorable = Some(Box::new(move || {
+        judged.judge().answer != Answer::NotRestorable
+    }));
 
     let search = Arc::new(plan.search);
-    let sources = walked
-        .sources()
-        .map(|file| Box::new(WalkedSource::new(file, Arc::clone(&search))) as Box<dyn Source>);
+    let sources = walked.sources().map(|file| {
+        let source = WalkedSource::new(file, Arc::clone(&search), Arc::clone(&backups));
+        Box::new(source) as Box<dyn Source>
+    });
     let progress = Progress::new(output, "packed", settings.expected_len);
     let packed = match &file {
         None => pack(sources, settings, io::stdout(), &progress),
@@ -94,8 +112,9 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     for found in search.found() {
         output.warn(Some("BP106"), Some(&found.path), &found.text());
     }
+    let restorable = backups.tell(allow_incomplete, output);
     summarise(&report, sealed_count, arguments, output);
-    Ok(output.exit(arguments.outcome.fail_on))
+    Ok(output.exit(arguments.outcome.fail_on).worst(restorable))
 }
 
 impl Plan {

@@ -1,12 +1,14 @@
 //! `bakpak verify`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
+use bakpak_codec::archive::Archive;
 use bakpak_codec::default_threads;
 use bakpak_codec::error::{Finding, ReadError};
+use bakpak_codec::input::Input;
 use bakpak_codec::inspect::Totals;
-use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless};
-use bakpak_format::entry::EntryPath;
+use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless, verify_with_taps};
+use bakpak_format::entry::{Entry, EntryPath};
 
 use crate::absent;
 use crate::archive;
@@ -18,6 +20,11 @@ use crate::output::{self, Output, count, hex, size};
 use crate::progress::Progress;
 use crate::prompt::Keys;
 use crate::report::exit_of;
+use crate::restorability::{Answer, Judgement};
+
+use self::backups::{Rereading, by_facts};
+
+mod backups;
 
 /// Verifies.
 ///
@@ -32,21 +39,36 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         false => Some(Keys::of_data(&arguments.keys, output)?),
     };
     let (input, len) = archive::open_input(&arguments.archive, &arguments.keys)?;
+    let file = match &input {
+        Input::File(file) => Some(file.try_clone()?),
+        Input::Stream { .. } => None,
+    };
     let progress = Progress::new(output, "verified", len);
-    let (level, report) = match keys {
-        None => (
-            "keyless",
-            verify_keyless(input, default_threads(), &progress),
+    let threads = default_threads();
+    let mut keys = keys;
+    let rereading = Rereading::default();
+    // A pipe is read once: what its facts tell is behind what they are about.
+    let rereads = arguments.level == Depth::Media || file.is_none();
+    let (level, report) = match (&mut keys, arguments.level) {
+        (None, _) => ("keyless", verify_keyless(input, threads, &progress)),
+        (Some(keys), Depth::Blocks) => (
+            "blocks",
+            verify(input, keys, VerifyLevel::Blocks, threads, &progress),
         ),
-        Some(mut keys) => {
-            let (word, level) = match arguments.level {
-                Depth::Blocks => ("blocks", VerifyLevel::Blocks),
-                Depth::Full => ("full", VerifyLevel::Full),
+        (Some(keys), level) => {
+            let word = if level == Depth::Media {
+                "media"
+            } else {
+                "full"
             };
-            (
-                word,
-                verify(input, &mut keys, level, default_threads(), &progress),
-            )
+            let report = match rereads {
+                false => verify(input, keys, VerifyLevel::Full, threads, &progress),
+                true => {
+                    let mut tap_of = |entry: &Entry| rereading.tap(entry);
+                    verify_with_taps(input, keys, &mut tap_of, threads, &progress)
+                }
+            };
+            (word, report)
         }
     };
     let report = report.map_err(|error| {
@@ -61,13 +83,23 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         Some(_) => "keyless",
         None => level,
     };
-    Ok(tell(arguments, level, &report, output))
+    let can_judge = report.findings.is_empty() && !matches!(level, "keyless" | "blocks");
+    let judgement = match (&mut keys, can_judge) {
+        (Some(keys), true) if rereads => {
+            let mut archive = file.map(|file| Archive::open(&file, keys)).transpose()?;
+            Some(rereading.judge(archive.as_mut())?)
+        }
+        (Some(keys), true) => file.map(|file| by_facts(&file, keys)).transpose()?,
+        _ => None,
+    };
+    Ok(tell(arguments, level, &report, judgement.as_ref(), output))
 }
 
 fn tell(
     arguments: &VerifyArguments,
     level: &'static str,
     report: &VerifyReport,
+    judgement: Option<&Judgement>,
     output: &Output,
 ) -> Exit {
     absent::tell_changed(report.changed, output);
@@ -112,6 +144,12 @@ fn tell(
     {
         exit = exit.worst(Exit::INCOMPLETE);
     }
+    if let Some(judgement) = judgement {
+        judgement.tell_findings(&mut BTreeSet::new(), false, output);
+        if judgement.answer == Answer::NotRestorable {
+            exit = exit.worst(Exit::INCOMPLETE);
+        }
+    }
     output.hint(
         &exit
             .remedies()
@@ -122,7 +160,14 @@ fn tell(
     let verdict = verdict(exit);
     let name = archive::name(&arguments.archive);
     let name = name.trim_matches('\'');
-    output.line(format!("{name}: {}", sentence(verdict, level, report)));
+    let sentence = sentence(verdict, level, report, judgement);
+    output.line(format!("{name}: {sentence}"));
+    if let Some(judgement) = judgement.filter(|one| one.answer != Answer::NoBackups) {
+        for line in judgement.lines() {
+            output.line(line);
+        }
+        judgement.tell_event(output);
+    }
     output.event(&Event::Verified(Verified {
         archive: arguments.archive.to_string_lossy().into_owned(),
         level,
@@ -150,14 +195,20 @@ fn verdict(exit: Exit) -> &'static str {
 }
 
 /// The verdict, and what it rests on.
-fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
+fn sentence(
+    verdict: &str,
+    level: &str,
+    report: &VerifyReport,
+    judgement: Option<&Judgement>,
+) -> String {
     let blocks = count(report.blocks, "block", "blocks");
     let len = size(report.archive_len);
     let entries = count(entries(report), "entry", "entries");
     let findings = count(report.findings.len() as u64, "finding", "findings");
     match (verdict, level) {
         ("whole", "keyless") => format!(
-            "whole ({blocks}, {len}); checked without a key, which shows accidents, not attacks"
+            "whole ({blocks}, {len}); checked without a key, which shows accidents, not attacks, \
+             and not whether it is restorable"
         ),
         ("whole", "blocks") => {
             format!("whole and authentic ({blocks}, {len}); the entries were not looked at")
@@ -167,11 +218,19 @@ fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
             "whole ({blocks}, {len}, {entries}), but {} changed while packed",
             count(report.changed, "file", "files")
         ),
-        ("whole", _) => format!("whole and restorable ({blocks}, {len}, {entries})"),
+        ("whole", _) => match judgement.map(|judgement| judgement.answer) {
+            Some(Answer::Restorable) => {
+                format!("whole and RESTORABLE ({blocks}, {len}, {entries})")
+            }
+            Some(Answer::Unknown) => format!(
+                "whole ({blocks}, {len}, {entries}), but some backups cannot be judged here"
+            ),
+            _ => format!("whole ({blocks}, {len}, {entries})"),
+        },
         ("truncated", _) => format!("CUT SHORT after {len} ({findings})"),
-        ("incomplete", _) if is_only_not_restorable(report) => format!(
-            "whole but NOT RESTORABLE: what was packed was not enough ({blocks}, {len}, {entries})"
-        ),
+        ("incomplete", _) if is_nothing_missing(report) => {
+            format!("INTACT BUT NOT RESTORABLE, or not all of it ({blocks}, {len}, {entries})")
+        }
         ("incomplete", _) => {
             let missing = report.missing.len() + only_unreadable(report).count();
             let missing = count(missing as u64, "source", "sources");
@@ -182,10 +241,12 @@ fn sentence(verdict: &str, level: &str, report: &VerifyReport) -> String {
     }
 }
 
-/// Whether nothing is missing, and still it was not enough (spec: FIN-3).
-fn is_only_not_restorable(report: &VerifyReport) -> bool {
-    let said = |totals: &Totals| totals.not_restorable && !totals.incomplete;
-    report.totals.as_ref().is_some_and(said) && report.unreadable.is_empty()
+/// Whether all sources are there, so that something else is the matter (spec: FIN-3).
+fn is_nothing_missing(report: &VerifyReport) -> bool {
+    let is_incomplete = |totals: &Totals| totals.incomplete;
+    !report.totals.as_ref().is_some_and(is_incomplete)
+        && report.unreadable.is_empty()
+        && report.missing.is_empty()
 }
 
 /// Entries that broke off and are not told among what is missing.

@@ -4,13 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::date;
-use mssql_backup::testing::{Database, Media, write_media};
-
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
+use mssql_backup::testing::{Database, Media, write_media};
 use sandbox::{Run, Sandbox};
 
 /// Type to fields, as documented.
@@ -39,10 +37,14 @@ fn every_verb_prints_what_is_documented() {
     sandbox.write("home/notes.txt", "remember\n".repeat(2000));
     sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
     sandbox.write("home/OctopusServer.config", "");
-    let orders = Database::new("Orders").full(date(2026, 3, 1).at(2, 0, 0, 0));
-    let backup = write_media(&Media::default(), &[orders]).remove(0);
-    sandbox.write("orders.bak", backup);
-    let more = "--attach gone --allow-incomplete --json";
+    // A log backup that nothing leads to.
+    let mut database = Database::new("Orders");
+    let at = jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0);
+    let full = write_media(&Media::default(), &[database.full(at)]).remove(0);
+    sandbox.write("Orders.bak", full);
+    let log = write_media(&Media::default(), &[database.log(at)]).remove(0);
+    sandbox.write("Orders.trn", log);
+    let more = "--attach gone --sql Orders.trn --allow-incomplete --json";
     let packed = sandbox.pack_with_master_key("a.bakpak", more);
     let mut runs = vec![packed.succeeds()];
     for line in [
@@ -53,7 +55,7 @@ fn every_verb_prints_what_is_documented() {
         "unpack a.bakpak --to out --json --key-file data.key",
         "verify a.bakpak --json --key-file data.key",
         "explain BP121 --json",
-        "plan orders.bak --json",
+        "plan Orders.bak --json",
     ] {
         runs.push(sandbox.typed(line));
     }

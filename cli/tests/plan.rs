@@ -434,6 +434,45 @@ fn without_a_word_scripts_take_the_files_from_where_they_are() {
 }
 
 #[test]
+fn an_archive_tells_the_same_plan_as_the_files_in_it() {
+    let sandbox = Sandbox::new();
+    make_chain(&sandbox);
+    sandbox
+        .typed("pack -o a.bakpak --sql sql --key-file data.key")
+        .succeeds();
+    for more in ["", "--at 2026-03-01T05:10Z", "--at 2026-03-01T23:00"] {
+        let archive = sandbox.typed(&format!("plan a.bakpak --key-file data.key --json {more}"));
+        let files = sandbox.typed(&format!("plan sql --json {more}"));
+        assert_eq!(plan_of(&archive), plan_of(&files), "{more}");
+        assert_eq!(archive.code, files.code);
+    }
+    sandbox.typed("plan a.bakpak").exits(13);
+    sandbox
+        .typed("plan a.bakpak sql --key-file data.key")
+        .exits(2)
+        .says("by itself");
+
+    let line = "plan a.bakpak --key-file data.key --sql out";
+    sandbox.typed(line).exits(2).says("--restore-from FOLDER");
+    sandbox
+        .typed(&format!("{line} --restore-from D:\\restored"))
+        .succeeds();
+    let restore = String::from_utf8(sandbox.read("out/04-restore.sql")).unwrap();
+    let place = "DISK = N'D:\\restored\\sql\\full.bak.2'";
+    assert!(restore.contains(place), "no {place} in:\n{restore}");
+}
+
+#[test]
+fn an_archive_without_backups_has_no_plan() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    sandbox
+        .typed("plan a.bakpak --key-file data.key")
+        .exits(23)
+        .says("no backup of a database");
+}
+
+#[test]
 fn explain_tells_a_rule_and_lists_all() {
     let sandbox = Sandbox::new();
     let all = sandbox.typed("explain --json").succeeds();

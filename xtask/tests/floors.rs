@@ -11,11 +11,17 @@ struct Crate {
 }
 
 /// All crates that users get, from the top floor down.
-const CRATES: [Crate; 4] = [
+const CRATES: [Crate; 6] = [
     Crate {
         folder: "cli",
         name: "bakpak",
-        may_know: &["bakpak_codec", "bakpak_tree", "bakpak_format"],
+        may_know: &[
+            "bakpak_codec",
+            "bakpak_tree",
+            "bakpak_format",
+            "recovery",
+            "mssql_backup",
+        ],
     },
     Crate {
         folder: "crates/bakpak-codec",
@@ -28,8 +34,18 @@ const CRATES: [Crate; 4] = [
         may_know: &["bakpak_format"],
     },
     Crate {
+        folder: "crates/recovery",
+        name: "recovery",
+        may_know: &["mssql_backup"],
+    },
+    Crate {
         folder: "crates/bakpak-format",
         name: "bakpak_format",
+        may_know: &[],
+    },
+    Crate {
+        folder: "crates/mssql-backup",
+        name: "mssql_backup",
         may_know: &[],
     },
 ];

@@ -2,7 +2,7 @@
 
 use bakpak_format::record::{
     BackupMediaFacts, BackupSetFacts, CheckFacts, EntryFacts, FaultFacts, LevelFacts, LogFacts,
-    container, outcome,
+    NamedValue, OtherSourceFacts, PlacedFault, container, other_source, outcome,
 };
 use jiff::civil::{DateTime, date};
 use mssql_backup::check::{CheckedSet, Fault, Level, LevelReport, LogSummary, Outcome, PageId};
@@ -11,6 +11,7 @@ use mssql_backup::decode::{MediaDescriptors, SetDescriptors};
 use mssql_backup::label::Label;
 use mssql_backup::report::{Medium, Report, SetReport, Unreadable};
 use mssql_backup::set::BackupSet;
+use recovery::foreign::ForeignReport;
 
 /// The facts of one file, first of the medium, then of each set.
 pub(crate) fn facts(report: &Report) -> Vec<EntryFacts> {
@@ -20,6 +21,33 @@ pub(crate) fn facts(report: &Report) -> Vec<EntryFacts> {
         facts.extend(EntryFacts::backup_set(set_facts(set, report)));
     }
     facts
+}
+
+/// The facts of a backup that is not SQL Server's.
+pub(crate) fn other(report: &ForeignReport) -> OtherSourceFacts {
+    let faults = report.faults();
+    let placed = faults.list().iter().map(|fault| PlacedFault {
+        place: fault.part.clone().unwrap_or_default(),
+        message: fault.message.clone(),
+    });
+    let values = report.facts().into_iter().map(|(name, value)| NamedValue {
+        name: name.to_owned(),
+        value,
+    });
+    OtherSourceFacts {
+        kind: match report {
+            ForeignReport::Dump(_) => other_source::PG_DUMP,
+            ForeignReport::Snapshot(_) => other_source::QDRANT,
+            _ => other_source::BACPAC,
+        },
+        outcome: match faults.is_empty() {
+            true => outcome::PASSED,
+            false => outcome::FAILED,
+        },
+        values: values.collect(),
+        fault_count: faults.count(),
+        faults: placed.collect(),
+    }
 }
 
 /// What the facts of one file tell.

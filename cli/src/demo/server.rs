@@ -1,4 +1,4 @@
-//! A made-up server, the same on every run: pages of rows, logs, packages in versions, a key.
+//! A made-up server, the same on every run: backups, logs, packages in versions, a key.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,23 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64ct::{Base64, Encoding};
-
-/// SQL Server's page.
-const PAGE_LEN: usize = 8192;
+use jiff::civil::date;
+use mssql_backup::testing::{Database, Media, write_media};
 
 /// 8 MiB of database.
 const PAGE_COUNT: u32 = 1024;
 
 /// Everything bears a time from this second on.
 const FIRST_TIME: u64 = 1_700_000_000;
-
-const FIRST_NAMES: [&str; 8] = [
-    "Ada", "Alan", "Barbara", "Edsger", "Grace", "Ken", "Leslie", "Tony",
-];
-const LAST_NAMES: [&str; 8] = [
-    "Backus", "Dijkstra", "Hopper", "Hoare", "Lamport", "Liskov", "Lovelace", "Turing",
-];
-const CITIES: [&str; 6] = ["Aachen", "Bergen", "Cork", "Delft", "Espoo", "Faro"];
 
 /// What was made.
 #[derive(Debug, Default)]
@@ -42,9 +33,9 @@ pub(super) fn make(root: &Path) -> io::Result<Made> {
         made: Made::default(),
         seconds: FIRST_TIME,
     };
-    let full = database(1);
-    maker.file("backups/Shop_FULL.bak", &full)?;
-    maker.file("backups/Shop_DIFF.bak", &differential(&full))?;
+    for (name, bytes) in backups() {
+        maker.file(&format!("backups/{name}"), &bytes)?;
+    }
     let mut package = package();
     for (number, version) in ["1.0.0", "1.0.1", "1.1.0"].iter().enumerate() {
         edit(&mut package, number as u64);
@@ -135,62 +126,34 @@ impl Maker {
     }
 }
 
-/// Pages as a database has them: a header, rows, and their offsets from the end backwards.
-fn database(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
-    (0..PAGE_COUNT)
-        .flat_map(|number| page(number, &mut random))
-        .collect()
-}
-
-fn page(number: u32, random: &mut Random) -> Vec<u8> {
-    let mut page = vec![0; PAGE_LEN];
-    page[..4].copy_from_slice(&[1, 1, 0, 0]);
-    page[32..36].copy_from_slice(&number.to_le_bytes());
-    let (mut offset, mut slots) = (96, 0);
-    loop {
-        let row = row(random);
-        let slot_offset = PAGE_LEN - 2 * (slots + 1);
-        if offset + row.len() > slot_offset {
-            break;
-        }
-        page[offset..offset + row.len()].copy_from_slice(&row);
-        page[slot_offset..slot_offset + 2].copy_from_slice(&(offset as u16).to_le_bytes());
-        offset += row.len();
-        slots += 1;
-    }
-    page[22..24].copy_from_slice(&(slots as u16).to_le_bytes());
-    page
-}
-
-/// An order: numbers in binary, texts of made customers, a random reference.
-fn row(random: &mut Random) -> Vec<u8> {
-    let mut row = vec![0x30, 0, 24, 0];
-    row.extend((random.next() as u32 >> 8).to_le_bytes());
-    row.extend((random.next() % 1_000_000).to_le_bytes());
-    row.extend(random.next().to_le_bytes());
-    let name = (random.pick(&FIRST_NAMES), random.pick(&LAST_NAMES));
-    let city = random.pick(&CITIES);
-    let number = random.next() % 1000;
-    row.extend(format!("{} {}|{city}|order {number}|shipped", name.0, name.1).bytes());
-    row
-}
-
-/// The pages that changed since: every ninth.
-fn differential(full: &[u8]) -> Vec<u8> {
-    let mut random = Random(9);
-    let pages = full
-        .chunks(PAGE_LEN)
-        .enumerate()
-        .filter(|(number, _)| number % 9 == 0);
-    pages
-        .flat_map(|(_, page)| {
-            let mut page = page.to_vec();
-            let at = 100 + (random.next() % 7000) as usize;
-            random.fill(&mut page[at..at + 40]);
-            page
-        })
-        .collect()
+/// The backups of a day, by their names: full, differential and log, as SQL Server makes them.
+fn backups() -> Vec<(&'static str, Vec<u8>)> {
+    let at = |hour, minute| date(2026, 3, 2).at(hour, minute, 0, 0);
+    let mut database = Database::with_pages("Shop", PAGE_COUNT, PAGE_COUNT - 24);
+    database.server = "SHOP-SQL".to_owned();
+    let orders = |database: &mut Database, hour| {
+        (0..50).for_each(|minute| database.commit(at(hour, minute)));
+    };
+    orders(&mut database, 1);
+    let full = database.full(at(2, 0));
+    orders(&mut database, 8);
+    let morning = database.log(at(9, 0));
+    orders(&mut database, 12);
+    let differential = database.differential(at(13, 0));
+    orders(&mut database, 16);
+    let evening = database.log(at(17, 0));
+    let sets = [
+        ("Shop_FULL.bak", full),
+        ("Shop_LOG_0900.trn", morning),
+        ("Shop_DIFF.bak", differential),
+        ("Shop_LOG_1700.trn", evening),
+    ];
+    let written = sets.into_iter().flat_map(|(name, mut set)| {
+        set.has_checksums = true;
+        let files = write_media(&Media::default(), &[set]);
+        files.into_iter().map(move |file| (name, file))
+    });
+    written.collect()
 }
 
 /// As incompressible as a zip is.
@@ -236,10 +199,6 @@ impl Random {
             part.copy_from_slice(&self.next().to_le_bytes()[..part.len()]);
         }
     }
-
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[(self.next() % words.len() as u64) as usize]
-    }
 }
 
 #[cfg(test)]
@@ -262,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_pages_of_rows() {
-        let database = database(1);
-        assert_eq!(database.len(), PAGE_LEN * PAGE_COUNT as usize);
-        let rows = u16::from_le_bytes([database[22], database[23]]);
-        assert!(rows > 80);
+    fn the_backups_are_whole() {
+        for (name, bytes) in backups() {
+            let report = mssql_backup::read::check(&*bytes).unwrap();
+            assert_eq!(report.fault_count, 0, "{name}: {:?}", report.faults);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The JSON lines, type by type; `docs/json.md` tells what each field means.
 
 use bakpak_format::entry::EntryPath;
-use recovery::finding::Finding as BrokenRule;
 use recovery::moment::Moment;
 use recovery::plan::{StepKind, Verdict};
 use recovery::rules::Severity;
+use recovery::verdict::DatabaseVerdict;
 use recovery::windows::Window;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::hex;
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Event {
     Warning {
-        code: Option<&'static str>,
+        code: Option<String>,
         #[serde(flatten)]
         path: JsonPath,
         message: String,
@@ -35,6 +35,7 @@ pub(crate) enum Event {
     Fact(Fact),
     Plan(Box<Planned>),
     Rule(Rule),
+    Restorability(Restorability),
     Error {
         code: u8,
         message: String,
@@ -202,7 +203,7 @@ pub(crate) struct Planned {
     pub(crate) window: Option<Window>,
     pub(crate) windows: Vec<Window>,
     pub(crate) steps: Vec<PlannedStep>,
-    pub(crate) findings: Vec<BrokenRule>,
+    pub(crate) findings: Vec<recovery::finding::Finding>,
     pub(crate) notes: Vec<String>,
     pub(crate) left_out: Vec<String>,
     pub(crate) scripts: Vec<String>,
@@ -226,6 +227,14 @@ pub(crate) struct Rule {
     pub(crate) title: &'static str,
     pub(crate) why: &'static str,
     pub(crate) now: &'static str,
+}
+
+/// Whether the backups can be restored.
+#[derive(Debug, Serialize)]
+pub(crate) struct Restorability {
+    pub(crate) answer: &'static str,
+    pub(crate) databases: Vec<DatabaseVerdict>,
+    pub(crate) findings: Vec<recovery::finding::Finding>,
 }
 
 /// What every line begins with.

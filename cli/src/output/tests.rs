@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mssql_backup::lsn::Lsn;
-use recovery::finding::Finding as BrokenRule;
+use mssql_backup::read::check;
+use mssql_backup::testing::{Database, Media, write_media};
 use recovery::moment::Moment;
 use recovery::plan::{StepKind, Verdict};
 use recovery::rules::{self, Severity};
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use super::event::*;
 use super::*;
+use crate::restorability::Evidence;
 
 #[test]
 fn sizes_are_for_people() {
@@ -209,7 +211,7 @@ fn samples() -> Vec<Event> {
                 file_number: 1,
                 stop_at: None,
             }],
-            findings: vec![BrokenRule::new(&rules::LOG_GAP, text())],
+            findings: vec![recovery::finding::Finding::new(&rules::LOG_GAP, text())],
             notes: vec![],
             left_out: vec![],
             scripts: vec![],
@@ -221,12 +223,29 @@ fn samples() -> Vec<Event> {
             why: "",
             now: "",
         }),
+        judged(),
         Event::Error {
             code: 0,
             message: text(),
             hints: vec![],
         },
     ]
+}
+
+/// A log backup alone, and a file that is none.
+fn judged() -> Event {
+    let at = jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0);
+    let mut database = Database::new("Orders");
+    let full = database.full(at);
+    database.commit(at);
+    let log = database.log(at);
+    let mut evidence = Evidence::default();
+    for (name, set) in [("full.bak", full), ("log.trn", log)] {
+        let file = write_media(&Media::default(), &[set]).remove(0);
+        evidence.backup(name.to_owned(), check(&*file).unwrap());
+    }
+    evidence.finding(&recovery::rules::UNREADABLE, String::new());
+    evidence.judge().event()
 }
 
 /// Names every type once more, so that a new one without a sample does not compile unnoticed.
@@ -244,6 +263,7 @@ fn type_name(event: &Event) -> &'static str {
         Event::Fact(_) => "fact",
         Event::Plan(_) => "plan",
         Event::Rule(_) => "rule",
+        Event::Restorability(_) => "restorability",
         Event::Error { .. } => "error",
     }
 }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use bakpak_codec::error::Missing;
 use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
+use bakpak_codec::tap::Tap;
 use bakpak_format::entry::{EntryKind, EntryPath};
 use bakpak_tree::{FileSource, Finding, FindingKind, Root};
 
+use super::backups::Backups;
 use super::clear_key::{ClearKeySearch, Watch};
 use crate::args::PackArguments;
 use crate::exit::Failure;
@@ -196,16 +198,22 @@ fn entry_path(bytes: &[u8], shown: &str) -> Result<EntryPath, Failure> {
 pub(super) struct WalkedSource {
     file: FileSource,
     search: Arc<ClearKeySearch>,
+    backups: Arc<Backups>,
     watch: Watch,
     /// Reading failed since it was opened, so its content will not be in the archive.
     has_failed: bool,
 }
 
 impl WalkedSource {
-    pub(super) fn new(file: FileSource, search: Arc<ClearKeySearch>) -> Self {
+    pub(super) fn new(
+        file: FileSource,
+        search: Arc<ClearKeySearch>,
+        backups: Arc<Backups>,
+    ) -> Self {
         Self {
             file,
             search,
+            backups,
             watch: Watch::default(),
             has_failed: false,
         }
@@ -257,6 +265,10 @@ impl Source for WalkedSource {
     fn identity(&mut self) -> io::Result<Option<Identity>> {
         let now = self.file.identity();
         Ok(self.note(now)?.as_ref().map(identity))
+    }
+
+    fn tap(&mut self) -> Option<Box<dyn Tap>> {
+        self.backups.tap(self.file.path())
     }
 
     fn close(&mut self) {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::check::{Fault, Level};
 use crate::configuration::Configuration;
 use crate::decode::{MediaDescriptors, SetDescriptors};
+use crate::depth::Depth;
 use crate::descriptor::{BlockHeader, StreamHeader, Tag};
 use crate::extents::EXTENT_LEN;
 use crate::label::Label;
@@ -16,15 +17,6 @@ use crate::set_check::SetCheck;
 use crate::tally::{Faults, Tallies};
 use crate::walk::{Broken, End, Event, Visitor, Walk};
 use crate::wire::{u16_at, u32_at, u64_at};
-
-/// What is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
-    /// Descriptors only: data and log are passed over.
-    Headers,
-    /// Everything.
-    Everything,
-}
 
 /// Collects what a walk comes by.
 pub(crate) struct Examiner {

@@ -7,6 +7,7 @@ mod configuration;
 pub mod container;
 mod date;
 pub mod decode;
+mod depth;
 mod descriptor;
 mod examine;
 mod extents;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::check::{CheckedSet, Fault, Level, PageId};
 use crate::configuration::{Configuration, difference};
 use crate::decode::SetDescriptors;
+use crate::depth::Depth;
 use crate::descriptor::Tag;
-use crate::examine::Depth;
 use crate::extents::{BadPage, DataFiles, Extents};
 use crate::log::{BadBlock, LogBlockHeader, LogRun};
 use crate::page::{PAGE_LEN, sum_sectors};
@@ -36,6 +36,8 @@ pub(crate) struct SetCheck {
     log: LogRun,
     /// The sum over the log since the last checksum.
     log_sum: u32,
+    /// That something follows the log in this stream.
+    has_told_rest: bool,
     /// What the next checksum is over, and how many checksums were due.
     summed: Summed,
     /// Places of the two ends of the set, in the stream of descriptor blocks.
@@ -68,6 +70,7 @@ impl SetCheck {
             data_sections: 0,
             log: LogRun::default(),
             log_sum: 0,
+            has_told_rest: false,
             summed: Summed::default(),
             ends: [None; 2],
             filemarks: 0,
@@ -139,6 +142,7 @@ impl SetCheck {
         };
         self.extents.sum = 0;
         self.log_sum = 0;
+        self.has_told_rest = false;
     }
 
     /// A checksum that is due did not come.
@@ -237,7 +241,12 @@ impl SetCheck {
     /// What follows the last log block of a stream: zeros.
     pub(crate) fn log_rest(&mut self, offset: u64, sectors: &[u8], places: &Places) {
         self.log_sum = sum_sectors(self.log_sum, sectors);
+        // Told once for each stream, however it comes in pieces.
+        if self.has_told_rest {
+            return;
+        }
         if let Some(at) = sectors.iter().position(|byte| *byte != 0) {
+            self.has_told_rest = true;
             let message = "bytes that are no log block follow the log".to_owned();
             let place = places.in_file(offset + at as u64);
             self.push(Level::LogContinuity, place, None, message);

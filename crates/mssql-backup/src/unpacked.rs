@@ -3,7 +3,8 @@
 use crate::check::{Level, LevelReport, Outcome};
 use crate::container::fault::{ContainerFault, FaultKind};
 use crate::container::piece::{ContainerSummary, HoleReason, Piece};
-use crate::examine::{Depth, Examiner};
+use crate::depth::Depth;
+use crate::examine::Examiner;
 use crate::report::{Medium, Report, Unreadable};
 use crate::walk::Walk;
 
@@ -58,8 +59,11 @@ impl Unpacked {
     }
 
     fn fault(&mut self, fault: &ContainerFault) {
-        if let FaultKind::Algorithm(algorithm) = fault.kind {
-            // Told once: what is not understood is no damage.
+        // All blocks of a medium are compressed alike: if the first is not understood none is,
+        // which is no damage; if only a later one is not, it is.
+        if let FaultKind::Algorithm(algorithm) = fault.kind
+            && self.walk.offset() == 0
+        {
             self.unreadable
                 .get_or_insert(Unreadable::Algorithm(algorithm));
             return;

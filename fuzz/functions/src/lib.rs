@@ -22,7 +22,7 @@ pub mod forge;
 pub type FuzzFunction = fn(&[u8]);
 
 /// All of them, by name.
-pub const ALL: [(&str, FuzzFunction); 25] = [
+pub const ALL: [(&str, FuzzFunction); 26] = [
     ("head", structures::head),
     ("slots", structures::slots),
     ("envelope", structures::envelope),
@@ -38,6 +38,7 @@ pub const ALL: [(&str, FuzzFunction); 25] = [
     ("tree_page", structures::tree_page),
     ("tail", structures::tail),
     ("key_file", structures::key_file),
+    ("media", media::media),
     ("xpress", media::xpress),
     ("container", media::container),
     ("stream", archives::stream),

@@ -1,10 +1,58 @@
 //! SQL Server's media: payloads and containers of compressed backups.
 
+use mssql_backup::columns::SetColumns;
 use mssql_backup::container::decoder::ContainerDecoder;
 use mssql_backup::container::piece::{ContainerSummary, Piece};
 use mssql_backup::container::seek::SeekableContainer;
+use mssql_backup::read::{Checker, read_headers};
+use mssql_backup::report::Report;
 use mssql_backup::xpress::decompress;
+use recovery::catalogue::Catalogue;
+use recovery::media::MediaFile;
+use recovery::plan::{PlanRequest, plan};
+use recovery::verdict::{Policy, judge};
 use std::io::{Cursor, Read};
+
+/// A medium of any kind: all checks, in pieces of two sizes, and the headers alone.
+pub fn media(data: &[u8]) {
+    let read = |piece_len: usize| {
+        let mut checker = Checker::new();
+        data.chunks(piece_len).for_each(|piece| checker.feed(piece));
+        checker.finish()
+    };
+    let report = read(data.len().max(1));
+    // Not shown: it is long.
+    assert!(format!("{report:?}") == format!("{:?}", read(1000)));
+    assert_eq!(report.len, data.len() as u64);
+    assert!(report.faults.len() as u64 <= report.fault_count);
+    for set in &report.sets {
+        let columns = serde_json::to_string(&SetColumns(&set.checked.set));
+        assert!(columns.is_ok());
+    }
+    if let Ok(headers) = read_headers(Cursor::new(data))
+        && report.fault_count == 0
+    {
+        assert_eq!(headers.fault_count, 0);
+        assert_eq!(headers.sets.len(), report.sets.len());
+        for (one, other) in headers.sets.iter().zip(&report.sets) {
+            assert!(one.checked.set == other.checked.set);
+        }
+    }
+    plan_of(&report);
+}
+
+/// Whatever a medium tells, a plan for it is made or refused.
+fn plan_of(report: &Report) {
+    let file = MediaFile {
+        name: "medium".to_owned(),
+        label: report.label.clone(),
+        sets: report.sets.iter().map(|set| set.checked.clone()).collect(),
+        trouble: None,
+    };
+    let catalogue = Catalogue::of(vec![file]);
+    let _ = judge(&catalogue, &Policy::default());
+    let _ = plan(&catalogue, &PlanRequest::default());
+}
 
 /// A compressed payload; the first two bytes say what length it should decompress to.
 pub fn xpress(data: &[u8]) {

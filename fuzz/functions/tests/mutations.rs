@@ -163,6 +163,11 @@ fn compressed_media_hold_their_promises() {
 }
 
 #[test]
+fn media_hold_their_promises() {
+    fuzz("media");
+}
+
+#[test]
 fn streams_in_archives_hold_their_promises() {
     fuzz("stream");
 }

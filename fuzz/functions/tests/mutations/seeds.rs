@@ -22,8 +22,10 @@ use bakpak_fuzz::archives::{self, ENVELOPE_KEY, KEY};
 use bakpak_fuzz::forge::{Parts, mend_block, mend_page, mend_table, mend_tail_page};
 use mssql_backup::container::FIXED_LEN;
 use mssql_backup::container::block::checksum;
-use mssql_backup::testing::container::ContainerWriter;
+use mssql_backup::jiff::civil::date;
+use mssql_backup::testing::container::{ContainerWriter, wrap};
 use mssql_backup::testing::xpress::compress;
+use mssql_backup::testing::{Database, Media, Product, write_media};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,6 +65,8 @@ impl Seed {
             }
             "tail" if input.len() >= 4096 => mend_tail_page(&mut input),
             "container" => mend_container(&mut input),
+            "media" if input.starts_with(b"MSSQLBAK") => mend_container(&mut input),
+            "media" => mend_descriptors(&mut input),
             "qdrant" => foreign_seeds::mend_tar(&mut input),
             "archive_keyless" | "archive_with_key" => {
                 let whole = self
@@ -333,6 +337,39 @@ impl Seeds {
         }
         for writer in [ContainerWriter::new(), ContainerWriter::encrypted()] {
             self.add("container", &compressed_medium(writer));
+        }
+        for medium in small_media() {
+            self.add("media", &wrap(&medium).bytes);
+            self.add("media", &medium);
+        }
+    }
+}
+
+/// A full backup and a log of a tiny database, as versions of SQL Server write them.
+fn small_media() -> Vec<Vec<u8>> {
+    let at = date(2026, 3, 1).at(12, 0, 0, 0);
+    let products = [Product::Sql2008R2, Product::Sql2019];
+    let media = products.map(|product| {
+        let mut database = Database::with_pages("Orders", 16, 12);
+        database.product = product;
+        let mut full = database.full(at);
+        full.has_checksums = true;
+        database.commit(at);
+        write_media(&Media::default(), &[full, database.log(at)]).remove(0)
+    });
+    media.to_vec()
+}
+
+/// Puts the checksums of descriptor blocks right, so that what is behind them is read.
+fn mend_descriptors(input: &mut [u8]) {
+    for start in (0..input.len()).step_by(512) {
+        let Some(block) = input.get_mut(start..start + 52) else {
+            return;
+        };
+        if block[..4].iter().all(u8::is_ascii_uppercase) {
+            let words = block[..50].as_chunks().0.iter();
+            let sum = words.fold(0, |sum, word| sum ^ u16::from_le_bytes(*word));
+            block[50..].copy_from_slice(&sum.to_le_bytes());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Compressed SQL Server backups: their payloads, and whole media.
+//! SQL Server backups: full verification of whole media, compressed and not, and decompression.
 
 use bakpak_benches::workload::{Kind, files};
 use criterion::measurement::WallTime;
@@ -7,7 +7,10 @@ use mssql_backup::container::block::{MAX_PLAIN_LEN, checksum};
 use mssql_backup::container::decoder::ContainerDecoder;
 use mssql_backup::container::piece::Piece;
 use mssql_backup::container::{FIXED_LEN, MAGIC};
-use mssql_backup::testing::container::ContainerWriter;
+use mssql_backup::jiff::civil::date;
+use mssql_backup::read::check;
+use mssql_backup::testing::container::{ContainerWriter, wrap};
+use mssql_backup::testing::{Database, Media, write_media};
 use mssql_backup::xpress::decompress;
 use std::hint::black_box;
 use std::path::Path;
@@ -29,7 +32,36 @@ fn main() {
         payloads(&mut criterion, &name, &medium, &blocks);
         container(&mut criterion, &name, &medium, plain_len(&blocks));
     }
+    verification(&mut criterion);
     criterion.final_summary();
+}
+
+/// Every check of media in memory: each page, log block and backup checksum.
+fn verification(criterion: &mut Criterion) {
+    const PAGES: u32 = 24 << 10;
+    let mut database = Database::with_pages("Orders", PAGES, PAGES);
+    let at = date(2026, 3, 1).at(12, 0, 0, 0);
+    (0..1000).for_each(|_| database.commit(at));
+    let mut group = criterion.benchmark_group("verification");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
+    for (name, has_checksums) in [("pages", false), ("pages-and-backup-checksums", true)] {
+        let mut full = database.full(at);
+        full.has_checksums = has_checksums;
+        let plain = write_media(&Media::default(), &[full]).remove(0);
+        let compressed = wrap(&plain).bytes;
+        for (form, medium) in [("uncompressed", &plain), ("compressed", &compressed)] {
+            let report = check(medium.as_slice()).map(|report| report.fault_count);
+            assert_eq!(report.ok(), Some(0), "{name} {form}");
+            // Of what SQL Server would read back.
+            group.throughput(Throughput::Bytes(plain.len() as u64));
+            group.bench_function(format!("{name}/{form}"), |bencher| {
+                bencher.iter(|| black_box(check(black_box(medium.as_slice())).is_ok()));
+            });
+        }
+    }
+    group.finish();
 }
 
 /// One that is made here, always, and the real ones.

@@ -1,0 +1,280 @@
+//! The backups among the sources: their headers are read before anything is written, their content
+//! is checked while it is packed, and what is wrong is told at the end.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bakpak_codec::tap::Tap;
+use bakpak_format::entry::{EntryKind, EntryPath};
+use bakpak_format::record::{EntryFacts, OtherSourceFacts};
+use bakpak_tree::{FileSource, SourceSize, Walked};
+use mssql_backup::kind::{Kind, PEEK_LEN};
+use mssql_backup::read::read_headers;
+use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
+use recovery::foreign::{self, ForeignKind};
+use recovery::rules;
+
+use crate::backups::content::{Content, Found};
+use crate::backups::facts;
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::output::Output;
+use crate::restorability::{Answer, Evidence, Judgement};
+
+/// Names that backups, certificates and keys have outside of `sql/`.
+const EXTENSIONS: [&str; 16] = [
+    "bak", "trn", "dif", "bacpac", "dacpac", "dump", "backup", "sql", "snapshot", "tar", "cer",
+    "crt", "der", "pvk", "pfx", "p12",
+];
+
+/// What is known of the backups while packing.
+#[derive(Debug, Default)]
+pub(super) struct Backups {
+    /// Facts of what is checked before it is packed.
+    others: HashMap<EntryPath, OtherSourceFacts>,
+    /// What taps have learned.
+    checked: Mutex<Evidence>,
+    /// What was told before.
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl Backups {
+    /// Reads the headers of all backups, and objects to what cannot be restored.
+    ///
+    /// # Errors
+    ///
+    /// A chain has a gap, a stripe or a certificate is missing (23), unless that is accepted.
+    pub(super) fn look(
+        walked: &Walked,
+        has_sealed_certificate: bool,
+        allow_incomplete: bool,
+        output: &Output,
+    ) -> anyhow::Result<Self> {
+        let mut backups = Self::default();
+        let mut evidence = Evidence::default();
+        let mut at_end = Evidence::default();
+        if has_sealed_certificate {
+            evidence.sealed_certificate();
+            at_end.sealed_certificate();
+        }
+        for mut source in walked.sources() {
+            interrupt::check()?;
+            let path = source.path().clone();
+            if path.as_bytes().starts_with(b"home") {
+                continue;
+            }
+            if source.is_stream() || !may_be_a_backup(&path) {
+                continue;
+            }
+            // What cannot be read is told when it is packed.
+            let _ = backups.look_at(&path, &mut source, &mut evidence, &mut at_end);
+            source.close();
+        }
+        let judgement = evidence.judge();
+        let mut told = BTreeSet::new();
+        judgement.tell_findings(&mut told, allow_incomplete, output);
+        if judgement.answer == Answer::NotRestorable && !allow_incomplete {
+            judgement.tell_event(output);
+            let text =
+                "what is to be packed cannot be restored, or not all of it: nothing was written";
+            return Err(Failure::new(Exit::INCOMPLETE, text)
+                .hint("`bakpak explain BP...` tells why, and `bakpak plan` what can be restored")
+                .hint("--allow-incomplete packs it all the same, and marks the archive")
+                .into());
+        }
+        backups.told = Mutex::new(told);
+        backups.checked = Mutex::new(at_end);
+        Ok(backups)
+    }
+
+    /// Looks at one file: what it is, and what its headers tell.
+    fn look_at(
+        &mut self,
+        path: &EntryPath,
+        source: &mut FileSource,
+        before: &mut Evidence,
+        at_end: &mut Evidence,
+    ) -> io::Result<()> {
+        let opened = source.open()?;
+        let (EntryKind::File { .. }, SourceSize::Known(len)) = (&opened.entry.kind, opened.size)
+        else {
+            return Ok(());
+        };
+        let name = path.to_string();
+        let mut reader = SourceReader {
+            source,
+            len,
+            offset: 0,
+        };
+        let mut first = Vec::new();
+        (&mut reader)
+            .take(PEEK_LEN as u64)
+            .read_to_end(&mut first)?;
+        reader.offset = 0;
+        match Kind::of(&first) {
+            kind if kind.is_sql_server() => before.backup(name, read_headers(reader)?),
+            Kind::Empty if path.as_bytes().starts_with(b"sql/") => {
+                for evidence in [before, at_end] {
+                    evidence.finding(&rules::UNREADABLE, format!("'{name}' is empty"));
+                }
+            }
+            _ => match foreign::recognise(&first, &name) {
+                // The others are checked while they are packed.
+                Some(kind @ (ForeignKind::Bacpac | ForeignKind::Dacpac | ForeignKind::Zip)) => {
+                    let kind = foreign::look_into(kind, &mut reader)?;
+                    reader.offset = 0;
+                    if let Some(report) = foreign::check(&kind, reader)? {
+                        before.other(&name, &report);
+                        at_end.other(&name, &report);
+                        self.others.insert(path.clone(), facts::other(&report));
+                    }
+                }
+                Some(_) => {}
+                None if len <= MAX_CERTIFICATE_LEN as u64 => {
+                    let mut bytes = Vec::new();
+                    reader.read_to_end(&mut bytes)?;
+                    before.certificate(&bytes);
+                    at_end.certificate(&bytes);
+                }
+                None => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Who wants to see the content of this entry.
+    pub(super) fn tap(self: &Arc<Self>, path: &EntryPath) -> Option<Box<dyn Tap>> {
+        if let Some(facts) = self.others.get(path) {
+            return Some(Box::new(KnownTap(facts.clone())));
+        }
+        (!path.as_bytes().starts_with(b"home") && may_be_a_backup(path)).then(|| {
+            Box::new(BackupTap {
+                content: Content::new(path.to_string()),
+                path: path.to_string(),
+                backups: Arc::clone(self),
+            }) as Box<dyn Tap>
+        })
+    }
+
+    /// Judges what taps have learned.
+    pub(super) fn judge(&self) -> Judgement {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.clone().judge()
+    }
+
+    /// Tells the verdict on what was packed; says how to end.
+    pub(super) fn tell(&self, allow_incomplete: bool, output: &Output) -> Exit {
+        let judgement = self.judge();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        judgement.tell_findings(&mut told, allow_incomplete, output);
+        if judgement.answer == Answer::NoBackups {
+            return Exit::DONE;
+        }
+        for line in judgement.lines() {
+            output.say(line);
+        }
+        judgement.tell_event(output);
+        match judgement.answer {
+            Answer::NotRestorable if !allow_incomplete => {
+                output.error("the archive is complete and marked: not all in it can be restored");
+                Exit::INCOMPLETE
+            }
+            _ => Exit::DONE,
+        }
+    }
+}
+
+/// Whether a file of this name is looked at: all below `sql/`, others by their extension.
+pub(crate) fn may_be_a_backup(path: &EntryPath) -> bool {
+    if path.as_bytes().starts_with(b"sql/") {
+        return true;
+    }
+    let name = path.to_string();
+    let extension = Path::new(&name)
+        .extension()
+        .and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+    })
+}
+
+/// A source as something that can be sought.
+struct SourceReader<'a> {
+    source: &'a mut FileSource,
+    len: u64,
+    offset: u64,
+}
+
+impl Read for SourceReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read_at(self.offset, buffer)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for SourceReader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.len.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.offset.checked_add_signed(offset),
+        };
+        self.offset = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.offset)
+    }
+}
+
+/// Checks a backup while it is packed; of other files it tells nothing.
+struct BackupTap {
+    content: Content,
+    path: String,
+    backups: Arc<Backups>,
+}
+
+impl Tap for BackupTap {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.content.bytes(bytes);
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.content.zeros(len);
+    }
+
+    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
+        let found = self.content.finish();
+        let checked = &self.backups.checked;
+        let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Found::Media(report) => {
+                let facts = facts::facts(&report);
+                checked.backup(self.path, *report);
+                facts
+            }
+            Found::Other(report) => {
+                checked.other(&self.path, &report);
+                EntryFacts::other_source(facts::other(&report))
+                    .into_iter()
+                    .collect()
+            }
+            Found::Nothing => Vec::new(),
+        }
+    }
+}
+
+/// Tells what was found before.
+struct KnownTap(OtherSourceFacts);
+
+impl Tap for KnownTap {
+    fn bytes(&mut self, _: &[u8]) {}
+
+    fn zeros(&mut self, _: u64) {}
+
+    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
+        EntryFacts::other_source(self.0).into_iter().collect()
+    }
+}

@@ -1,0 +1,310 @@
+//! Whether what an archive holds, or is to hold, can be restored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mssql_backup::guid::Guid;
+use mssql_backup::report::{Report, SetReport};
+use mssql_backup::stripes::together;
+use recovery::catalogue::Catalogue;
+use recovery::certificate::CertificateFile;
+use recovery::finding::Finding;
+use recovery::foreign::ForeignReport;
+use recovery::media::{MediaFile, Trouble};
+use recovery::rules::{self, Rule, Severity};
+use recovery::verdict::{Policy, Standing, Verdicts, judge};
+
+use crate::backups::media_file;
+use crate::output::event::{self, Event};
+use crate::output::{Output, escaped};
+
+/// What is known of the backups, before it is judged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    /// SQL Server's backups, by their paths in the archive.
+    reports: Vec<(String, Report)>,
+    /// The same where only what a plan needs is known.
+    files: Vec<MediaFile>,
+    /// What is wrong with other backups.
+    findings: Vec<Finding>,
+    has_certificate: bool,
+    has_private_key: bool,
+    /// Other backups that were checked.
+    others: usize,
+}
+
+/// The judgement.
+#[derive(Clone, Debug)]
+pub(crate) struct Judgement {
+    pub(crate) answer: Answer,
+    pub(crate) verdicts: Verdicts,
+    /// Findings that are about no SQL Server backup as such.
+    others: Vec<Finding>,
+}
+
+/// Whether everything can be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// There is no backup to judge.
+    NoBackups,
+    Restorable,
+    NotRestorable,
+    /// Nothing is wrong, but there are backups that cannot be judged here.
+    Unknown,
+}
+
+impl Evidence {
+    /// A SQL Server backup was read.
+    pub(crate) fn backup(&mut self, path: String, mut report: Report) {
+        // What is needed to judge stripes together takes room, and is of no use for others.
+        let is_striped = report
+            .label
+            .as_ref()
+            .is_some_and(|label| label.family_count > 1);
+        if !is_striped {
+            for set in &mut report.sets {
+                set.allocation = Default::default();
+                set.descriptors = Default::default();
+            }
+        }
+        self.reports.push((path, report));
+    }
+
+    /// SQL Server backups as an archive's facts tell them.
+    pub(crate) fn media(&mut self, files: Vec<MediaFile>) {
+        self.files.extend(files);
+    }
+
+    /// Another backup was checked.
+    pub(crate) fn other(&mut self, path: &str, report: &ForeignReport) {
+        self.others += 1;
+        for fault in report.faults().list() {
+            let part = fault.part.as_deref().map(|part| format!(" ({part})"));
+            let message = format!("'{path}'{}: {}", part.unwrap_or_default(), fault.message);
+            self.rule(report.rule(fault), message);
+        }
+    }
+
+    /// Another backup, as an archive's facts tell it.
+    pub(crate) fn other_told(&mut self, path: &str, kind: u16, faults: &[(String, String)]) {
+        use bakpak_format::record::other_source;
+        self.others += 1;
+        for (place, message) in faults {
+            let is_hash = kind == other_source::BACPAC && message.contains("hash");
+            let rule = if is_hash { "BP153" } else { "BP152" };
+            self.rule(rule, format!("'{path}' {place}: {message}"));
+        }
+    }
+
+    /// Whether there is a backup that only a certificate opens.
+    pub(crate) fn has_encrypted(&self) -> bool {
+        let is = |file: &MediaFile| file.trouble == Some(Trouble::Encrypted);
+        let read = self.reports.iter();
+        let mut read = read.map(|(path, report)| media_file(path.clone(), report));
+        self.files.iter().any(is) || read.any(|file| is(&file))
+    }
+
+    /// What could be a certificate or a private key was read.
+    pub(crate) fn certificate(&mut self, bytes: &[u8]) {
+        match CertificateFile::decode(bytes) {
+            Ok(CertificateFile::Certificate(_)) => self.has_certificate = true,
+            Ok(CertificateFile::PrivateKey(_)) => self.has_private_key = true,
+            Ok(_) => (self.has_certificate, self.has_private_key) = (true, true),
+            Err(_) => {}
+        }
+    }
+
+    /// The envelope holds a certificate with its key.
+    pub(crate) fn sealed_certificate(&mut self) {
+        (self.has_certificate, self.has_private_key) = (true, true);
+    }
+
+    /// A broken rule that is none of chain and media.
+    pub(crate) fn finding(&mut self, rule: &'static Rule, message: String) {
+        self.findings.push(Finding::new(rule, message));
+    }
+
+    fn rule(&mut self, code: &str, message: String) {
+        let rule = Rule::find(code).unwrap_or(&rules::UNREADABLE);
+        self.finding(rule, message);
+    }
+
+    /// Judges all of it.
+    pub(crate) fn judge(mut self) -> Judgement {
+        join_stripes(&mut self.reports);
+        let mut files = self.files;
+        files.extend(
+            self.reports
+                .iter()
+                .map(|(path, report)| media_file(path.clone(), report)),
+        );
+        let encrypted: Vec<String> = files
+            .iter()
+            .filter(|file| file.trouble == Some(Trouble::Encrypted))
+            .map(|file| file.name.clone())
+            .collect();
+        let mut others = self.findings;
+        if let Some(name) = encrypted.first() {
+            let rule = match (self.has_certificate, self.has_private_key) {
+                (true, true) => None,
+                (true, false) => Some(&rules::PRIVATE_KEY_MISSING),
+                (false, _) => Some(&rules::CERTIFICATE_MISSING),
+            };
+            let message = format!("'{name}' is encrypted, and what opens it is not packed");
+            others.extend(rule.map(|rule| Finding::new(rule, message)));
+        }
+        let count = files.len() + self.others;
+        let catalogue = Catalogue::of(files);
+        let verdicts = judge(&catalogue, &Policy::default());
+        let is_error = |finding: &Finding| finding.severity == Severity::Error;
+        let standing = |standing| {
+            verdicts
+                .databases
+                .iter()
+                .any(|one| one.standing == standing)
+        };
+        let is_wrong = others.iter().any(is_error)
+            || verdicts.findings.iter().any(is_error)
+            || standing(Standing::NotRestorable)
+            || standing(Standing::Partly);
+        let answer = match (count, is_wrong, encrypted.is_empty()) {
+            (_, true, _) => Answer::NotRestorable,
+            (0, ..) => Answer::NoBackups,
+            (_, false, true) => Answer::Restorable,
+            (_, false, false) => Answer::Unknown,
+        };
+        Judgement {
+            answer,
+            verdicts,
+            others,
+        }
+    }
+}
+
+impl Judgement {
+    /// All findings, those about no database first.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.others.iter().chain(self.verdicts.all_findings())
+    }
+
+    /// What cannot be restored because of what, in one line for each database.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.verdicts
+            .databases
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// Tells findings that were not told before: errors as such, or as warnings where they are
+    /// accepted; notes are left to `plan`.
+    pub(crate) fn tell_findings(
+        &self,
+        told: &mut BTreeSet<String>,
+        are_accepted: bool,
+        output: &Output,
+    ) {
+        let mut errors = Vec::new();
+        for finding in self.findings() {
+            let text = finding.to_string();
+            if finding.severity == Severity::Info || !told.insert(text.clone()) {
+                continue;
+            }
+            if finding.severity == Severity::Error && !are_accepted {
+                output.error(&escaped(&text).to_string());
+                errors.push(as_hint(&finding.help));
+            } else {
+                let text = text.split_once(' ').map_or(text.as_str(), |(_, rest)| rest);
+                output.warn(Some(&finding.rule.code()), None, text);
+            }
+        }
+        errors.dedup();
+        output.hint(&errors);
+    }
+
+    /// Tells it as JSON.
+    pub(crate) fn tell_event(&self, output: &Output) {
+        output.event(&self.event());
+    }
+
+    pub(crate) fn event(&self) -> Event {
+        let findings = self.others.iter().chain(&self.verdicts.findings);
+        Event::Restorability(event::Restorability {
+            answer: self.answer.word(),
+            databases: self.verdicts.databases.clone(),
+            findings: findings.cloned().collect(),
+        })
+    }
+}
+
+impl Answer {
+    fn word(self) -> &'static str {
+        match self {
+            Self::NoBackups => "no-backups",
+            Self::Restorable => "restorable",
+            Self::NotRestorable => "not-restorable",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A sentence as a hint: lower case, without its final stop.
+fn as_hint(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    let first = letters.next().map(|first| first.to_lowercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// A set by its media set and its own identity.
+type SetKey = (Option<Guid>, Guid);
+
+/// Judges the stripes of each set together, where all of them are there: what each could not tell
+/// alone is replaced by what they tell together.
+fn join_stripes(reports: &mut [(String, Report)]) {
+    // Of each set the file and its place in it.
+    let mut sets: BTreeMap<SetKey, Vec<(usize, usize)>> = BTreeMap::new();
+    for (file, (_, report)) in reports.iter().enumerate() {
+        let Some(label) = report.label.as_ref().filter(|label| label.family_count > 1) else {
+            continue;
+        };
+        for (index, set) in report.sets.iter().enumerate() {
+            if let Some(guid) = set.checked.set.header.backup_set_guid {
+                let key = (label.media_set_id, guid);
+                sets.entry(key).or_default().push((file, index));
+            }
+        }
+    }
+    for places in sets.into_values() {
+        let families: BTreeSet<u16> = places
+            .iter()
+            .filter_map(|(file, _)| reports[*file].1.label.as_ref())
+            .map(|label| label.family_sequence_number)
+            .collect();
+        let count = reports[places[0].0]
+            .1
+            .label
+            .as_ref()
+            .map_or(0, |label| label.family_count);
+        // A stripe that is there twice would be counted twice.
+        if places.len() != usize::from(count) || families.len() != places.len() {
+            continue;
+        }
+        let stripes: Vec<&SetReport> = places
+            .iter()
+            .map(|(file, set)| &reports[*file].1.sets[*set])
+            .collect();
+        let Some(judged) = together(&stripes) else {
+            continue;
+        };
+        for (file, set) in places {
+            for level in &mut reports[file].1.sets[set].checked.levels {
+                let found = judged
+                    .levels
+                    .iter()
+                    .find(|judged| judged.level == level.level);
+                if let Some(found) = found {
+                    *level = found.clone();
+                }
+            }
+        }
+    }
+}

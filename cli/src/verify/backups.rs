@@ -1,0 +1,148 @@
+//! The verdict on the backups in an archive: from its facts, or by reading them again.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use bakpak_codec::archive::Archive;
+use bakpak_codec::tap::Tap;
+use bakpak_format::catalogue::Row;
+use bakpak_format::entry::Entry;
+use bakpak_format::envelope::item_kind;
+use bakpak_format::record::{EntryFacts, Facts, KnownFacts, other_source};
+use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
+
+use crate::backups;
+use crate::backups::content::{Content, Found};
+use crate::prompt::Keys;
+use crate::restorability::{Evidence, Judgement};
+
+/// Judges by what the archive's facts tell; of the content only certificates are read.
+///
+/// # Errors
+///
+/// The archive cannot be read.
+pub(super) fn by_facts(file: &File, keys: &mut Keys) -> anyhow::Result<Judgement> {
+    let mut archive = Archive::open(file, keys).context("cannot read the archive's facts")?;
+    let mut evidence = Evidence::default();
+    evidence.media(backups::of_archive(&mut archive)?);
+    beside_media(&mut archive, &mut evidence, Others::All)?;
+    Ok(evidence.judge())
+}
+
+/// Of which other backups the facts count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    All,
+    /// Of BACPACs: they cannot be checked from front to back, and were when they were packed.
+    OnlyPackages,
+}
+
+/// What counts beside SQL Server's backups: other backups, certificates, the envelope.
+fn beside_media(
+    archive: &mut Archive,
+    evidence: &mut Evidence,
+    others: Others,
+) -> anyhow::Result<()> {
+    let context = || "cannot read the archive's facts";
+    let wanted = |kind| matches!(kind, Facts::OTHER_SOURCE | Facts::ENVELOPE_ITEM);
+    for found in archive.facts_of_entries(wanted) {
+        let found = found.with_context(context)?;
+        match found.facts.known() {
+            Ok(Some(KnownFacts::OtherSource(facts)))
+                if others == Others::All || facts.kind == other_source::BACPAC =>
+            {
+                let faults = facts
+                    .faults
+                    .into_iter()
+                    .map(|fault| (fault.place, fault.message));
+                let path = found
+                    .row
+                    .map(|row| row.path.to_string())
+                    .unwrap_or_default();
+                evidence.other_told(&path, facts.kind, &faults.collect::<Vec<_>>());
+            }
+            Ok(Some(KnownFacts::EnvelopeItem(item))) if item.kind == item_kind::CERTIFICATE => {
+                evidence.sealed_certificate();
+            }
+            _ => {}
+        }
+    }
+    // All rows are gone through: only where it matters.
+    if !evidence.has_encrypted() {
+        return Ok(());
+    }
+    let rows: Result<Vec<Row>, _> = archive
+        .rows()
+        .filter(|row| row.as_ref().map_or(true, may_be_certificate))
+        .collect();
+    for row in rows.with_context(context)? {
+        let mut bytes = Vec::new();
+        archive.read_entry(&row, &mut bytes).with_context(context)?;
+        evidence.certificate(&bytes);
+    }
+    Ok(())
+}
+
+fn may_be_certificate(row: &Row) -> bool {
+    let name = row.path.to_string().to_ascii_lowercase();
+    let known = [".cer", ".crt", ".der", ".pvk", ".pfx", ".p12"];
+    let is_home = row.path.as_bytes().starts_with(b"home");
+    !is_home
+        && row.size <= MAX_CERTIFICATE_LEN as u64
+        && known.iter().any(|end| name.ends_with(end))
+}
+
+/// Reads backups again, while the archive is verified.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rereading(Arc<Mutex<Evidence>>);
+
+impl Rereading {
+    /// Who wants to see the content of this entry.
+    pub(super) fn tap(&self, entry: &Entry) -> Option<Box<dyn Tap>> {
+        crate::pack::may_be_a_backup(&entry.path).then(|| {
+            Box::new(BackupTap {
+                content: Content::new(entry.path.to_string()),
+                path: entry.path.to_string(),
+                evidence: Arc::clone(&self.0),
+            }) as Box<dyn Tap>
+        })
+    }
+
+    /// What was read, with what the facts of a file tell of other backups.
+    pub(super) fn judge(&self, archive: Option<&mut Archive>) -> anyhow::Result<Judgement> {
+        let evidence = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut evidence = evidence.clone();
+        if let Some(archive) = archive {
+            beside_media(archive, &mut evidence, Others::OnlyPackages)?;
+        }
+        Ok(evidence.judge())
+    }
+}
+
+struct BackupTap {
+    content: Content,
+    path: String,
+    evidence: Arc<Mutex<Evidence>>,
+}
+
+impl Tap for BackupTap {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.content.bytes(bytes);
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.content.zeros(len);
+    }
+
+    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
+        let found = self.content.finish();
+        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Found::Media(report) => evidence.backup(self.path, *report),
+            Found::Other(report) => evidence.other(&self.path, &report),
+            Found::Nothing => {}
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,277 @@
+//! What cannot be restored is refused before it is packed, marked if it shows while packing, and
+//! told by `verify`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+use jiff::civil::{DateTime, date};
+use mssql_backup::testing::container::{ContainerWriter, wrap};
+use mssql_backup::testing::{Database, Media, Set, write_media};
+
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use sandbox::{Run, Sandbox};
+
+const PAGE_LEN: usize = 8192;
+
+fn at(minute: i8) -> DateTime {
+    date(2026, 3, 1).at(12, minute, 0, 0)
+}
+
+/// A full backup and two logs, each with a commit.
+fn chain() -> [Set; 3] {
+    let mut database = Database::with_pages("Orders", 64, 40);
+    database.commit(at(1));
+    let full = database.full(at(5));
+    database.commit(at(6));
+    let first = database.log(at(10));
+    database.commit(at(11));
+    [full, first, database.log(at(15))]
+}
+
+fn one_file(set: &Set) -> Vec<u8> {
+    write_media(&Media::default(), std::slice::from_ref(set)).remove(0)
+}
+
+/// The chain as three files below `backups`.
+fn with_chain() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for (name, set) in ["full.bak", "one.trn", "two.trn"].iter().zip(&chain()) {
+        sandbox.write(&format!("backups/{name}"), one_file(set));
+    }
+    sandbox
+}
+
+fn pack(sandbox: &Sandbox, more: &str) -> Run {
+    sandbox.typed(&format!(
+        "pack -o a.bakpak --sql backups --key-file data.key {more}"
+    ))
+}
+
+fn verify(sandbox: &Sandbox, more: &str) -> Run {
+    sandbox.typed(&format!("verify a.bakpak --key-file data.key {more}"))
+}
+
+/// The JSON line of a type.
+fn line(run: &Run, wanted: &str) -> serde_json::Value {
+    run.events(wanted).remove(0)
+}
+
+fn codes(event: &serde_json::Value) -> Vec<String> {
+    let of = |findings: &serde_json::Value| -> Vec<String> {
+        let findings = findings.as_array().unwrap().iter();
+        findings
+            .map(|finding| finding["code"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let databases = event["databases"].as_array().unwrap().iter();
+    let mut codes = of(&event["findings"]);
+    codes.extend(databases.flat_map(|database| of(&database["findings"])));
+    codes
+}
+
+#[test]
+fn a_whole_chain_is_restorable_at_every_level_and_from_a_pipe() {
+    let sandbox = with_chain();
+    let packed = pack(&sandbox, "--json").succeeds();
+    assert_eq!(line(&packed, "restorability")["answer"], "restorable");
+    for more in ["", "--level media"] {
+        let verified = verify(&sandbox, more).succeeds();
+        let text = verified.text();
+        assert!(text.contains("whole and RESTORABLE"), "{text}");
+        assert!(
+            text.contains("RESTORABLE 'Orders': 2026-03-01 12:05:00"),
+            "{text}"
+        );
+        assert!(text.contains("to 2026-03-01 12:15:00"), "{text}");
+        let event = line(
+            &verify(&sandbox, &format!("{more} --json")),
+            "restorability",
+        );
+        assert_eq!(event["databases"][0]["standing"], "restorable");
+    }
+    let archive = sandbox.read("a.bakpak");
+    let piped = sandbox
+        .typed_with_input("verify - --key-file data.key", &archive)
+        .succeeds();
+    assert!(
+        piped.text().contains("RESTORABLE 'Orders'"),
+        "{}",
+        piped.text()
+    );
+    let keyless = sandbox.typed("verify --keyless a.bakpak").succeeds();
+    assert!(
+        keyless.text().contains("not whether it is restorable"),
+        "{}",
+        keyless.text()
+    );
+    let blocks = verify(&sandbox, "--level blocks").succeeds();
+    assert!(!blocks.text().contains("RESTORABLE"), "{}", blocks.text());
+}
+
+#[test]
+fn a_gap_is_refused_before_anything_is_written_unless_accepted() {
+    let sandbox = with_chain();
+    std::fs::remove_file(sandbox.path("backups/one.trn")).unwrap();
+    pack(&sandbox, "").exits(23).says("BP121 log chain gap");
+    assert!(!sandbox.path("a.bakpak").exists());
+    let json = pack(&sandbox, "--json").exits(23);
+    assert!(codes(&line(&json, "restorability")).contains(&"BP121".to_owned()));
+
+    pack(&sandbox, "--allow-incomplete").succeeds();
+    for more in ["", "--level media"] {
+        let verified = verify(&sandbox, more).exits(23);
+        assert!(
+            verified.text().contains("INTACT BUT NOT RESTORABLE"),
+            "{}",
+            verified.text()
+        );
+        let verified = verified.says("BP121");
+        // What is before the gap still is.
+        assert!(
+            verified.text().contains("RESTORABLE IN PART 'Orders'"),
+            "{}",
+            verified.text()
+        );
+    }
+}
+
+#[test]
+fn a_stripe_that_stayed_behind_is_refused_by_name() {
+    let sandbox = Sandbox::new();
+    let media = Media {
+        families: 2,
+        ..Media::default()
+    };
+    let [full, ..] = chain();
+    let files = write_media(&media, &[full]);
+    sandbox.write("backups/a.bak", &files[0]);
+    pack(&sandbox, "")
+        .exits(23)
+        .says("BP125 stripe missing")
+        .says("'sql/a.bak'");
+    sandbox.write("backups/b.bak", &files[1]);
+    pack(&sandbox, "").succeeds();
+    let verified = verify(&sandbox, "--level media").succeeds();
+    assert!(
+        verified.text().contains("RESTORABLE 'Orders'"),
+        "{}",
+        verified.text()
+    );
+}
+
+#[test]
+fn damage_that_shows_while_packing_marks_the_archive_and_keeps_it() {
+    let sandbox = with_chain();
+    let mut full = sandbox.read("backups/full.bak");
+    let pages = full.windows(4).position(|tag| tag == b"MQDA").unwrap() + 24;
+    full[pages + 20 * PAGE_LEN + 4000] ^= 1;
+    sandbox.write("backups/full.bak", full);
+    pack(&sandbox, "")
+        .exits(23)
+        .says("BP124 damaged backup set");
+    assert!(
+        sandbox.path("a.bakpak").exists(),
+        "the only copy must be kept"
+    );
+    // It is known from the facts, and seen again in the content.
+    for more in ["", "--level media"] {
+        let verified = verify(&sandbox, more).exits(23);
+        assert!(
+            verified.text().contains("INTACT BUT NOT RESTORABLE"),
+            "{}",
+            verified.text()
+        );
+        verified.says("BP124");
+    }
+    sandbox.typed("verify --keyless a.bakpak").succeeds();
+    pack(&sandbox, "--force --allow-incomplete").succeeds();
+}
+
+#[test]
+fn compressed_backups_are_judged_as_others_are() {
+    let sandbox = Sandbox::new();
+    let [full, log, _] = chain();
+    sandbox.write("backups/full.bak", wrap(&one_file(&full)).bytes);
+    sandbox.write("backups/log.trn", wrap(&one_file(&log)).bytes);
+    pack(&sandbox, "").succeeds();
+    let verified = verify(&sandbox, "").succeeds();
+    assert!(
+        verified.text().contains("to 2026-03-01 12:10:00"),
+        "{}",
+        verified.text()
+    );
+}
+
+#[test]
+fn an_encrypted_backup_needs_its_certificate_and_is_never_called_valid() {
+    let sandbox = Sandbox::new();
+    let mut writer = ContainerWriter::encrypted();
+    writer.content(&[7; 1024]);
+    writer.filemark(512);
+    writer.content(&[8; 65_536]);
+    writer.filemark(512);
+    writer.content(&[9; 2048]);
+    writer.filemark(512);
+    sandbox.write("backups/secret.bak", writer.finish().bytes);
+    pack(&sandbox, "")
+        .exits(23)
+        .says("BP130 certificate missing");
+    pack(&sandbox, "--allow-incomplete").succeeds();
+    let verified = verify(&sandbox, "").exits(23);
+    assert!(
+        !verified.text().contains("and RESTORABLE"),
+        "{}",
+        verified.text()
+    );
+}
+
+#[test]
+fn a_differential_without_its_base_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut database = Database::new("Orders");
+    database.full(at(1));
+    database.commit(at(2));
+    sandbox.write("backups/d.dif", one_file(&database.differential(at(3))));
+    pack(&sandbox, "")
+        .exits(23)
+        .says("BP122 differential base missing");
+}
+
+#[test]
+fn an_empty_backup_is_refused_and_other_files_are_not() {
+    let sandbox = with_chain();
+    sandbox.write("backups/readme.txt", "the backups of orders\n");
+    pack(&sandbox, "").succeeds();
+    sandbox.write("backups/empty.bak", "");
+    pack(&sandbox, "--force")
+        .exits(23)
+        .says("'sql/empty.bak' is empty");
+}
+
+#[test]
+fn a_backup_from_a_pipe_is_judged_too() {
+    let sandbox = Sandbox::new();
+    let [full, ..] = chain();
+    let line = "pack -o a.bakpak --stdin-entry sql/full.bak --key-file data.key";
+    sandbox.typed_with_input(line, &one_file(&full)).succeeds();
+    let verified = verify(&sandbox, "").succeeds();
+    assert!(
+        verified.text().contains("RESTORABLE 'Orders'"),
+        "{}",
+        verified.text()
+    );
+}
+
+#[test]
+fn a_dump_that_was_cut_is_told_while_it_is_packed() {
+    let sandbox = Sandbox::new();
+    let whole = "--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n\n--\n-- PostgreSQL database dump complete\n--\n\n";
+    sandbox.write("backups/shop.sql", whole);
+    pack(&sandbox, "").succeeds();
+    sandbox.write("backups/shop.sql", &whole[..50]);
+    pack(&sandbox, "--force").exits(23).says("BP152");
+    pack(&sandbox, "--force --allow-incomplete").succeeds();
+    verify(&sandbox, "").exits(23).says("BP152");
+}
