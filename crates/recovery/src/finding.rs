@@ -64,7 +64,7 @@ pub fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('\'');
     for character in text.chars() {
-        if character.is_control() || is_direction(character) || character == '\'' {
+        if character.is_control() || is_invisible(character) || character == '\'' {
             quoted.extend(character.escape_default());
         } else {
             quoted.push(character);
@@ -75,7 +75,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Whether it is one of the invisible characters that reorder or break what is shown.
-fn is_direction(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{61C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }

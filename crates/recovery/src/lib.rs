@@ -20,9 +20,9 @@ pub mod plan;
 pub mod qdrant;
 pub mod route;
 pub mod rules;
+pub mod runbook;
 pub mod sql;
 pub mod strip;
+mod tar_walk;
 pub mod verdict;
 pub mod windows;
-
-mod tar_walk;

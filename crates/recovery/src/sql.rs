@@ -10,6 +10,7 @@
 //! | `05-recover` | opens the database; in a rehearsal also makes it harmless |
 //! | `06-logins` | creates logins and joins the database's users to them |
 //! | `07-prove` | checks every page and shows what was restored |
+//! | `08-drop` | at the end of a rehearsal: drops its database |
 //!
 //! The numbers stay the same where a script has nothing to do and is left out.
 //!
@@ -20,6 +21,7 @@
 
 mod batch;
 mod certificates;
+mod drop;
 mod harmless;
 mod logins;
 mod media;
@@ -58,6 +60,7 @@ pub fn scripts(order: &RestoreOrder) -> Result<Vec<Script>, OrderError> {
         Some(recover::script(order)),
         logins::script(order),
         Some(prove::script(order)),
+        drop::script(order),
     ];
     Ok(all.into_iter().flatten().collect())
 }

@@ -71,7 +71,8 @@ fn a_script_that_has_nothing_to_do_is_left_out_and_the_others_keep_their_numbers
             "02-verify-media",
             "04-restore",
             "05-recover-and-make-harmless",
-            "07-prove"
+            "07-prove",
+            "08-drop"
         ],
         "a rehearsal leaves the old server alone"
     );

@@ -26,12 +26,14 @@ pub(crate) fn assert_meaning(order: &RestoreOrder, scripts: &[(Script, Answer)])
             "05-recover" | "05-recover-and-make-harmless" => check_recover(order, script, answer),
             "06-logins" => check_logins(order, answer),
             "07-prove" => check_prove(order, answer),
+            "08-drop" => check_drop(answer),
             other => panic!("script {other} is not tested"),
         }
     }
     let has = |name| scripts.iter().any(|(script, _)| script.name == name);
     assert_eq!(has("01-certificates"), !order.certificates.is_empty());
     assert_eq!(has("06-logins"), !order.logins.is_empty());
+    assert_eq!(has("08-drop"), order.purpose == Purpose::Rehearsal);
     let may_touch_old = order.purpose == Purpose::Recovery;
     assert_eq!(
         has("03-tail-of-log"),
@@ -237,6 +239,24 @@ fn check_prove(order: &RestoreOrder, answer: &Answer) {
     let check = json!({"type": "DbccStatement", "command": "CheckDB",
         "arguments": [order.target_database]});
     assert_equal(&answer.of_type("DbccStatement"), &[check]);
+}
+
+/// What keeps it from another database comes before it.
+fn check_drop(answer: &Answer) {
+    let types = answer.types();
+    let drop = types
+        .iter()
+        .position(|kind| kind.starts_with("DropDatabase"));
+    let before = &types[..drop.unwrap()];
+    assert_eq!(
+        before
+            .iter()
+            .filter(|kind| **kind == "ThrowStatement")
+            .count(),
+        2
+    );
+    let drops = types.iter().filter(|kind| kind.starts_with("Drop"));
+    assert_eq!(drops.count(), 1);
 }
 
 /// A script that changes nothing holds no other statements than these and harmless ones.
