@@ -279,6 +279,20 @@ impl BackupType {
         }
     }
 
+    /// The letter that stands for it in the file.
+    #[must_use]
+    pub fn letter(self) -> u8 {
+        match self {
+            Self::Full => b'D',
+            Self::Log => b'L',
+            Self::File => b'F',
+            Self::Differential => b'I',
+            Self::FileDifferential => b'G',
+            Self::Partial => b'P',
+            Self::PartialDifferential => b'Q',
+        }
+    }
+
     /// The kind that a letter in the file stands for.
     #[must_use]
     pub fn of_letter(letter: u8) -> Option<Self> {

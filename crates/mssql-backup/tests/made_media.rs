@@ -144,6 +144,44 @@ fn every_kind_of_media_is_found_whole() {
 }
 
 #[test]
+fn every_type_of_backup_is_told_by_its_number() {
+    let types = [
+        (BackupType::Full, 1),
+        (BackupType::Log, 2),
+        (BackupType::File, 4),
+        (BackupType::Differential, 5),
+        (BackupType::FileDifferential, 6),
+        (BackupType::Partial, 7),
+        (BackupType::PartialDifferential, 8),
+    ];
+    for (kind, number) in types {
+        let mut database = Database::with_pages("Orders", 64, 40);
+        database.commit(at(1));
+        let mut set = match kind {
+            BackupType::Log => {
+                database.full(at(2));
+                database.log(at(3))
+            }
+            _ => database.full(at(2)),
+        };
+        set.backup_type = kind;
+        let files = write_media(&Media::default(), &[set]);
+        let report = check(files[0].as_slice()).unwrap();
+        assert_whole(&report);
+        let found = report.sets[0].checked.set.header.backup_type.unwrap();
+        assert_eq!((found, found.number()), (kind, number));
+        assert_eq!(BackupType::of_letter(found.letter()), Some(kind));
+        // Only of a full backup is it known that all allocated pages must be there.
+        let allocation = outcome(&report.sets[0], Level::Allocation);
+        assert_eq!(
+            allocation == Outcome::Passed,
+            kind == BackupType::Full,
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
 fn the_allocation_map_goes_on_after_8088_pages() {
     let mut database = Database::with_pages("Orders", 20_000, 17_000);
     let files = write_media(&Media::default(), &[database.full(at(1))]);

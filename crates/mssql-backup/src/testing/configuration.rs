@@ -111,11 +111,7 @@ fn set_record(set: &Set, size: u64, copy: Copy) -> Vec<u8> {
     if copy == Copy::End {
         put(&mut bytes, 0x52, &date(set.finish));
     }
-    bytes[0x57] = match set.backup_type {
-        BackupType::Log => b'L',
-        BackupType::Differential => b'I',
-        _ => b'D',
-    };
+    bytes[0x57] = set.backup_type.letter();
     bytes[0x58] = 52;
     bytes[0x5B] = database.product.level();
     put(&mut bytes, 0x5C, &7_u16.to_le_bytes());

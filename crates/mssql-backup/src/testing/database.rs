@@ -77,8 +77,9 @@ pub struct Set {
     pub has_checksums: bool,
     /// Further bits of `Flags`.
     pub flags: Flags,
+    /// What kind of backup it says it is; a full one can be called one of files, or a partial one.
+    pub backup_type: BackupType,
     pub(super) database: Box<Database>,
-    pub(super) backup_type: BackupType,
     pub(super) start: DateTime,
     pub(super) finish: DateTime,
     pub(super) first_lsn: Lsn,
