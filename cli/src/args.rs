@@ -8,10 +8,14 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::keys::{EnvelopeKeyOptions, KeyOptions};
 use self::matching::MatchingOptions;
+pub(crate) use self::restore::{ExplainArguments, PlanArguments, ScriptOptions, Target};
+pub(crate) use self::time::TypedTime;
 
 mod help;
 mod keys;
 mod matching;
+mod restore;
+mod time;
 
 const SOURCES: &str = "What to pack";
 
@@ -55,6 +59,12 @@ pub(crate) enum Verb {
     /// Show what archives are and what opens them; with a key, also what they hold
     #[command(after_help = help::INSPECT)]
     Inspect(InspectArguments),
+    /// Say how a database is restored to a moment: which backups, in which order
+    #[command(after_help = help::PLAN)]
+    Plan(PlanArguments),
+    /// Tell what a rule such as BP121 means and what to do, or list all rules
+    #[command(after_help = help::EXPLAIN)]
+    Explain(ExplainArguments),
     /// Take the application's master key out of its envelope
     #[command(after_help = help::MASTER_KEY)]
     MasterKey(MasterKeyArguments),

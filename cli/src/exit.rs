@@ -32,6 +32,7 @@ impl Exit {
     pub(crate) const UNSUPPORTED: Self = Self(25);
     pub(crate) const NOT_READY: Self = Self(30);
     pub(crate) const WOULD_OVERWRITE: Self = Self(31);
+    pub(crate) const CONFLICT: Self = Self(32);
     pub(crate) const POLICY: Self = Self(40);
     pub(crate) const MISUSE: Self = Self(70);
     #[cfg(unix)]

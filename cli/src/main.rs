@@ -17,6 +17,7 @@ mod backups;
 mod cat;
 mod demo;
 mod exit;
+mod explain;
 mod inspect;
 mod interrupt;
 mod key;
@@ -24,6 +25,7 @@ mod list;
 mod master_key;
 mod output;
 mod pack;
+mod plan;
 mod progress;
 mod prompt;
 mod report;
@@ -64,6 +66,8 @@ fn run(verb: &Verb, output: &Output) -> Exit {
         Verb::List(arguments) => list::run(arguments, output),
         Verb::Cat(arguments) => cat::run(arguments, output),
         Verb::Inspect(arguments) => inspect::run(arguments, output),
+        Verb::Plan(arguments) => plan::run(arguments, output),
+        Verb::Explain(arguments) => explain::run(arguments, output),
         Verb::MasterKey(arguments) => match &arguments.verb {
             MasterKeyVerb::Show(arguments) => master_key::show(arguments, output),
             MasterKeyVerb::Exec(arguments) => master_key::exec(arguments, output),
@@ -93,6 +97,8 @@ fn output_for(verb: &Verb) -> Output {
         Verb::Unpack(arguments) => (arguments.outcome.json, false),
         Verb::Inspect(arguments) => (arguments.outcome.json, false),
         Verb::List(arguments) => (arguments.json, false),
+        Verb::Plan(arguments) => (arguments.outcome.json, false),
+        Verb::Explain(arguments) => (arguments.json, false),
         Verb::Cat(_) | Verb::MasterKey(_) | Verb::Key(_) | Verb::Demo(_) => (false, false),
     };
     Output::new(json, quiet)

@@ -40,7 +40,8 @@ fn every_verb_prints_what_is_documented() {
     // A log backup that nothing leads to.
     let mut database = Database::new("Orders");
     let at = jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0);
-    database.full(at);
+    let full = write_media(&Media::default(), &[database.full(at)]).remove(0);
+    sandbox.write("Orders.bak", full);
     let log = write_media(&Media::default(), &[database.log(at)]).remove(0);
     sandbox.write("Orders.trn", log);
     let more = "--attach gone --sql Orders.trn --allow-incomplete --json";
@@ -53,6 +54,8 @@ fn every_verb_prints_what_is_documented() {
         "unpack a.bakpak --to out --json --key-file data.key",
         "unpack a.bakpak --to out --json --key-file data.key",
         "verify a.bakpak --json --key-file data.key",
+        "explain BP121 --json",
+        "plan Orders.bak --json",
     ] {
         runs.push(sandbox.typed(line));
     }

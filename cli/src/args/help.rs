@@ -16,8 +16,9 @@ Exit codes:
    3 warnings (--fail-on warning)  25 not supported by this version
   10 archive cannot be opened      30 target not ready
   11 locked by another run         31 would overwrite
-  12 wrong passphrase or key       70 error of the program
-  13 no key offered                129, 130, 143 hung up, Ctrl-C, terminated";
+  12 wrong passphrase or key       32 moment out of reach (plan)
+  13 no key offered                70 error of the program
+                                   129, 130, 143 hung up, Ctrl-C, terminated";
 
 /// Where secrets come from, the same for every verb that takes keys.
 macro_rules! secrets {
@@ -148,6 +149,35 @@ Without any key nothing is asked for; only what everyone can see is shown.
 ",
     secrets!()
 );
+
+pub(super) const PLAN: &str = concat!(
+    "\
+Examples:
+  bakpak plan /backups                            the newest state, from files
+  bakpak plan server.bakpak --key-file server.key --database Orders
+  bakpak plan /backups --at '2024-06-15 01:47'    as the server's clock went
+  bakpak plan /backups --at '2024-06-15 01:47' --tz Europe/Berlin
+  bakpak plan /backups --at 2024-06-14T23:47Z --json
+  bakpak plan /backups --sql scripts --restore-from 'D:\\restore' \\
+      --move-data 'E:\\data' --move-log 'F:\\log'
+
+Nothing is restored or changed. Of an archive only what it tells of its backups
+is read; backup files are read to their end, so that no step needs a damaged
+one. Files in a directory that are no SQL Server backups are left out.
+
+Exit codes: 23 if nothing can be restored, 32 if something can, but not to
+TIME. Times that occur twice or never, where clocks are changed, are refused
+with what to type instead.
+
+",
+    secrets!()
+);
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  bakpak explain BP121
+  bakpak explain
+  bakpak explain --json | jq -r '\"\\(.code) \\(.title)\"'";
 
 /// Where the envelope's secrets come from.
 macro_rules! envelope_secrets {

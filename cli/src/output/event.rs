@@ -1,7 +1,11 @@
 //! The JSON lines, type by type; `docs/json.md` tells what each field means.
 
 use bakpak_format::entry::EntryPath;
+use recovery::moment::Moment;
+use recovery::plan::{StepKind, Verdict};
+use recovery::rules::Severity;
 use recovery::verdict::DatabaseVerdict;
+use recovery::windows::Window;
 use serde::Serialize;
 
 use super::hex;
@@ -29,6 +33,8 @@ pub(crate) enum Event {
     Archive(Archive),
     Contents(Contents),
     Fact(Fact),
+    Plan(Box<Planned>),
+    Rule(Rule),
     Restorability(Restorability),
     Error {
         code: u8,
@@ -184,6 +190,43 @@ pub(crate) struct Fact {
     #[serde(flatten)]
     pub(crate) path: JsonPath,
     pub(crate) message: String,
+}
+
+/// What `plan` answers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Planned {
+    pub(crate) database: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) exit: u8,
+    pub(crate) asked: Option<Moment>,
+    pub(crate) at: Option<Moment>,
+    pub(crate) window: Option<Window>,
+    pub(crate) windows: Vec<Window>,
+    pub(crate) steps: Vec<PlannedStep>,
+    pub(crate) findings: Vec<recovery::finding::Finding>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) left_out: Vec<String>,
+    pub(crate) scripts: Vec<String>,
+}
+
+/// One `RESTORE` statement.
+#[derive(Debug, Serialize)]
+pub(crate) struct PlannedStep {
+    #[serde(rename = "type")]
+    pub(crate) kind: StepKind,
+    pub(crate) files: Vec<String>,
+    pub(crate) file_number: u16,
+    pub(crate) stop_at: Option<Moment>,
+}
+
+/// One rule, as `explain` tells it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rule {
+    pub(crate) code: String,
+    pub(crate) severity: Severity,
+    pub(crate) title: &'static str,
+    pub(crate) why: &'static str,
+    pub(crate) now: &'static str,
 }
 
 /// Whether the backups can be restored.

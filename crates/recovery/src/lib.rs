@@ -23,6 +23,7 @@ pub mod rules;
 pub mod runbook;
 pub mod sql;
 pub mod strip;
-mod tar_walk;
 pub mod verdict;
 pub mod windows;
+
+mod tar_walk;

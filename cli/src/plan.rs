@@ -1,0 +1,248 @@
+//! `bakpak plan`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bakpak_codec::archive::Archive;
+use bakpak_format::preamble::MAGIC;
+use recovery::catalogue::Catalogue;
+use recovery::choice::{Choice, ChoiceError, Wanted, choose};
+use recovery::finding::{Finding, quoted};
+use recovery::media::MediaFile;
+use recovery::moment::Moment;
+use recovery::plan::{Plan, PlanRequest, Verdict, plan};
+use recovery::rules::{self, Severity};
+
+use self::clock::{Asked, ServerClock, asked};
+use self::told::Told;
+use crate::archive;
+use crate::args::{FailOn, PlanArguments};
+use crate::backups::{self, Depth};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Output};
+use crate::prompt::Keys;
+
+mod clock;
+mod scripts;
+mod told;
+
+/// Plans.
+///
+/// # Errors
+///
+/// Something cannot be read, the database is not named well enough, or the scripts cannot be
+/// written. That there is no way to the moment is an answer, not an error.
+pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<Exit> {
+    let asked = arguments.at.map(|at| asked(at, arguments.tz.as_ref()));
+    let asked = asked.transpose()?;
+    let sources = Sources::read(arguments, output)?;
+    let catalogue = Catalogue::of(sources.media);
+    let wanted = wanted(&catalogue, arguments.database.as_deref());
+    let chosen = choose(&catalogue, &wanted)
+        .map_err(|error| no_choice(&error, &catalogue, &sources.left_out))?;
+    let clock = ServerClock::of(&chosen.database.backups);
+    let at = match &asked {
+        None => None,
+        Some(Asked::Local(local)) => Some(*local),
+        Some(Asked::Instant(instant)) => Some(clock.local(*instant, arguments.tz.as_ref())?),
+    };
+    let request = PlanRequest {
+        database: wanted,
+        at,
+        to_sql_version: arguments.to_sql_version,
+    };
+    let mut plan = plan(&catalogue, &request)
+        .map_err(|error| no_choice(&error, &catalogue, &sources.left_out))?;
+    plan.findings.extend(catalogue.findings.iter().cloned());
+    plan.findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+
+    let mut notes: Vec<String> = sources.notes;
+    // An instant is told apart from another one; a local time need not be.
+    let is_local = matches!(asked, Some(Asked::Local(_)));
+    notes.extend(at.filter(|_| is_local).and_then(|at| clock.change_near(at)));
+    let written = match (&arguments.scripts.sql, plan.is_possible()) {
+        (Some(_), true) => scripts::write(&plan, &arguments.scripts, &sources.origin),
+        _ => Ok(scripts::Written::default()),
+    };
+    let (written, failure) = match written {
+        Ok(written) => (written, None),
+        Err(error) => (scripts::Written::default(), Some(error)),
+    };
+    notes.extend(written.notes);
+    let exit = exit(&plan, at.is_some());
+    let told = Told {
+        asked: at.map(|local| Moment {
+            local,
+            offset: clock.offset_at(local),
+        }),
+        strip: told::strip(&plan, &chosen),
+        plan,
+        exit,
+        notes,
+        left_out: sources.left_out,
+        scripts: written.paths,
+    };
+    told.tell(output);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let is_grave = |finding: &Finding| finding.severity >= Severity::Warning;
+    let has_warnings = told.plan.findings.iter().any(is_grave);
+    Ok(match (exit, arguments.outcome.fail_on) {
+        (Exit::DONE, Some(FailOn::Warning)) if has_warnings => Exit::WARNINGS,
+        (Exit::DONE, fail_on) => output.exit(fail_on),
+        (exit, _) => exit,
+    })
+}
+
+/// What was read.
+struct Sources {
+    media: Vec<MediaFile>,
+    origin: Origin,
+    /// Files that are no backups.
+    left_out: Vec<PathBuf>,
+    notes: Vec<String>,
+}
+
+/// Where the backups lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    /// In files of this machine.
+    Files,
+    /// In an archive.
+    Archive(PathBuf),
+}
+
+impl Sources {
+    fn read(arguments: &PlanArguments, output: &Output) -> anyhow::Result<Self> {
+        let paths = &arguments.sources;
+        let mut archives = paths.iter().filter(|path| is_archive(path));
+        match (archives.next(), paths.len()) {
+            (Some(path), 1) => Self::of_archive(path, arguments, output),
+            (Some(path), _) => Err(Failure::usage(format!(
+                "{} is an archive, and is planned by itself",
+                output::quoted(path)
+            ))
+            .hint("one archive, or any number of backup files and directories of them")
+            .into()),
+            (None, _) => Self::of_files(paths, arguments),
+        }
+    }
+
+    fn of_files(paths: &[PathBuf], arguments: &PlanArguments) -> anyhow::Result<Self> {
+        for path in paths {
+            if archive::is_stdin(path) {
+                return Err(Failure::usage("backups are not read from standard input")
+                    .hint("a file named - is ./-")
+                    .into());
+            }
+        }
+        let depth = match arguments.headers_only {
+            true => Depth::Headers,
+            false => Depth::Everything,
+        };
+        let (media, left_out) = backups::of_files(paths, depth)?;
+        Ok(Self {
+            media,
+            left_out,
+            origin: Origin::Files,
+            notes: Vec::new(),
+        })
+    }
+
+    fn of_archive(path: &Path, arguments: &PlanArguments, output: &Output) -> anyhow::Result<Self> {
+        let mut keys = Keys::of_data(&arguments.keys, output)?;
+        let file = archive::open_file(path)?;
+        let context = || format!("cannot plan from {}", output::quoted(path));
+        let mut archive = Archive::open(&file, &mut keys).with_context(context)?;
+        archive::tell_damage(archive.head(), output);
+        let media = backups::of_archive(&mut archive).with_context(context)?;
+        let incomplete = archive.totals().incomplete.then(|| {
+            "the archive is incomplete: some sources could not be read when it was packed"
+                .to_owned()
+        });
+        Ok(Self {
+            media,
+            left_out: Vec::new(),
+            origin: Origin::Archive(path.to_owned()),
+            notes: incomplete.into_iter().collect(),
+        })
+    }
+}
+
+/// By how it begins; by its name where the beginning is damaged.
+fn is_archive(path: &Path) -> bool {
+    let mut first = Vec::new();
+    let file = File::open(path).ok().filter(|_| path.is_file());
+    let read = file.map(|file| file.take(MAGIC.len() as u64).read_to_end(&mut first));
+    let is_named = path.extension().is_some_and(|name| name == "bakpak");
+    read.is_some() && (first == MAGIC || is_named)
+}
+
+/// What was typed names a database, or else the family of one.
+fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
+    let Some(typed) = typed else {
+        return Wanted::default();
+    };
+    let families = catalogue.databases.iter().filter_map(|one| one.family);
+    let is_typed = |text: String| text.eq_ignore_ascii_case(typed);
+    let family = families.into_iter().find(|one| is_typed(one.to_string()));
+    Wanted {
+        name: family.is_none().then(|| typed.to_owned()),
+        family,
+        fork: None,
+    }
+}
+
+fn no_choice(error: &ChoiceError, catalogue: &Catalogue, left_out: &[PathBuf]) -> Failure {
+    match error {
+        ChoiceError::Nothing => {
+            let failure = Failure::new(Exit::INCOMPLETE, error.to_string());
+            let findings = catalogue.findings.iter().map(ToString::to_string);
+            findings
+                .chain(told::left_out(left_out))
+                .fold(failure, Failure::hint)
+        }
+        ChoiceError::NoneFits(there) | ChoiceError::Several(there) => {
+            let failure = Failure::usage(match error {
+                ChoiceError::Several(_) => "there are backups of several databases: name one",
+                _ => "there is no backup of that database",
+            });
+            let lines = there.iter().map(|one| choice_words(one, there));
+            lines.fold(failure, Failure::hint)
+        }
+        _ => Failure::new(Exit::FAILED, error.to_string()),
+    }
+}
+
+/// `--database 'Orders'`, by its family where another one has the name too.
+fn choice_words(one: &Choice, all: &[Choice]) -> String {
+    let name = quoted(&one.name);
+    let namesakes = all.iter().filter(|other| other.name == one.name).count();
+    let newest = one
+        .newest
+        .map(|newest| format!(", newest backup of {newest}"));
+    let newest = newest.unwrap_or_default();
+    match one.family.filter(|_| namesakes > 1) {
+        Some(family) => format!("--database {family}: {name}{newest}"),
+        None => format!("--database {name}{newest}"),
+    }
+}
+
+fn exit(plan: &Plan, is_moment_asked: bool) -> Exit {
+    let is_too_old = |finding: &Finding| *finding.rule == rules::TARGET_TOO_OLD;
+    match plan.verdict {
+        Verdict::Covered | Verdict::Uncertain | Verdict::Earlier => Exit::DONE,
+        Verdict::NotPossible
+            if is_moment_asked
+                && !plan.windows.is_empty()
+                && !plan.findings.iter().any(is_too_old) =>
+        {
+            Exit::CONFLICT
+        }
+        Verdict::NotPossible => Exit::INCOMPLETE,
+    }
+}
