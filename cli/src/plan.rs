@@ -15,7 +15,7 @@ use recovery::moment::Moment;
 use recovery::plan::{Plan, PlanRequest, Verdict, plan};
 use recovery::rules::{self, Severity};
 
-use self::clock::{Asked, ServerClock, asked};
+use self::clock::{Asked, ServerClock, asked_of};
 use self::told::Told;
 use crate::archive;
 use crate::args::{FailOn, PlanArguments};
@@ -24,8 +24,8 @@ use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
 use crate::prompt::Keys;
 
-mod clock;
-mod scripts;
+pub(crate) mod clock;
+pub(crate) mod scripts;
 mod told;
 
 /// Plans.
@@ -35,19 +35,15 @@ mod told;
 /// Something cannot be read, the database is not named well enough, or the scripts cannot be
 /// written. That there is no way to the moment is an answer, not an error.
 pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<Exit> {
-    let asked = arguments.at.map(|at| asked(at, arguments.tz.as_ref()));
-    let asked = asked.transpose()?;
+    let asked = asked_of(arguments.at, arguments.tz.as_ref())?;
     let sources = Sources::read(arguments, output)?;
     let catalogue = Catalogue::of(sources.media);
     let wanted = wanted(&catalogue, arguments.database.as_deref());
     let chosen = choose(&catalogue, &wanted)
         .map_err(|error| no_choice(&error, &catalogue, &sources.left_out))?;
     let clock = ServerClock::of(&chosen.database.backups);
-    let at = match &asked {
-        None => None,
-        Some(Asked::Local(local)) => Some(*local),
-        Some(Asked::Instant(instant)) => Some(clock.local(*instant, arguments.tz.as_ref())?),
-    };
+    let at = asked.map(|asked| clock.local_of(asked, arguments.tz.as_ref()));
+    let at = at.transpose()?;
     let request = PlanRequest {
         database: wanted,
         at,
@@ -72,7 +68,7 @@ pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<
         Err(error) => (scripts::Written::default(), Some(error)),
     };
     notes.extend(written.notes);
-    let exit = exit(&plan, at.is_some());
+    let exit = exit_of(&plan, at.is_some());
     let told = Told {
         asked: at.map(|local| Moment {
             local,
@@ -183,7 +179,7 @@ fn is_archive(path: &Path) -> bool {
 }
 
 /// What was typed names a database, or else the family of one.
-fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
+pub(crate) fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
     let Some(typed) = typed else {
         return Wanted::default();
     };
@@ -197,7 +193,12 @@ fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
     }
 }
 
-fn no_choice(error: &ChoiceError, catalogue: &Catalogue, left_out: &[PathBuf]) -> Failure {
+/// Why no database is planned for, and which there are.
+pub(crate) fn no_choice(
+    error: &ChoiceError,
+    catalogue: &Catalogue,
+    left_out: &[PathBuf],
+) -> Failure {
     match error {
         ChoiceError::Nothing => {
             let failure = Failure::new(Exit::INCOMPLETE, error.to_string());
@@ -232,7 +233,8 @@ fn choice_words(one: &Choice, all: &[Choice]) -> String {
     }
 }
 
-fn exit(plan: &Plan, is_moment_asked: bool) -> Exit {
+/// How the program ends: whether the moment is not reached (32), or nothing is (23).
+pub(crate) fn exit_of(plan: &Plan, is_moment_asked: bool) -> Exit {
     let is_too_old = |finding: &Finding| *finding.rule == rules::TARGET_TOO_OLD;
     match plan.verdict {
         Verdict::Covered | Verdict::Uncertain | Verdict::Earlier => Exit::DONE,

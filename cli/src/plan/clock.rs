@@ -10,11 +10,23 @@ use crate::exit::Failure;
 
 /// A moment that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// By the server's clock.
     Local(DateTime),
     /// By everybody's.
     Instant(Timestamp),
+}
+
+/// What was typed, as a moment; nothing if nothing was.
+///
+/// # Errors
+///
+/// As [`asked`].
+pub(crate) fn asked_of(
+    typed: Option<TypedTime>,
+    zone: Option<&TimeZone>,
+) -> Result<Option<Asked>, Failure> {
+    typed.map(|typed| asked(typed, zone)).transpose()
 }
 
 /// What was typed, as a moment.
@@ -22,7 +34,7 @@ pub(super) enum Asked {
 /// # Errors
 ///
 /// Two offsets, or a time that the zone's clocks show twice or never (2).
-pub(super) fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, Failure> {
+fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, Failure> {
     let civil = typed.civil;
     let beyond = |_| Failure::usage(format!("{civil} is beyond all times that are known"));
     let zone = match (typed.offset, zone) {
@@ -60,7 +72,7 @@ pub(super) fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, 
 
 /// The offsets from UTC that the server had when it made backups.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServerClock {
+pub(crate) struct ServerClock {
     /// The oldest first.
     seen: Vec<Seen>,
 }
@@ -73,7 +85,7 @@ struct Seen {
 }
 
 impl ServerClock {
-    pub(super) fn of(backups: &[Backup]) -> Self {
+    pub(crate) fn of(backups: &[Backup]) -> Self {
         let seen = backups.iter().filter_map(|backup| {
             let local = backup.header().backup_start_date?;
             let offset = backup.set.utc_offset()?;
@@ -85,6 +97,22 @@ impl ServerClock {
         Self { seen }
     }
 
+    /// What it showed at the moment that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::local`].
+    pub(crate) fn local_of(
+        &self,
+        asked: Asked,
+        zone: Option<&TimeZone>,
+    ) -> Result<DateTime, Failure> {
+        match asked {
+            Asked::Local(local) => Ok(local),
+            Asked::Instant(instant) => self.local(instant, zone),
+        }
+    }
+
     /// What it showed at an instant.
     ///
     /// Between two backups of different offsets nobody knows when it was changed, but a zone that
@@ -93,11 +121,7 @@ impl ServerClock {
     /// # Errors
     ///
     /// No backup tells its offset, or it was changed about then (2).
-    pub(super) fn local(
-        &self,
-        instant: Timestamp,
-        zone: Option<&TimeZone>,
-    ) -> Result<DateTime, Failure> {
+    fn local(&self, instant: Timestamp, zone: Option<&TimeZone>) -> Result<DateTime, Failure> {
         let next = self.seen.partition_point(|seen| seen.at <= instant);
         let before = next.checked_sub(1).and_then(|index| self.seen.get(index));
         let after = self.seen.get(next);

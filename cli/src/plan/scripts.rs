@@ -8,7 +8,7 @@ use anyhow::Context;
 use recovery::finding::quoted;
 use recovery::order::{Files, NoOrder, OrderOptions, files_added_later, order};
 use recovery::plan::Plan;
-use recovery::sql::{Existing, OrderError, PathStyle, scripts};
+use recovery::sql::{Existing, OrderError, PathStyle, Script, scripts};
 
 use super::Origin;
 use crate::args::{ScriptOptions, Target};
@@ -41,21 +41,11 @@ pub(super) fn write(
     let (plan, options) = with_places(plan, options, origin)?;
     let order = order(&plan, &options).map_err(no_order)?;
     let scripts = scripts(&order).map_err(|error| refused(&error))?;
-    refuse_others(directory)?;
-    let context = || format!("cannot write scripts into {}", output::quoted(directory));
-    fs::create_dir_all(directory).with_context(context)?;
-    let mut written = Written::default();
+    let mut written = Written {
+        paths: write_all(directory, &scripts)?,
+        notes: Vec::new(),
+    };
     for script in &scripts {
-        let path = directory.join(format!("{}.sql", script.name));
-        // Never over one that came meanwhile.
-        let file = File::create_new(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => already_there(&path).into(),
-            _ => anyhow::Error::new(error),
-        });
-        let mut file = file.with_context(context)?;
-        file.write_all(script.text.as_bytes())
-            .with_context(context)?;
-        written.paths.push(path);
         for name in &script.placeholders {
             let text = format!(
                 "fill in {{{{{name}}}}} in {}.sql before it is run",
@@ -73,6 +63,32 @@ pub(super) fn write(
         ));
     }
     Ok(written)
+}
+
+/// Writes scripts into a directory that has none yet, and makes it if need be.
+///
+/// # Errors
+///
+/// - There are scripts already (31).
+/// - They cannot be written.
+pub(crate) fn write_all(directory: &Path, scripts: &[Script]) -> anyhow::Result<Vec<PathBuf>> {
+    refuse_others(directory)?;
+    let context = || format!("cannot write scripts into {}", output::quoted(directory));
+    fs::create_dir_all(directory).with_context(context)?;
+    let mut paths = Vec::new();
+    for script in scripts {
+        let path = directory.join(format!("{}.sql", script.name));
+        // Never over one that came meanwhile.
+        let file = File::create_new(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => already_there(&path).into(),
+            _ => anyhow::Error::new(error),
+        });
+        let mut file = file.with_context(context)?;
+        file.write_all(script.text.as_bytes())
+            .with_context(context)?;
+        paths.push(path);
+    }
+    Ok(paths)
 }
 
 /// The plan with the paths that its files will have on the target, and what the order needs.
@@ -210,7 +226,8 @@ fn already_there(path: &Path) -> Failure {
     Failure::new(Exit::WOULD_OVERWRITE, text).hint("name a directory that is not there yet")
 }
 
-fn no_order(error: NoOrder) -> Failure {
+/// A plan that gives no order, as what to do about it.
+pub(crate) fn no_order(error: NoOrder) -> Failure {
     let text = error.to_string();
     match error {
         NoOrder::NoFolder { .. } => Failure::usage(text).hint("give --move-data FOLDER"),
@@ -219,7 +236,8 @@ fn no_order(error: NoOrder) -> Failure {
     }
 }
 
-fn refused(error: &OrderError) -> Failure {
+/// An order that gives no scripts, likewise.
+pub(crate) fn refused(error: &OrderError) -> Failure {
     let failure = Failure::usage(format!("no scripts are written: {error}"));
     match error {
         OrderError::NoPath { .. } => failure
