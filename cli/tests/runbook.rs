@@ -1,6 +1,10 @@
 //! `bakpak runbook`: what it says of made servers, in which order, and what it writes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall fail"
+)]
 
 use jiff::ToSpan;
 use jiff::civil::{DateTime, date};
