@@ -60,7 +60,7 @@ pub(crate) enum Verb {
     /// Write one file of an archive, or all of it as a tar, to standard output
     #[command(after_help = help::CAT)]
     Cat(CatArguments),
-    /// Show what archives are and what opens them; with a key, also what they hold
+    /// Show what backups hold and whether they are damaged; and what archives are and hold
     #[command(after_help = help::INSPECT)]
     Inspect(InspectArguments),
     /// Say how a database is restored to a moment: which backups, in which order
@@ -241,9 +241,12 @@ pub(crate) struct CatArguments {
 /// `bakpak inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArguments {
-    /// The archives
-    #[arg(required = true, value_name = "ARCHIVE", value_hint = ValueHint::FilePath)]
-    pub(crate) archives: Vec<PathBuf>,
+    /// Archives, SQL Server backups, BACPACs, dumps of PostgreSQL, snapshots of Qdrant
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Read backups to their end and check all that can be checked; archives have `bakpak verify`
+    #[arg(long)]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) keys: KeyOptions,
     #[command(flatten)]

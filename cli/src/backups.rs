@@ -27,18 +27,36 @@ pub(crate) enum Depth {
     Everything,
 }
 
+/// A file at its start, and what its first bytes say.
+pub(crate) struct Peek {
+    pub(crate) file: File,
+    pub(crate) first: Vec<u8>,
+    pub(crate) kind: Kind,
+}
+
+/// Looks at the first bytes of a file.
+///
+/// # Errors
+///
+/// There is no such file, or it may not be read (10).
+pub(crate) fn peek(path: &Path) -> anyhow::Result<Peek> {
+    let mut file = open(path)?;
+    let mut first = Vec::new();
+    let peek = (&mut file).take(PEEK_LEN as u64).read_to_end(&mut first);
+    peek.and_then(|_| file.seek(SeekFrom::Start(0)))
+        .with_context(|| format!("cannot read {}", quoted(path)))?;
+    let kind = Kind::of(&first);
+    Ok(Peek { file, first, kind })
+}
+
 /// What a file is, by its first bytes.
 ///
 /// # Errors
 ///
 /// There is no such file, or it may not be read (10).
 pub(crate) fn kind_of(path: &Path) -> anyhow::Result<(Kind, File)> {
-    let mut file = open(path)?;
-    let mut first = Vec::new();
-    let peek = (&mut file).take(PEEK_LEN as u64).read_to_end(&mut first);
-    peek.and_then(|_| file.seek(SeekFrom::Start(0)))
-        .with_context(|| format!("cannot read {}", quoted(path)))?;
-    Ok((Kind::of(&first), file))
+    let peek = peek(path)?;
+    Ok((peek.kind, peek.file))
 }
 
 /// Reads a SQL Server backup.
@@ -46,10 +64,10 @@ pub(crate) fn kind_of(path: &Path) -> anyhow::Result<(Kind, File)> {
 /// # Errors
 ///
 /// It cannot be read; what is wrong with it is in the report.
-pub(crate) fn read(path: &Path, file: &File, depth: Depth) -> anyhow::Result<Report> {
+pub(crate) fn read(path: &Path, medium: impl Read + Seek, depth: Depth) -> anyhow::Result<Report> {
     let report = match depth {
-        Depth::Headers => read_headers(file),
-        Depth::Everything => check(file),
+        Depth::Headers => read_headers(medium),
+        Depth::Everything => check(medium),
     };
     report.with_context(|| format!("cannot read {}", quoted(path)))
 }

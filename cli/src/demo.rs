@@ -116,7 +116,32 @@ impl Demo<'_> {
 
         self.heading("Is the file whole? Without a key, then with it");
         self.bakpak("verify --keyless server.bakpak", 0)?;
-        self.bakpak("verify server.bakpak --key-file data.key", 0)?;
+        let verified = self.bakpak("verify server.bakpak --key-file data.key", 0)?;
+        ensure!(
+            String::from_utf8_lossy(&verified.out).contains("RESTORABLE 'Shop'"),
+            "the backups are not called restorable"
+        );
+
+        self.heading("How the database is restored as it was at 16:20");
+        self.bakpak(
+            "plan server.bakpak --at 2026-03-02T16:20 --key-file data.key",
+            0,
+        )?;
+
+        self.heading("Without one log backup it would not be: that is refused before it is packed");
+        self.say(
+            "$ mkdir gap; cp server/backups/Shop_FULL.bak server/backups/Shop_LOG_1700.trn gap/",
+        );
+        let gap = self.dir.join("gap");
+        fs::create_dir(&gap)?;
+        for name in ["Shop_FULL.bak", "Shop_LOG_1700.trn"] {
+            fs::copy(self.dir.join("server/backups").join(name), gap.join(name))?;
+        }
+        self.bakpak("pack -o gap.bakpak --sql gap --key-file data.key", 23)?;
+        ensure!(
+            !self.dir.join("gap.bakpak").exists(),
+            "what cannot be restored was packed"
+        );
         Ok(())
     }
 

@@ -1,280 +1,139 @@
-//! `bakpak inspect`.
+//! `bakpak inspect`: what a file is, an archive or a backup, and what it tells of itself.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Context;
-use bakpak_codec::archive::{Archive, FactsOfEntry};
-use bakpak_codec::inspect::{HeadInfo, SlotInfo, Totals, inspect};
-use bakpak_codec::keyring::SlotKind;
-use bakpak_format::entry::EntryPath;
-use bakpak_format::envelope::item_kind;
-use bakpak_format::record::{KnownFacts, other_source};
 use bakpak_format::slots::Domain;
+use recovery::foreign::{self, ForeignKind};
 
-use crate::archive;
+use self::reading::Reading;
+use self::stripes::MediaSets;
 use crate::args::InspectArguments;
-use crate::exit::Exit;
-use crate::output::event::{self, Contents, Event, Fact};
-use crate::output::{self, Output, count, hex, size, time};
+use crate::backups::{self, Depth, Peek};
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::output::{Output, quoted};
 use crate::prompt::{Keys, Surroundings};
 use crate::report::report;
 
-/// Inspects one archive after another; one that cannot be read does not hide the others.
+mod archive;
+mod backup;
+mod checks;
+mod of_archive;
+mod other;
+mod reading;
+mod set;
+mod stripes;
+mod text;
+mod verdict;
+
+/// Inspects one file after another; one that cannot be read does not hide the others.
 ///
 /// # Errors
 ///
 /// A key cannot be read.
 pub(crate) fn run(arguments: &InspectArguments, output: &Output) -> anyhow::Result<Exit> {
     let surroundings = Surroundings::of_process();
-    let mut keys = Keys::gather_silently(&arguments.keys, Domain::Data, &surroundings, output)?;
+    let keys = Keys::gather_silently(&arguments.keys, Domain::Data, &surroundings, output)?;
+    let depth = match arguments.verify {
+        true => Depth::Everything,
+        false => Depth::Headers,
+    };
+    let mut inspection = Inspection {
+        depth,
+        keys,
+        media_sets: MediaSets::default(),
+        output,
+    };
     let mut exit = Exit::DONE;
-    for (index, path) in arguments.archives.iter().enumerate() {
+    for (index, path) in arguments.files.iter().enumerate() {
         if index > 0 {
             output.line("");
         }
-        if let Err(error) = one(path, keys.as_mut(), output) {
-            exit = exit.worst(report(&error, output));
+        exit = exit.worst(match inspection.file(path) {
+            Ok(exit) => exit,
+            Err(error) => report(&error, output),
+        });
+        // What was asked to stop does not go on with the next one.
+        if interrupt::came() {
+            return Ok(interrupt::exit());
         }
     }
+    exit = exit.worst(inspection.media_sets.tell(None, output));
     Ok(exit.worst(output.exit(arguments.outcome.fail_on)))
 }
 
-fn one(path: &Path, keys: Option<&mut Keys>, output: &Output) -> anyhow::Result<()> {
-    let context = || format!("cannot inspect {}", output::quoted(path));
-    let file = archive::open_file(path)?;
-    let head = inspect(&file).with_context(context)?;
-    tell_head(path, &head, output);
-    archive::tell_damage(&head, output);
-    let Some(keys) = keys else { return Ok(()) };
-    let mut archive = Archive::open(&file, keys).with_context(context)?;
-    tell_contents(path, archive.totals(), output);
-    for found in archive.facts_of_entries(|_| true) {
-        let fact = fact(path, &found.with_context(context)?);
-        output.line(format!(
-            "  {:<14} {}",
-            fact.fact,
-            output::escaped(&fact.message)
-        ));
-        output.event(&Event::Fact(fact));
-    }
-    Ok(())
+/// What all files of one run share.
+struct Inspection<'a> {
+    depth: Depth,
+    keys: Option<Keys>,
+    media_sets: MediaSets,
+    output: &'a Output,
 }
 
-fn tell_head(path: &Path, head: &HeadInfo, output: &Output) {
-    let id = hex(&head.archive_id.0);
-    output.line(format!("{}", output::escaped(&path.to_string_lossy())));
-    let line = |name: &str, text: String| output.line(format!("  {name:<14} {text}"));
-    line("format", head.version.clone());
-    line("archive id", id.clone());
-    line("size", told_size(head));
-    line("opens with", slots_words(&head.slots));
-    let envelope_slots = head.envelope_slots.as_deref().unwrap_or_default();
-    match head.envelope_slots {
-        Some(_) => line(
-            "envelope",
-            format!("opens with {}", slots_words(envelope_slots)),
-        ),
-        None => line("envelope", "none".to_owned()),
-    }
-    if head.generation > 1 {
-        line("key slots", format!("written {} times", head.generation));
-    }
-    if head.signers > 0 {
-        line(
-            "signers",
-            format!("{}; not checked by this version", head.signers),
-        );
-    }
-    line(
-        "copies",
-        match head.copy_reach {
-            0 => "none; reads from a pipe without a temporary file".to_owned(),
-            u64::MAX => "from anywhere; reads from a pipe keep it in a temporary file".to_owned(),
-            reach => format!("at most {} back", size(reach)),
-        },
-    );
-    match head.root {
-        Some(root) => line("root", hex(&root.0)),
-        None => line(
-            "root",
-            "unknown: the end of the file is damaged or missing".to_owned(),
-        ),
-    }
-    output.line("  cover text");
-    for text in head.cover_text.lines() {
-        output.line(format!("  | {}", output::escaped(text)));
-    }
-    output.event(&Event::Archive(event::Archive {
-        archive: path.to_string_lossy().into_owned(),
-        version: head.version.clone(),
-        archive_id: id,
-        cover_text: head.cover_text.clone(),
-        block_size: head.block_size.bytes() as u64,
-        block_count: head.block_count,
-        archive_len: head.archive_len,
-        copy_reach: Some(head.copy_reach).filter(|reach| *reach != u64::MAX),
-        envelope_len: head.envelope_len as u64,
-        slots: head.slots.iter().map(slot).collect(),
-        envelope_slots: envelope_slots.iter().map(slot).collect(),
-        signers: head.signers,
-        generation: head.generation,
-        root: head.root.map(|root| hex(&root.0)),
-    }));
-}
-
-fn tell_contents(path: &Path, totals: &Totals, output: &Output) {
-    let line = |name: &str, text: String| output.line(format!("  {name:<14} {text}"));
-    line(
-        "packed",
-        format!("{} to {}", time(totals.started), time(totals.finished)),
-    );
-    let entries = count(totals.row_count, "entry", "entries");
-    line("holds", format!("{entries}, {}", size(totals.content_len)));
-    line(
-        "stored",
-        format!("{} after copies, before compression", size(totals.data_len)),
-    );
-    if totals.incomplete {
-        line(
-            "INCOMPLETE",
-            "some sources could not be read when it was packed".to_owned(),
-        );
-    }
-    if totals.not_restorable {
-        line(
-            "NOT RESTORABLE",
-            "what was packed was not enough for a restore".to_owned(),
-        );
-    }
-    output.event(&Event::Contents(Contents {
-        archive: path.to_string_lossy().into_owned(),
-        entries: totals.row_count,
-        content_len: totals.content_len,
-        stream_len: totals.stream_len,
-        data_len: totals.data_len,
-        chunks: totals.chunk_count,
-        incomplete: totals.incomplete,
-        not_restorable: totals.not_restorable,
-        started: time(totals.started),
-        finished: time(totals.finished),
-    }));
-}
-
-fn fact(archive: &Path, FactsOfEntry { facts, row }: &FactsOfEntry) -> Fact {
-    let path = row.as_ref().map(|row| &row.path);
-    let name = path.map(ToString::to_string).unwrap_or_default();
-    let (fact, path, message) = match facts.known() {
-        Ok(Some(KnownFacts::Changed(sizes))) => {
-            let (recorded, observed) = (sizes.recorded_size, sizes.observed_size);
-            let text = format!("'{name}' while it was read: {recorded} bytes, then {observed}");
-            ("changed".to_owned(), path.cloned(), text)
+impl Inspection<'_> {
+    fn file(&mut self, path: &Path) -> anyhow::Result<Exit> {
+        // Refuses what is no file that can be named here: standard input.
+        if crate::archive::is_stdin(path) || !path.exists() {
+            crate::archive::open_file(path)?;
         }
-        Ok(Some(KnownFacts::EnvelopeItem(item))) => {
-            let text = format!("'{}', {}", item.name, item_words(item.kind));
-            ("envelope-item".to_owned(), None, text)
+        if path.is_dir() {
+            let text = format!("{} is a directory", quoted(path));
+            return Err(Failure::new(Exit::NO_ARCHIVE, text)
+                .hint("name the files in it, as in `bakpak inspect DIRECTORY/*`")
+                .into());
         }
-        Ok(Some(KnownFacts::Missing(missing))) => {
-            let path = EntryPath::new(missing.path.as_slice());
-            let name = path.as_ref().map(ToString::to_string).unwrap_or_default();
-            let reason = String::from_utf8_lossy(&missing.reason).into_owned();
-            ("missing".to_owned(), path, format!("'{name}': {reason}"))
+        let peek = backups::peek(path)?;
+        if peek.kind.is_sql_server() {
+            return self.backup(path, &peek);
         }
-        Ok(Some(KnownFacts::BackupMedia(media))) => {
-            let faults = faults_words(media.checks.fault_count);
-            let text = format!("'{name}' holds SQL Server backups{faults}");
-            ("backup-media".to_owned(), path.cloned(), text)
+        let name = path.file_name().map(OsStr::to_string_lossy);
+        match foreign::recognise(&peek.first, &name.unwrap_or_default()) {
+            Some(kind) => self.other(path, &peek, kind),
+            None => self.archive(path, &peek),
         }
-        Ok(Some(KnownFacts::BackupSet(set))) => {
-            let cut_off = if set.complete { "" } else { ", cut off" };
-            let faults = faults_words(set.checks.fault_count);
-            let offset = set.offset;
-            let text = format!("'{name}', backup set at offset {offset}{cut_off}{faults}");
-            ("backup-set".to_owned(), path.cloned(), text)
-        }
-        Ok(Some(KnownFacts::OtherSource(other))) => {
-            let faults = faults_words(other.fault_count);
-            let text = format!("'{name}' is {}{faults}", other_words(other.kind));
-            ("other-source".to_owned(), path.cloned(), text)
-        }
-        _ => (
-            format!("kind-{}", facts.kind),
-            path.cloned(),
-            "not known to this version".to_owned(),
-        ),
-    };
-    Fact {
-        archive: archive.to_string_lossy().into_owned(),
-        fact,
-        path: path.as_ref().map(Into::into).unwrap_or_default(),
-        message,
     }
-}
 
-/// Behind what a backup is; nothing where it has no faults.
-fn faults_words(faults: u64) -> String {
-    match faults {
-        0 => String::new(),
-        _ => format!(", {} when packed", count(faults, "fault", "faults")),
+    fn backup(&mut self, path: &Path, peek: &Peek) -> anyhow::Result<Exit> {
+        let mut reading = Reading::start(&peek.file, self.depth, self.output)?;
+        let report = backups::read(path, &mut reading, self.depth);
+        reading.finish()?;
+        let report = report?;
+        let told = backup::Told {
+            file: &path.to_string_lossy(),
+            archive: None,
+            len: Some(report.len),
+            is_verified: self.depth == Depth::Everything,
+            report: &report,
+        };
+        let exit = told.tell(self.output);
+        self.media_sets
+            .add(&path.to_string_lossy(), told.is_verified, report);
+        Ok(exit)
     }
-}
 
-fn other_words(kind: u16) -> String {
-    match kind {
-        other_source::BACPAC => "a BACPAC".to_owned(),
-        other_source::PG_DUMP => "a dump of PostgreSQL".to_owned(),
-        other_source::QDRANT => "a snapshot of Qdrant".to_owned(),
-        _ => format!("a backup of kind {kind}, unknown to this version"),
-    }
-}
-
-fn told_size(head: &HeadInfo) -> String {
-    let block = size(head.block_size.bytes() as u64);
-    match (head.archive_len, head.block_count) {
-        (Some(len), Some(blocks)) => {
-            format!(
-                "{} ({len} bytes), {} of {block}",
-                size(len),
-                count(blocks, "block", "blocks")
-            )
+    fn other(&mut self, path: &Path, peek: &Peek, kind: ForeignKind) -> anyhow::Result<Exit> {
+        let context = || format!("cannot read {}", quoted(path));
+        let kind = foreign::look_into(kind, &peek.file).with_context(context)?;
+        if matches!(kind, ForeignKind::Zip | ForeignKind::Tar) {
+            let text = format!(
+                "{} is a {}, neither a bakpak archive nor a backup that is known here",
+                quoted(path),
+                peek.kind
+            );
+            return Err(Failure::new(Exit::UNSUPPORTED, text).into());
         }
-        _ => format!("unknown, blocks of {block}"),
+        let mut reading = Reading::start(&peek.file, self.depth, self.output)?;
+        let file = path.to_string_lossy().into_owned();
+        let len = peek.file.metadata().with_context(context)?.len();
+        let told = other::read(file, len, &mut reading, &kind, self.depth);
+        reading.finish()?;
+        Ok(told.with_context(context)?.tell(self.output))
     }
-}
 
-fn slots_words(slots: &[SlotInfo]) -> String {
-    let words = slots.iter().map(|slot| match (&slot.kind, &slot.argon2) {
-        (SlotKind::Passphrase, Some(cost)) => {
-            let memory = size(u64::from(cost.memory_kib) * 1024);
-            format!("a passphrase (Argon2id: {memory}, {} passes)", cost.passes)
-        }
-        (SlotKind::Passphrase, None) => "a passphrase".to_owned(),
-        (SlotKind::KeyFile, _) => "a key file".to_owned(),
-        (SlotKind::Other(kind), _) => format!("a key of kind {kind}, unknown to this version"),
-    });
-    words.collect::<Vec<_>>().join(", or ")
-}
-
-fn slot(slot: &SlotInfo) -> event::Slot {
-    event::Slot {
-        kind: match slot.kind {
-            SlotKind::Passphrase => "passphrase".to_owned(),
-            SlotKind::KeyFile => "key-file".to_owned(),
-            SlotKind::Other(kind) => format!("kind-{kind}"),
-        },
-        argon2_memory_kib: slot.argon2.map(|cost| cost.memory_kib),
-        argon2_passes: slot.argon2.map(|cost| cost.passes),
-        argon2_lanes: slot.argon2.map(|cost| cost.lanes),
-    }
-}
-
-fn item_words(kind: u16) -> String {
-    match kind {
-        item_kind::MASTER_KEY => "the application's master key".to_owned(),
-        item_kind::CERTIFICATE => "a certificate with its private key".to_owned(),
-        item_kind::CERTIFICATE_PASSWORD => "the password of a certificate".to_owned(),
-        item_kind::LICENCE => "a licence".to_owned(),
-        item_kind::LOGIN => "a login".to_owned(),
-        item_kind::FREE => "a secret".to_owned(),
-        other => format!("an item of kind {other}"),
+    fn archive(&mut self, path: &Path, peek: &Peek) -> anyhow::Result<Exit> {
+        archive::tell(path, peek, self.depth, self.keys.as_mut(), self.output)?;
+        Ok(Exit::DONE)
     }
 }

@@ -11,11 +11,11 @@ use recovery::catalogue::Catalogue;
 use recovery::choice::{Choice, ChoiceError, Wanted, choose};
 use recovery::finding::{Finding, quoted};
 use recovery::media::MediaFile;
-use recovery::moment::Moment;
 use recovery::plan::{Plan, PlanRequest, Verdict, plan};
 use recovery::rules::{self, Severity};
 
-use self::clock::{Asked, ServerClock, asked_of};
+use self::clock::{Asked, ServerClock, asked};
+use self::scripts::Written;
 use self::told::Told;
 use crate::archive;
 use crate::args::{FailOn, PlanArguments};
@@ -35,45 +35,39 @@ mod told;
 /// Something cannot be read, the database is not named well enough, or the scripts cannot be
 /// written. That there is no way to the moment is an answer, not an error.
 pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<Exit> {
-    let asked = asked_of(arguments.at, arguments.tz.as_ref())?;
+    let zone = arguments.tz.as_ref();
+    let asked = arguments.at.map(|at| asked(at, zone)).transpose()?;
     let sources = Sources::read(arguments, output)?;
     let catalogue = Catalogue::of(sources.media);
+    let no_choice = |error| no_choice(&error, &catalogue, &sources.left_out);
     let wanted = wanted(&catalogue, arguments.database.as_deref());
-    let chosen = choose(&catalogue, &wanted)
-        .map_err(|error| no_choice(&error, &catalogue, &sources.left_out))?;
+    let chosen = choose(&catalogue, &wanted).map_err(no_choice)?;
     let clock = ServerClock::of(&chosen.database.backups);
-    let at = asked.map(|asked| clock.local_of(asked, arguments.tz.as_ref()));
-    let at = at.transpose()?;
+    let moment = asked.map(|asked| clock.moment(asked, zone)).transpose()?;
     let request = PlanRequest {
         database: wanted,
-        at,
+        at: moment.map(|moment| moment.local),
         to_sql_version: arguments.to_sql_version,
     };
-    let mut plan = plan(&catalogue, &request)
-        .map_err(|error| no_choice(&error, &catalogue, &sources.left_out))?;
+    let mut plan = plan(&catalogue, &request).map_err(no_choice)?;
     plan.findings.extend(catalogue.findings.iter().cloned());
     plan.findings
         .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
 
-    let mut notes: Vec<String> = sources.notes;
-    // An instant is told apart from another one; a local time need not be.
-    let is_local = matches!(asked, Some(Asked::Local(_)));
-    notes.extend(at.filter(|_| is_local).and_then(|at| clock.change_near(at)));
-    let written = match (&arguments.scripts.sql, plan.is_possible()) {
-        (Some(_), true) => scripts::write(&plan, &arguments.scripts, &sources.origin),
-        _ => Ok(scripts::Written::default()),
-    };
-    let (written, failure) = match written {
+    let mut notes = sources.notes;
+    // An instant is told apart from any other; a local time need not be.
+    if let Some(Asked::Local(local)) = asked {
+        notes.extend(clock.change_near(local));
+    }
+    // What cannot be written does not hide the plan.
+    let (written, failure) = match scripts::write(&plan, &arguments.scripts, &sources.origin) {
         Ok(written) => (written, None),
-        Err(error) => (scripts::Written::default(), Some(error)),
+        Err(error) => (Written::default(), Some(error)),
     };
     notes.extend(written.notes);
-    let exit = exit_of(&plan, at.is_some());
+    let exit = exit_of(&plan, moment.is_some());
     let told = Told {
-        asked: at.map(|local| Moment {
-            local,
-            offset: clock.offset_at(local),
-        }),
+        asked: moment,
         strip: told::strip(&plan, &chosen),
         plan,
         exit,
@@ -82,9 +76,7 @@ pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<
         scripts: written.paths,
     };
     told.tell(output);
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    failure.map_or(Ok(()), Err)?;
     let is_grave = |finding: &Finding| finding.severity >= Severity::Warning;
     let has_warnings = told.plan.findings.iter().any(is_grave);
     Ok(match (exit, arguments.outcome.fail_on) {
@@ -124,11 +116,15 @@ impl Sources {
             ))
             .hint("one archive, or any number of backup files and directories of them")
             .into()),
-            (None, _) => Self::of_files(paths, arguments),
+            (None, _) => Self::of_files(paths, arguments, output),
         }
     }
 
-    fn of_files(paths: &[PathBuf], arguments: &PlanArguments) -> anyhow::Result<Self> {
+    fn of_files(
+        paths: &[PathBuf],
+        arguments: &PlanArguments,
+        output: &Output,
+    ) -> anyhow::Result<Self> {
         for path in paths {
             if archive::is_stdin(path) {
                 return Err(Failure::usage("backups are not read from standard input")
@@ -140,6 +136,9 @@ impl Sources {
             true => Depth::Headers,
             false => Depth::Everything,
         };
+        if depth == Depth::Everything {
+            tell_wait(&backups::named(paths)?, output);
+        }
         let (media, left_out) = backups::of_files(paths, depth)?;
         Ok(Self {
             media,
@@ -166,6 +165,21 @@ impl Sources {
             origin: Origin::Archive(path.to_owned()),
             notes: incomplete.into_iter().collect(),
         })
+    }
+}
+
+/// So much is read in seconds.
+const SOON: u64 = 4 << 30;
+
+/// Whoever waits shall know for what.
+fn tell_wait(files: &[PathBuf], output: &Output) {
+    let lens = files.iter().filter_map(|path| path.metadata().ok());
+    let len: u64 = lens.map(|file| file.len()).sum();
+    if len > SOON {
+        let size = output::size(len);
+        output.say(format!(
+            "reading {size} of backups to their end; --headers-only takes a moment"
+        ));
     }
 }
 

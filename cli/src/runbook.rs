@@ -19,7 +19,7 @@ use crate::args::{RunbookArguments, RunbookTarget};
 use crate::backups;
 use crate::exit::Exit;
 use crate::output::{self, Output};
-use crate::plan::clock::asked_of;
+use crate::plan::clock::asked;
 use crate::plan::exit_of;
 use crate::prompt::Keys;
 use crate::restorability::{Answer, Judgement};
@@ -39,7 +39,8 @@ mod place;
 /// The archive cannot be read, the database or a folder is not named well enough, or there is a file
 /// already (31). That not all can be restored is an answer, not an error: what is written says so.
 pub(crate) fn run(arguments: &RunbookArguments, output: &Output) -> anyhow::Result<Exit> {
-    let asked = asked_of(arguments.at, arguments.tz.as_ref())?;
+    let zone = arguments.tz.as_ref();
+    let asked = arguments.at.map(|at| asked(at, zone)).transpose()?;
     let place = arguments.output.as_deref().map(Place::of).transpose()?;
     let mut keys = Keys::of_data(&arguments.keys, output)?;
     let file = archive::open_file(&arguments.archive)?;

@@ -69,6 +69,16 @@ fn every_verb_prints_what_is_documented() {
             .exits(20),
     );
 
+    let media = Media {
+        families: 2,
+        ..Media::default()
+    };
+    let set = Database::new("Orders").full(at);
+    for (stripe, name) in write_media(&media, &[set]).iter().zip(["1.bak", "2.bak"]) {
+        sandbox.write(name, stripe);
+    }
+    runs.push(sandbox.typed("inspect 1.bak 2.bak --json").succeeds());
+
     let documented = documented();
     let mut seen = BTreeSet::new();
     for line in runs.iter().flat_map(Run::lines) {

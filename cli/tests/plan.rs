@@ -203,6 +203,34 @@ fn a_time_that_occurs_twice_or_never_is_refused_with_what_to_type() {
 }
 
 #[test]
+fn an_hour_that_the_server_had_twice_is_told() {
+    let sandbox = Sandbox::new();
+    let night = |hour, minute| date(2026, 10, 25).at(hour, minute, 0, 0);
+    let mut database = Database::new("Orders");
+    database.utc_offset = Offset::constant(2);
+    write(&sandbox, "sql/full.bak", 1, &[database.full(night(1, 0))]);
+    database.commit(night(2, 10));
+    database.utc_offset = Offset::constant(1);
+    database.commit(night(3, 10));
+    write(&sandbox, "sql/log.trn", 1, &[database.log(night(3, 30))]);
+    // By the server's own clock nobody knows which; in its zone everybody does.
+    let line = "plan sql --json --at 2026-10-25T";
+    let plan = plan_of(&sandbox.typed(&format!("{line}02:30")).succeeds());
+    let note = plan["notes"][0].as_str().unwrap();
+    assert!(note.contains("set back from UTC+02 to UTC+01"), "{note}");
+    assert_eq!(plan["asked"]["utc"], Value::Null);
+    let line = format!("{line}00:15Z");
+    sandbox.typed(&line).exits(2).says("what it showed then");
+    let line = "plan sql --json --tz Europe/Berlin --at 2026-10-25T";
+    let plan = plan_of(&sandbox.typed(&format!("{line}01:30")).succeeds());
+    assert_eq!(plan["asked"]["utc"], "2026-10-24T23:30:00Z");
+    let plan = plan_of(&sandbox.typed(&format!("{line}03:15")).succeeds());
+    assert_eq!(plan["asked"]["utc"], "2026-10-25T02:15:00Z");
+    assert_eq!(plan["at"], plan["asked"]);
+    assert_eq!(plan["notes"], json!([]));
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let sandbox = Sandbox::new();
     make_chain(&sandbox);
@@ -460,6 +488,19 @@ fn an_archive_tells_the_same_plan_as_the_files_in_it() {
     let restore = String::from_utf8(sandbox.read("out/04-restore.sql")).unwrap();
     let place = "DISK = N'D:\\restored\\sql\\full.bak.2'";
     assert!(restore.contains(place), "no {place} in:\n{restore}");
+}
+
+#[test]
+fn an_incomplete_archive_is_noted() {
+    let sandbox = Sandbox::new();
+    make_chain(&sandbox);
+    sandbox
+        .typed("pack -o a.bakpak --sql sql --attach gone --allow-incomplete --key-file data.key")
+        .succeeds();
+    let run = sandbox
+        .typed("plan a.bakpak --key-file data.key")
+        .succeeds();
+    assert!(run.text().contains("note  the archive is incomplete"));
 }
 
 #[test]

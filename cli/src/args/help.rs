@@ -140,11 +140,24 @@ their end when they were packed. Sources that are not in it at all are warned of
 pub(super) const INSPECT: &str = concat!(
     "\
 Examples:
+  bakpak inspect Shop.bak                           what is in it, whose is it
+  bakpak inspect --verify *.bak *.trn               is any of them damaged?
+  bakpak inspect --verify Shop_1.bak Shop_2.bak     stripes, judged together
+  bakpak inspect --json Shop.bak | jq '.sets[].DatabaseName'
   bakpak inspect server.bakpak                      what opens it
   bakpak inspect *.bakpak --key-file server.key     also what they hold
-  bakpak inspect server.bakpak --json
 
-Without any key nothing is asked for; only what everyone can see is shown.
+What a file is, its first bytes tell, not its name. Without --verify only the
+headers of backups are read: a few kilobytes of a file of any size. With it each
+kind of check is told by itself, and the verdict says no more than was checked.
+
+Exits with 20 if a backup is damaged, 24 if its end is missing, and, with
+--verify, 25 if it is encrypted or compressed by an unknown algorithm: nothing
+can be said of it then. The worst of several files counts. Backups in an archive
+are told as they were found when it was packed, and do not count.
+
+Without any key nothing is asked for; of archives only what everyone can see is
+shown.
 
 ",
     secrets!()

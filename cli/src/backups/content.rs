@@ -4,6 +4,8 @@ use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use bakpak_codec::tap::Tap;
+use bakpak_format::record::EntryFacts;
 use mssql_backup::kind::{Kind, PEEK_LEN, PostgresFormat};
 use mssql_backup::read::Checker;
 use mssql_backup::report::Report;
@@ -22,9 +24,15 @@ pub(crate) enum Found {
 }
 
 /// Sees the content of a file, from its first byte to its last.
-pub(crate) struct Content {
+struct Content {
     name: String,
     state: State,
+}
+
+/// A tap that hands what it found to somebody.
+pub(crate) struct ContentTap<F> {
+    content: Content,
+    found: F,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there are few at a time")]
@@ -38,12 +46,12 @@ enum State {
 
 impl Content {
     /// The name decides only between what begins alike.
-    pub(crate) fn new(name: String) -> Self {
+    fn new(name: String) -> Self {
         let state = State::Start(Vec::new());
         Self { name, state }
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    fn bytes(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Start(first) => {
                 first.extend_from_slice(bytes);
@@ -57,7 +65,7 @@ impl Content {
         }
     }
 
-    pub(crate) fn zeros(&mut self, mut len: u64) {
+    fn zeros(&mut self, mut len: u64) {
         static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         while len > 0 && !matches!(self.state, State::Nothing) {
             let now = usize::try_from(len).unwrap_or(usize::MAX).min(ZEROS.len());
@@ -66,7 +74,7 @@ impl Content {
         }
     }
 
-    pub(crate) fn finish(mut self) -> Found {
+    fn finish(mut self) -> Found {
         if matches!(self.state, State::Start(_)) {
             self.begin();
         }
@@ -92,6 +100,27 @@ impl Content {
             .map_or(State::Nothing, State::Other),
         };
         self.bytes(&first);
+    }
+}
+
+impl<F: FnOnce(Found) -> Vec<EntryFacts> + Send> ContentTap<F> {
+    pub(crate) fn new(name: String, found: F) -> Self {
+        let content = Content::new(name);
+        Self { content, found }
+    }
+}
+
+impl<F: FnOnce(Found) -> Vec<EntryFacts> + Send> Tap for ContentTap<F> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.content.bytes(bytes);
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.content.zeros(len);
+    }
+
+    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
+        (self.found)(self.content.finish())
     }
 }
 

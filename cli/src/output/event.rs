@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::hex;
 
+pub(crate) mod backup;
+
 /// One JSON line; `docs/json.md` tells what each means.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -33,6 +35,8 @@ pub(crate) enum Event {
     Archive(Archive),
     Contents(Contents),
     Fact(Fact),
+    Backup(Box<backup::Backup>),
+    Stripes(backup::Stripes),
     Plan(Box<Planned>),
     Rule(Rule),
     Restorability(Restorability),

@@ -16,7 +16,7 @@ use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
 use recovery::foreign::{self, ForeignKind};
 use recovery::rules;
 
-use crate::backups::content::{Content, Found};
+use crate::backups::content::{ContentTap, Found};
 use crate::backups::facts;
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
@@ -62,9 +62,6 @@ impl Backups {
         for mut source in walked.sources() {
             interrupt::check()?;
             let path = source.path().clone();
-            if path.as_bytes().starts_with(b"home") {
-                continue;
-            }
             if source.is_stream() || !may_be_a_backup(&path) {
                 continue;
             }
@@ -149,13 +146,30 @@ impl Backups {
         if let Some(facts) = self.others.get(path) {
             return Some(Box::new(KnownTap(facts.clone())));
         }
-        (!path.as_bytes().starts_with(b"home") && may_be_a_backup(path)).then(|| {
-            Box::new(BackupTap {
-                content: Content::new(path.to_string()),
-                path: path.to_string(),
-                backups: Arc::clone(self),
-            }) as Box<dyn Tap>
-        })
+        if !may_be_a_backup(path) {
+            return None;
+        }
+        let (backups, name) = (Arc::clone(self), path.to_string());
+        let found = move |found| backups.learned(name, found);
+        Some(Box::new(ContentTap::new(path.to_string(), found)))
+    }
+
+    /// Notes what the content of an entry is; of what is no backup there is nothing to tell.
+    fn learned(&self, path: String, found: Found) -> Vec<EntryFacts> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        match found {
+            Found::Media(report) => {
+                let facts = facts::facts(&report);
+                checked.backup(path, *report);
+                facts
+            }
+            Found::Other(report) => {
+                checked.other(&path, &report);
+                let facts = EntryFacts::other_source(facts::other(&report));
+                facts.into_iter().collect()
+            }
+            Found::Nothing => Vec::new(),
+        }
     }
 
     /// Judges what taps have learned.
@@ -186,10 +200,11 @@ impl Backups {
     }
 }
 
-/// Whether a file of this name is looked at: all below `sql/`, others by their extension.
+/// Whether a file of this name is looked at: all below `sql/`, attachments by their extension; the
+/// application's files are its own business.
 pub(crate) fn may_be_a_backup(path: &EntryPath) -> bool {
-    if path.as_bytes().starts_with(b"sql/") {
-        return true;
+    if !path.as_bytes().starts_with(b"attachments/") {
+        return path.as_bytes().starts_with(b"sql/");
     }
     let name = path.to_string();
     let extension = Path::new(&name)
@@ -226,43 +241,6 @@ impl Seek for SourceReader<'_> {
         };
         self.offset = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.offset)
-    }
-}
-
-/// Checks a backup while it is packed; of other files it tells nothing.
-struct BackupTap {
-    content: Content,
-    path: String,
-    backups: Arc<Backups>,
-}
-
-impl Tap for BackupTap {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.content.bytes(bytes);
-    }
-
-    fn zeros(&mut self, len: u64) {
-        self.content.zeros(len);
-    }
-
-    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
-        let found = self.content.finish();
-        let checked = &self.backups.checked;
-        let mut checked = checked.lock().unwrap_or_else(PoisonError::into_inner);
-        match found {
-            Found::Media(report) => {
-                let facts = facts::facts(&report);
-                checked.backup(self.path, *report);
-                facts
-            }
-            Found::Other(report) => {
-                checked.other(&self.path, &report);
-                EntryFacts::other_source(facts::other(&report))
-                    .into_iter()
-                    .collect()
-            }
-            Found::Nothing => Vec::new(),
-        }
     }
 }
 

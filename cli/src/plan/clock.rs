@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use recovery::backup::Backup;
+use recovery::moment::Moment;
 
 use crate::args::TypedTime;
 use crate::exit::Failure;
@@ -17,24 +18,12 @@ pub(crate) enum Asked {
     Instant(Timestamp),
 }
 
-/// What was typed, as a moment; nothing if nothing was.
-///
-/// # Errors
-///
-/// As [`asked`].
-pub(crate) fn asked_of(
-    typed: Option<TypedTime>,
-    zone: Option<&TimeZone>,
-) -> Result<Option<Asked>, Failure> {
-    typed.map(|typed| asked(typed, zone)).transpose()
-}
-
 /// What was typed, as a moment.
 ///
 /// # Errors
 ///
 /// Two offsets, or a time that the zone's clocks show twice or never (2).
-fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, Failure> {
+pub(crate) fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, Failure> {
     let civil = typed.civil;
     let beyond = |_| Failure::usage(format!("{civil} is beyond all times that are known"));
     let zone = match (typed.offset, zone) {
@@ -97,19 +86,18 @@ impl ServerClock {
         Self { seen }
     }
 
-    /// What it showed at the moment that was asked for.
+    /// A moment that was asked for, by this clock.
     ///
     /// # Errors
     ///
-    /// As [`Self::local`].
-    pub(crate) fn local_of(
-        &self,
-        asked: Asked,
-        zone: Option<&TimeZone>,
-    ) -> Result<DateTime, Failure> {
+    /// As [`ServerClock::at`].
+    pub(crate) fn moment(&self, asked: Asked, zone: Option<&TimeZone>) -> Result<Moment, Failure> {
         match asked {
-            Asked::Local(local) => Ok(local),
-            Asked::Instant(instant) => self.local(instant, zone),
+            Asked::Instant(instant) => self.at(instant, zone),
+            Asked::Local(local) => Ok(Moment {
+                local,
+                offset: self.offset_at(local),
+            }),
         }
     }
 
@@ -121,7 +109,11 @@ impl ServerClock {
     /// # Errors
     ///
     /// No backup tells its offset, or it was changed about then (2).
-    fn local(&self, instant: Timestamp, zone: Option<&TimeZone>) -> Result<DateTime, Failure> {
+    fn at(&self, instant: Timestamp, zone: Option<&TimeZone>) -> Result<Moment, Failure> {
+        let by = |offset: Offset| Moment {
+            local: offset.to_datetime(instant),
+            offset: Some(offset),
+        };
         let next = self.seen.partition_point(|seen| seen.at <= instant);
         let before = next.checked_sub(1).and_then(|index| self.seen.get(index));
         let after = self.seen.get(next);
@@ -133,11 +125,11 @@ impl ServerClock {
                         .all(|seen| zone.to_offset(seen.at) == seen.offset)
                 };
                 match zone.filter(fits) {
-                    Some(zone) => Ok(zone.to_datetime(instant)),
+                    Some(zone) => Ok(by(zone.to_offset(instant))),
                     None => Err(unknown_between(instant, before, after)),
                 }
             }
-            (Some(seen), _) | (None, Some(seen)) => Ok(seen.offset.to_datetime(instant)),
+            (Some(seen), _) | (None, Some(seen)) => Ok(by(seen.offset)),
             (None, None) => Err(Failure::usage(
                 "no backup tells the offset of the server's clock from UTC",
             )
@@ -146,7 +138,7 @@ impl ServerClock {
     }
 
     /// The offset that it had when it showed a time. `None` if it may have been two.
-    pub(super) fn offset_at(&self, local: DateTime) -> Option<Offset> {
+    fn offset_at(&self, local: DateTime) -> Option<Offset> {
         let next = self.seen.partition_point(|seen| seen.local <= local);
         let before = next.checked_sub(1).and_then(|index| self.seen.get(index));
         match (before, self.seen.get(next)) {
@@ -187,8 +179,8 @@ impl ServerClock {
 fn unknown_between(instant: Timestamp, before: &Seen, after: &Seen) -> Failure {
     let [first, second] = [before, after].map(|seen| seen.offset.to_datetime(instant));
     Failure::usage(format!(
-        "the server's clock was changed from UTC{} to UTC{} between {} and {}, so what it showed at \
-         that moment is not known",
+        "the server's clock was changed from UTC{} to UTC{} between {} and {}, so what it showed \
+         then is not known",
         before.offset, after.offset, before.local, after.local
     ))
     .hint(format!(
@@ -284,7 +276,8 @@ mod tests {
     #[test]
     fn the_servers_offset_is_that_of_its_backups_about_then() {
         let clock = clock(&[(night(0, 0), 2), (night(1, 0), 2), (night(4, 0), 1)]);
-        let local = |instant: &str| clock.local(instant.parse().unwrap(), None);
+        let at = |instant: &str| clock.at(instant.parse().unwrap(), None);
+        let local = |instant: &str| at(instant).map(|moment| moment.local);
         // Before all, between two of one offset, behind all.
         assert_eq!(
             local("2024-10-20T10:00:00Z").unwrap(),
@@ -298,10 +291,10 @@ mod tests {
     fn where_the_clock_was_changed_a_zone_that_agrees_knows_it() {
         let clock = clock(&[(night(1, 0), 2), (night(4, 0), 1)]);
         let instant = "2024-10-27T00:30:00Z".parse().unwrap();
-        let known = clock.local(instant, Some(&berlin())).unwrap();
-        assert_eq!(known, night(2, 30));
+        let known = clock.at(instant, Some(&berlin())).unwrap();
+        assert_eq!((known.local, known.utc()), (night(2, 30), Some(instant)));
         for zone in [None, Some(&TimeZone::UTC)] {
-            let failure = clock.local(instant, zone).unwrap_err();
+            let failure = clock.at(instant, zone).unwrap_err();
             assert_eq!(failure.exit(), Exit::USAGE);
             let hint = failure.hints().join(" ");
             assert!(
@@ -313,7 +306,7 @@ mod tests {
 
     #[test]
     fn without_offsets_an_instant_has_no_local_time() {
-        let failure = ServerClock::default().local(Timestamp::UNIX_EPOCH, None);
+        let failure = ServerClock::default().at(Timestamp::UNIX_EPOCH, None);
         assert_eq!(failure.unwrap_err().exit(), Exit::USAGE);
         assert_eq!(ServerClock::default().offset_at(night(0, 0)), None);
     }

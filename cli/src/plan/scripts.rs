@@ -23,7 +23,7 @@ pub(super) struct Written {
     pub(super) notes: Vec<String>,
 }
 
-/// Writes the scripts of a plan.
+/// Writes the scripts of a plan, if they are wanted and it has steps.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub(super) fn write(
     options: &ScriptOptions,
     origin: &Origin,
 ) -> anyhow::Result<Written> {
-    let Some(directory) = &options.sql else {
+    let Some(directory) = options.sql.as_ref().filter(|_| plan.is_possible()) else {
         return Ok(Written::default());
     };
     let (plan, options) = with_places(plan, options, origin)?;
@@ -58,7 +58,7 @@ pub(super) fn write(
     if !added.is_empty() {
         let names: Vec<String> = added.iter().map(|name| quoted(name)).collect();
         written.notes.push(format!(
-            "files that the database got after its full backup are restored to their old places: {}",
+            "files that came after the full backup are restored to their old places: {}",
             names.join(", ")
         ));
     }
@@ -78,17 +78,30 @@ pub(crate) fn write_all(directory: &Path, scripts: &[Script]) -> anyhow::Result<
     let mut paths = Vec::new();
     for script in scripts {
         let path = directory.join(format!("{}.sql", script.name));
-        // Never over one that came meanwhile.
-        let file = File::create_new(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => already_there(&path).into(),
-            _ => anyhow::Error::new(error),
-        });
-        let mut file = file.with_context(context)?;
-        file.write_all(script.text.as_bytes())
-            .with_context(context)?;
+        if let Err(error) = write_one(&path, &script.text) {
+            // Half of them would look as if they were all.
+            for path in &paths {
+                let _ = fs::remove_file(path);
+            }
+            return Err(error).with_context(context);
+        }
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Never over one that came meanwhile.
+fn write_one(path: &Path, text: &str) -> anyhow::Result<()> {
+    let file = File::create_new(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => already_there(path).into(),
+        _ => anyhow::Error::new(error),
+    })?;
+    let written = file.write_all(text.as_bytes());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    Ok(written?)
 }
 
 /// The plan with the paths that its files will have on the target, and what the order needs.

@@ -2,30 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use bakpak_codec::inspect::Totals;
-use bakpak_format::entry::Timestamp;
-use jiff::tz::Offset;
-use mssql_backup::set::FileType;
 use recovery::catalogue::Catalogue;
 use recovery::choice::{Chosen, Wanted, choose, every_one};
 use recovery::finding::{Finding, quoted};
-use recovery::octopus::capture::Capture;
-use recovery::order::{OrderOptions, order};
 use recovery::plan::{Plan, PlanRequest, plan};
 use recovery::rules::Severity;
-use recovery::runbook::facts::{CertificateFacts, DatabaseFacts, ScriptFile};
-use recovery::sql::{
-    Application, Certificate, CertificateFiles, PathStyle, Purpose, RestoreOrder, Script, scripts,
-};
+use recovery::runbook::facts::{CertificateFacts, DatabaseFacts};
+use recovery::sql::RestoreOrder;
 use recovery::verdict::{DatabaseVerdict, Standing};
 
 use super::contents::Contents;
 use super::place::{self, Folder, Place};
-use crate::args::{RunbookArguments, RunbookTarget};
+use crate::args::RunbookArguments;
 use crate::plan::clock::{Asked, ServerClock};
-use crate::plan::scripts::{no_order, refused};
 use crate::plan::{no_choice, wanted};
 use crate::restorability::Judgement;
+
+use self::one::{One, plain};
+
+mod one;
 
 /// Databases that a server has of its own: they hold what is bound to it.
 const SYSTEM: [&str; 4] = ["master", "model", "msdb", "tempdb"];
@@ -38,15 +33,6 @@ pub(super) struct Databases {
     pub(super) notes: Vec<String>,
     /// The place in the list of Octopus' own.
     octopus: Option<usize>,
-}
-
-/// A database.
-#[derive(Debug)]
-pub(super) struct One {
-    pub(super) facts: DatabaseFacts,
-    scripts: Vec<Script>,
-    /// The folder of its scripts, from that of the runbook.
-    folder: String,
 }
 
 impl Databases {
@@ -70,7 +56,7 @@ impl Databases {
         };
         let is_system = |one: &Chosen<'_>| {
             let is_one = |name: &&str| name.eq_ignore_ascii_case(&one.name);
-            arguments.database.is_none() && SYSTEM.iter().any(|name| is_one(name))
+            arguments.database.is_none() && SYSTEM.iter().any(is_one)
         };
         let mut databases = Self::default();
         for chosen in &all {
@@ -226,89 +212,6 @@ impl Databases {
     }
 }
 
-impl One {
-    fn write_scripts(
-        &mut self,
-        arguments: &RunbookArguments,
-        contents: &Contents,
-        is_octopus: bool,
-    ) -> anyhow::Result<()> {
-        let plan = &self.facts.plan;
-        if !plan.is_possible() {
-            return Ok(());
-        }
-        let files: BTreeSet<&String> = plan.steps.iter().flat_map(|step| &step.files).collect();
-        self.facts.backup_len = contents.len_of(files.into_iter());
-        let options = self.order_options(arguments, contents, is_octopus);
-        let order: RestoreOrder = order(plan, &options).map_err(no_order)?;
-        self.scripts = scripts(&order).map_err(|error| refused(&error))?;
-        let folder = &self.folder;
-        let files = self.scripts.iter().map(|script| ScriptFile {
-            name: script.name.to_owned(),
-            path: format!("{folder}/{}.sql", script.name),
-            placeholders: script.placeholders.clone(),
-        });
-        self.facts.scripts = files.collect();
-        Ok(())
-    }
-
-    fn order_options(
-        &self,
-        arguments: &RunbookArguments,
-        contents: &Contents,
-        is_octopus: bool,
-    ) -> OrderOptions {
-        let style = match arguments.target {
-            RunbookTarget::Windows => PathStyle::Windows,
-            RunbookTarget::Docker => PathStyle::Linux,
-        };
-        let folder = arguments.restore_folder();
-        let certificates = contents.certificates.iter().map(|pair| Certificate {
-            name: None,
-            thumbprint: pair.thumbprint,
-            files: Some(CertificateFiles {
-                certificate: style.join(&folder, &pair.certificate),
-                private_key: style.join(&folder, &pair.private_key),
-            }),
-        });
-        let plan = &self.facts.plan;
-        let mut made_from = vec![format!("bakpak {}", env!("CARGO_PKG_VERSION"))];
-        made_from.push(arguments.archive.to_string_lossy().into_owned());
-        made_from.extend(plan.at.map(|at| format!("the state of {at}")));
-        OrderOptions {
-            move_data: arguments.move_data.clone(),
-            move_log: arguments.move_log.clone(),
-            purpose: match arguments.rehearsal {
-                true => Purpose::Rehearsal,
-                false => Purpose::Recovery,
-            },
-            target_database: Some(self.facts.target_database.clone()),
-            application: match is_octopus {
-                true => Application::Octopus,
-                false => Application::Other,
-            },
-            certificates: certificates.collect(),
-            tail_file: tail_file(plan),
-            made_from,
-            ..OrderOptions::new(style, &folder)
-        }
-    }
-
-    /// When it and the files were captured. None if its server's clock, or the archive's, is not
-    /// known.
-    pub(super) fn capture(&self, totals: &Totals) -> Option<Capture> {
-        let newest = &self.facts.plan.steps.last()?.set;
-        let offset: Offset = newest.utc_offset()?;
-        let finish = newest.header.backup_finish_date?;
-        Some(Capture {
-            database_finish: offset.to_timestamp(finish).ok()?,
-            files_start: instant(totals.started)?,
-            files_end: instant(totals.finished)?,
-            offset,
-        })
-    }
-}
-
 fn planned(
     catalogue: &Catalogue,
     chosen: &Chosen<'_>,
@@ -316,14 +219,14 @@ fn planned(
     asked: Option<&Asked>,
 ) -> anyhow::Result<Plan> {
     let clock = ServerClock::of(&chosen.database.backups);
-    let at = asked.map(|asked| clock.local_of(*asked, arguments.tz.as_ref()));
+    let at = asked.map(|asked| clock.moment(*asked, arguments.tz.as_ref()));
     let request = PlanRequest {
         database: Wanted {
             name: Some(chosen.name.clone()),
             family: chosen.database.family,
             fork: None,
         },
-        at: at.transpose()?,
+        at: at.transpose()?.map(|moment| moment.local),
         to_sql_version: None,
     };
     let plan = plan(catalogue, &request);
@@ -343,36 +246,6 @@ fn rehearsed(name: &str) -> String {
     start + END
 }
 
-/// Where the old server writes the tail of the log: beside the log, a folder that it surely has.
-/// None in SIMPLE recovery, which has no tail.
-fn tail_file(plan: &Plan) -> Option<String> {
-    use mssql_backup::set::RecoveryModel;
-    let newest = &plan.steps.last()?.set;
-    if newest.header.recovery_model == RecoveryModel::Simple {
-        return None;
-    }
-    let files = || plan.steps.iter().flat_map(|step| &step.set.files);
-    let log = files().find(|file| file.file_type == FileType::Log);
-    let path = &log.or_else(|| files().next())?.physical_name;
-    let (folder, _) = path.rsplit_once(['\\', '/'])?;
-    let separator = path.get(folder.len()..=folder.len())?;
-    let name = plain(&plan.database);
-    Some(format!("{folder}{separator}{name}-tail.trn"))
-}
-
-/// A name of letters and digits that every system takes for a file.
-fn plain(name: &str) -> String {
-    let plain = |c: char| match c.is_ascii_alphanumeric() || "-_".contains(c) {
-        true => c,
-        false => '_',
-    };
-    name.chars().take(64).map(plain).collect()
-}
-
-fn instant(time: Timestamp) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::new(time.seconds, i32::try_from(time.nanos).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,11 +258,5 @@ mod tests {
             assert!((127..=128).contains(&units), "{units}");
             assert!(rehearsed(&name).ends_with("_rehearsal"));
         }
-    }
-
-    #[test]
-    fn a_folder_of_scripts_is_named_so_that_every_system_takes_it() {
-        assert_eq!(plain("../Äb c\\d:e"), "____b_c_d_e");
-        assert_eq!(plain(&"x".repeat(100)).len(), 64);
     }
 }

@@ -9,11 +9,11 @@ use bakpak_codec::tap::Tap;
 use bakpak_format::catalogue::Row;
 use bakpak_format::entry::Entry;
 use bakpak_format::envelope::item_kind;
-use bakpak_format::record::{EntryFacts, Facts, KnownFacts, other_source};
+use bakpak_format::record::{Facts, KnownFacts, other_source};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
 
 use crate::backups;
-use crate::backups::content::{Content, Found};
+use crate::backups::content::{ContentTap, Found};
 use crate::prompt::Keys;
 use crate::restorability::{Evidence, Judgement};
 
@@ -110,13 +110,20 @@ pub(super) struct Rereading(Arc<Mutex<Evidence>>);
 impl Rereading {
     /// Who wants to see the content of this entry.
     pub(super) fn tap(&self, entry: &Entry) -> Option<Box<dyn Tap>> {
-        crate::pack::may_be_a_backup(&entry.path).then(|| {
-            Box::new(BackupTap {
-                content: Content::new(entry.path.to_string()),
-                path: entry.path.to_string(),
-                evidence: Arc::clone(&self.0),
-            }) as Box<dyn Tap>
-        })
+        if !crate::pack::may_be_a_backup(&entry.path) {
+            return None;
+        }
+        let (evidence, path) = (Arc::clone(&self.0), entry.path.to_string());
+        let learned = move |found| {
+            let mut evidence = evidence.lock().unwrap_or_else(PoisonError::into_inner);
+            match found {
+                Found::Media(report) => evidence.backup(path, *report),
+                Found::Other(report) => evidence.other(&path, &report),
+                Found::Nothing => {}
+            }
+            Vec::new()
+        };
+        Some(Box::new(ContentTap::new(entry.path.to_string(), learned)))
     }
 
     /// What was read, with what the facts of a file tell of other backups.
@@ -127,32 +134,5 @@ impl Rereading {
             beside_media(archive, &mut evidence, Others::OnlyPackages)?;
         }
         Ok(evidence.judge())
-    }
-}
-
-struct BackupTap {
-    content: Content,
-    path: String,
-    evidence: Arc<Mutex<Evidence>>,
-}
-
-impl Tap for BackupTap {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.content.bytes(bytes);
-    }
-
-    fn zeros(&mut self, len: u64) {
-        self.content.zeros(len);
-    }
-
-    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
-        let found = self.content.finish();
-        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        match found {
-            Found::Media(report) => evidence.backup(self.path, *report),
-            Found::Other(report) => evidence.other(&self.path, &report),
-            Found::Nothing => {}
-        }
-        Vec::new()
     }
 }

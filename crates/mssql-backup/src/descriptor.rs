@@ -81,11 +81,7 @@ impl BlockHeader {
     const CHECKSUM: usize = 0x32;
 
     pub(crate) fn decode(bytes: &[u8; Self::LEN]) -> Result<Self, NotABlock> {
-        let computed = xor_of_words(&bytes[..Self::CHECKSUM]);
-        let stored = u16_at(bytes, Self::CHECKSUM).unwrap_or_default();
-        if stored != computed {
-            return Err(NotABlock::Checksum { stored, computed });
-        }
+        check(bytes, Self::CHECKSUM)?;
         let [a, b, c, d, ..] = *bytes;
         let len = u16_at(bytes, 0x08).unwrap_or_default();
         if usize::from(len) < Self::LEN {
@@ -98,6 +94,16 @@ impl BlockHeader {
             control_block_id: u32_at(bytes, 0x24).unwrap_or_default(),
         })
     }
+}
+
+/// Checks the XOR of the words before `at` against the word there.
+fn check(bytes: &[u8], at: usize) -> Result<(), NotABlock> {
+    let computed = xor_of_words(&bytes[..at]);
+    let stored = u16_at(bytes, at).unwrap_or_default();
+    if stored != computed {
+        return Err(NotABlock::Checksum { stored, computed });
+    }
+    Ok(())
 }
 
 impl fmt::Display for NotABlock {
@@ -130,11 +136,7 @@ impl StreamHeader {
 
     /// The header, or the checksum that it has and the one that its bytes give.
     pub(crate) fn decode(bytes: &[u8; Self::LEN]) -> Result<Self, NotABlock> {
-        let computed = xor_of_words(&bytes[..Self::CHECKSUM]);
-        let stored = u16_at(bytes, Self::CHECKSUM).unwrap_or_default();
-        if stored != computed {
-            return Err(NotABlock::Checksum { stored, computed });
-        }
+        check(bytes, Self::CHECKSUM)?;
         let [a, b, c, d, ..] = *bytes;
         Ok(Self {
             tag: Tag([a, b, c, d]),

@@ -9,6 +9,7 @@ use mssql_backup::set::{BackupType, Flags};
 
 use crate::backup::Backup;
 use crate::branch::Branch;
+use crate::moment::Moment;
 
 /// The usable backups of one branch, in the order of the log.
 #[derive(Clone, Debug)]
@@ -170,6 +171,19 @@ impl<'a> Base<'a> {
     #[must_use]
     pub fn newest(&self) -> &'a Backup {
         self.differential.unwrap_or(self.full)
+    }
+
+    /// A local time with the server's offset about then: a chain of some days may lie on both sides
+    /// of a change of its clock. `logs` are those applied after this base.
+    #[must_use]
+    pub fn moment(&self, logs: &[Log<'_>], local: DateTime) -> Moment {
+        let own = self.newest().moment(local);
+        let holder = logs.iter().find(|log| local <= log.finish).or(logs.last());
+        let holder = holder.filter(|_| self.finish < local);
+        holder
+            .map(|log| log.backup.moment(local))
+            .filter(|moment| moment.offset.is_some())
+            .unwrap_or(own)
     }
 }
 

@@ -86,7 +86,7 @@ impl<'a> Route<'a> {
             End::Covered | End::AtBackup | End::Uncertain => at.unwrap_or(self.reached),
             _ => self.reached,
         };
-        self.base.newest().moment(local)
+        self.base.moment(&self.logs, local)
     }
 
     /// How far the log is applied at its end.

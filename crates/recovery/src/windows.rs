@@ -117,7 +117,7 @@ impl<'a> Chain<'a> {
 
     fn window(&self, base: &Base<'_>, run: &Run) -> Window {
         let logs = self.logs_of(run);
-        let moment = |local| base.newest().moment(local);
+        let moment = |local| base.moment(logs, local);
         let to = self
             .known_until(run.last)
             .unwrap_or(base.finish)

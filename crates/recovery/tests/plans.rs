@@ -1,5 +1,6 @@
 //! Plans for histories made by hand: each rule, and the cases that are published as surprising.
 
+use jiff::tz::Offset;
 use recovery::catalogue::Catalogue;
 use recovery::choice::{ChoiceError, Wanted};
 use recovery::plan::{Plan, PlanRequest, Verdict, plan};
@@ -46,6 +47,30 @@ fn a_moment_takes_what_was_finished_by_then_and_stops_in_every_log() {
     assert_eq!(steps(&at(&ordinary(), 300)), "full 0, diff 1, log 3");
     assert_eq!(steps(&at(&ordinary(), 350)), "full 0, diff 1, log 3");
     assert_eq!(steps(&at(&ordinary(), 351)), "full 0, diff 1, log 3, log 4");
+}
+
+#[test]
+fn a_moment_behind_a_change_of_the_clock_has_the_offset_of_its_own_log() {
+    let offset =
+        |made: Made, hours| made.header(|header| header.time_zone = Some(Offset::constant(hours)));
+    let made = [
+        offset(full(100), 2),
+        offset(log(50, 200), 2),
+        offset(log(200, 300), 1),
+        offset(log(300, 400), 1),
+    ];
+    for (second, hours) in [(150, 2), (250, 1), (400, 1)] {
+        let at = at(&made, second).at.unwrap();
+        assert_eq!(at.offset, Some(Offset::constant(hours)), "{second}");
+    }
+    let plan = newest(&made);
+    let hour = |hours| Some(Offset::constant(hours));
+    assert_eq!(plan.at.unwrap().offset, hour(1));
+    let window = plan.window.unwrap();
+    assert_eq!(
+        (window.from.offset, window.until.offset),
+        (hour(2), hour(1))
+    );
 }
 
 #[test]
