@@ -9,12 +9,16 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 pub(crate) use self::keys::{EnvelopeKeyOptions, KeyOptions};
 use self::matching::MatchingOptions;
 pub(crate) use self::restore::{ExplainArguments, PlanArguments, ScriptOptions, Target};
+pub(crate) use self::runbook::{RunbookArguments, RunbookTarget};
 pub(crate) use self::time::TypedTime;
 
 mod help;
 mod keys;
 mod matching;
 mod restore;
+mod runbook;
+#[cfg(test)]
+mod tests;
 mod time;
 
 const SOURCES: &str = "What to pack";
@@ -62,6 +66,9 @@ pub(crate) enum Verb {
     /// Say how a database is restored to a moment: which backups, in which order
     #[command(after_help = help::PLAN)]
     Plan(PlanArguments),
+    /// Write the procedure that restores what an archive holds, step by step
+    #[command(after_help = help::RUNBOOK)]
+    Runbook(RunbookArguments),
     /// Tell what a rule such as BP121 means and what to do, or list all rules
     #[command(after_help = help::EXPLAIN)]
     Explain(ExplainArguments),
@@ -362,15 +369,4 @@ fn block_size(typed: &str) -> Result<BlockSize, String> {
     found
         .map(|(size, _)| *size)
         .ok_or_else(|| "it must be 4K, 64K, 1M or 4M".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Arguments::command().debug_assert();
-    }
 }

@@ -30,6 +30,7 @@ mod progress;
 mod prompt;
 mod report;
 mod restorability;
+mod runbook;
 mod select;
 mod unpack;
 mod verify;
@@ -67,6 +68,7 @@ fn run(verb: &Verb, output: &Output) -> Exit {
         Verb::Cat(arguments) => cat::run(arguments, output),
         Verb::Inspect(arguments) => inspect::run(arguments, output),
         Verb::Plan(arguments) => plan::run(arguments, output),
+        Verb::Runbook(arguments) => runbook::run(arguments, output),
         Verb::Explain(arguments) => explain::run(arguments, output),
         Verb::MasterKey(arguments) => match &arguments.verb {
             MasterKeyVerb::Show(arguments) => master_key::show(arguments, output),
@@ -99,7 +101,9 @@ fn output_for(verb: &Verb) -> Output {
         Verb::List(arguments) => (arguments.json, false),
         Verb::Plan(arguments) => (arguments.outcome.json, false),
         Verb::Explain(arguments) => (arguments.json, false),
-        Verb::Cat(_) | Verb::MasterKey(_) | Verb::Key(_) | Verb::Demo(_) => (false, false),
+        Verb::Cat(_) | Verb::Runbook(_) | Verb::MasterKey(_) | Verb::Key(_) | Verb::Demo(_) => {
+            (false, false)
+        }
     };
     Output::new(json, quiet)
 }

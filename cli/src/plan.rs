@@ -24,8 +24,8 @@ use crate::exit::{Exit, Failure};
 use crate::output::{self, Output};
 use crate::prompt::Keys;
 
-mod clock;
-mod scripts;
+pub(crate) mod clock;
+pub(crate) mod scripts;
 mod told;
 
 /// Plans.
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<
         Err(error) => (Written::default(), Some(error)),
     };
     notes.extend(written.notes);
-    let exit = exit(&plan, moment.is_some());
+    let exit = exit_of(&plan, moment.is_some());
     let told = Told {
         asked: moment,
         strip: told::strip(&plan, &chosen),
@@ -193,7 +193,7 @@ fn is_archive(path: &Path) -> bool {
 }
 
 /// What was typed names a database, or else the family of one.
-fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
+pub(crate) fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
     let Some(typed) = typed else {
         return Wanted::default();
     };
@@ -207,7 +207,12 @@ fn wanted(catalogue: &Catalogue, typed: Option<&str>) -> Wanted {
     }
 }
 
-fn no_choice(error: &ChoiceError, catalogue: &Catalogue, left_out: &[PathBuf]) -> Failure {
+/// Why no database is planned for, and which there are.
+pub(crate) fn no_choice(
+    error: &ChoiceError,
+    catalogue: &Catalogue,
+    left_out: &[PathBuf],
+) -> Failure {
     match error {
         ChoiceError::Nothing => {
             let failure = Failure::new(Exit::INCOMPLETE, error.to_string());
@@ -242,7 +247,8 @@ fn choice_words(one: &Choice, all: &[Choice]) -> String {
     }
 }
 
-fn exit(plan: &Plan, is_moment_asked: bool) -> Exit {
+/// How the program ends: whether the moment is not reached (32), or nothing is (23).
+pub(crate) fn exit_of(plan: &Plan, is_moment_asked: bool) -> Exit {
     let is_too_old = |finding: &Finding| *finding.rule == rules::TARGET_TOO_OLD;
     match plan.verdict {
         Verdict::Covered | Verdict::Uncertain | Verdict::Earlier => Exit::DONE,

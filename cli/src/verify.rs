@@ -24,7 +24,7 @@ use crate::restorability::{Answer, Judgement};
 
 use self::backups::{Rereading, by_facts};
 
-mod backups;
+pub(crate) mod backups;
 
 /// Verifies.
 ///

@@ -186,6 +186,26 @@ with what to type instead.
     secrets!()
 );
 
+pub(super) const RUNBOOK: &str = concat!(
+    "\
+Examples:
+  bakpak runbook server.bakpak --key-file server.key -o night.html
+  bakpak runbook server.bakpak --target docker -o night.md
+  bakpak runbook server.bakpak --rehearsal -o drill.md
+  bakpak runbook server.bakpak --at '2024-06-15 01:47' | less
+
+With -o night.md the T-SQL scripts are written into night-sql beside it; what is
+there already is never overwritten. Without -o nothing is written, and the
+runbook holds the command that writes the scripts. It holds no secret; print it
+and keep it apart from the server. Nothing is restored or changed.
+
+Exit codes: 23 if not all that was packed can be restored, 32 if a database
+cannot be restored to TIME. The runbook is written then too, and says so on top.
+
+",
+    secrets!()
+);
+
 pub(super) const EXPLAIN: &str = "\
 Examples:
   bakpak explain BP121

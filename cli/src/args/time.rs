@@ -1,5 +1,7 @@
 //! Moments and time zones as they are typed.
 
+use std::fmt;
+
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::{DateTimeParser, Pieces};
 use jiff::tz::{Offset, TimeZone};
@@ -31,6 +33,24 @@ pub(super) fn time(typed: &str) -> Result<TypedTime, String> {
         civil,
         offset: pieces.to_numeric_offset(),
     })
+}
+
+/// As it can be typed.
+impl fmt::Display for TypedTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.civil.date(), self.civil.time())?;
+        match self.offset {
+            Some(Offset::UTC) => f.write_str("Z"),
+            Some(offset) => write!(f, "{offset}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A zone as it can be typed. None if it is none that [`zone`] reads.
+pub(super) fn typed_zone(zone: &TimeZone) -> Option<String> {
+    let name = zone.iana_name().map(str::to_owned);
+    name.or_else(|| Some(zone.to_fixed_offset().ok()?.to_string()))
 }
 
 /// Reads `Europe/Berlin` or `+02:00`.

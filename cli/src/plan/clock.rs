@@ -11,7 +11,7 @@ use crate::exit::Failure;
 
 /// A moment that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// By the server's clock.
     Local(DateTime),
     /// By everybody's.
@@ -23,7 +23,7 @@ pub(super) enum Asked {
 /// # Errors
 ///
 /// Two offsets, or a time that the zone's clocks show twice or never (2).
-pub(super) fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, Failure> {
+pub(crate) fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, Failure> {
     let civil = typed.civil;
     let beyond = |_| Failure::usage(format!("{civil} is beyond all times that are known"));
     let zone = match (typed.offset, zone) {
@@ -61,7 +61,7 @@ pub(super) fn asked(typed: TypedTime, zone: Option<&TimeZone>) -> Result<Asked, 
 
 /// The offsets from UTC that the server had when it made backups.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServerClock {
+pub(crate) struct ServerClock {
     /// The oldest first.
     seen: Vec<Seen>,
 }
@@ -74,7 +74,7 @@ struct Seen {
 }
 
 impl ServerClock {
-    pub(super) fn of(backups: &[Backup]) -> Self {
+    pub(crate) fn of(backups: &[Backup]) -> Self {
         let seen = backups.iter().filter_map(|backup| {
             let local = backup.header().backup_start_date?;
             let offset = backup.set.utc_offset()?;
@@ -91,7 +91,7 @@ impl ServerClock {
     /// # Errors
     ///
     /// As [`ServerClock::at`].
-    pub(super) fn moment(&self, asked: Asked, zone: Option<&TimeZone>) -> Result<Moment, Failure> {
+    pub(crate) fn moment(&self, asked: Asked, zone: Option<&TimeZone>) -> Result<Moment, Failure> {
         match asked {
             Asked::Instant(instant) => self.at(instant, zone),
             Asked::Local(local) => Ok(Moment {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use recovery::finding::quoted;
 use recovery::order::{Files, NoOrder, OrderOptions, files_added_later, order};
 use recovery::plan::Plan;
-use recovery::sql::{Existing, OrderError, PathStyle, scripts};
+use recovery::sql::{Existing, OrderError, PathStyle, Script, scripts};
 
 use super::Origin;
 use crate::args::{ScriptOptions, Target};
@@ -41,20 +41,11 @@ pub(super) fn write(
     let (plan, options) = with_places(plan, options, origin)?;
     let order = order(&plan, &options).map_err(no_order)?;
     let scripts = scripts(&order).map_err(|error| refused(&error))?;
-    refuse_others(directory)?;
-    let context = || format!("cannot write scripts into {}", output::quoted(directory));
-    fs::create_dir_all(directory).with_context(context)?;
-    let mut written = Written::default();
+    let mut written = Written {
+        paths: write_all(directory, &scripts)?,
+        notes: Vec::new(),
+    };
     for script in &scripts {
-        let path = directory.join(format!("{}.sql", script.name));
-        if let Err(error) = write_one(&path, &script.text) {
-            // Half of them would look as if they were all.
-            for path in &written.paths {
-                let _ = fs::remove_file(path);
-            }
-            return Err(error).with_context(context);
-        }
-        written.paths.push(path);
         for name in &script.placeholders {
             let text = format!(
                 "fill in {{{{{name}}}}} in {}.sql before it is run",
@@ -72,6 +63,31 @@ pub(super) fn write(
         ));
     }
     Ok(written)
+}
+
+/// Writes scripts into a directory that has none yet, and makes it if need be.
+///
+/// # Errors
+///
+/// - There are scripts already (31).
+/// - They cannot be written.
+pub(crate) fn write_all(directory: &Path, scripts: &[Script]) -> anyhow::Result<Vec<PathBuf>> {
+    refuse_others(directory)?;
+    let context = || format!("cannot write scripts into {}", output::quoted(directory));
+    fs::create_dir_all(directory).with_context(context)?;
+    let mut paths = Vec::new();
+    for script in scripts {
+        let path = directory.join(format!("{}.sql", script.name));
+        if let Err(error) = write_one(&path, &script.text) {
+            // Half of them would look as if they were all.
+            for path in &paths {
+                let _ = fs::remove_file(path);
+            }
+            return Err(error).with_context(context);
+        }
+        paths.push(path);
+    }
+    Ok(paths)
 }
 
 /// Never over one that came meanwhile.
@@ -223,7 +239,8 @@ fn already_there(path: &Path) -> Failure {
     Failure::new(Exit::WOULD_OVERWRITE, text).hint("name a directory that is not there yet")
 }
 
-fn no_order(error: NoOrder) -> Failure {
+/// A plan that gives no order, as what to do about it.
+pub(crate) fn no_order(error: NoOrder) -> Failure {
     let text = error.to_string();
     match error {
         NoOrder::NoFolder { .. } => Failure::usage(text).hint("give --move-data FOLDER"),
@@ -232,7 +249,8 @@ fn no_order(error: NoOrder) -> Failure {
     }
 }
 
-fn refused(error: &OrderError) -> Failure {
+/// An order that gives no scripts, likewise.
+pub(crate) fn refused(error: &OrderError) -> Failure {
     let failure = Failure::usage(format!("no scripts are written: {error}"));
     match error {
         OrderError::NoPath { .. } => failure

@@ -24,9 +24,18 @@ use crate::restorability::{Evidence, Judgement};
 /// The archive cannot be read.
 pub(super) fn by_facts(file: &File, keys: &mut Keys) -> anyhow::Result<Judgement> {
     let mut archive = Archive::open(file, keys).context("cannot read the archive's facts")?;
+    judged(&mut archive)
+}
+
+/// The same of an archive that is open.
+///
+/// # Errors
+///
+/// The archive cannot be read.
+pub(crate) fn judged(archive: &mut Archive) -> anyhow::Result<Judgement> {
     let mut evidence = Evidence::default();
-    evidence.media(backups::of_archive(&mut archive)?);
-    beside_media(&mut archive, &mut evidence, Others::All)?;
+    evidence.media(backups::of_archive(archive)?);
+    beside_media(archive, &mut evidence, Others::All)?;
     Ok(evidence.judge())
 }
 
@@ -84,7 +93,8 @@ fn beside_media(
     Ok(())
 }
 
-fn may_be_certificate(row: &Row) -> bool {
+/// Whether an entry may hold a certificate or its key, by its name and length.
+pub(crate) fn may_be_certificate(row: &Row) -> bool {
     let name = row.path.to_string().to_ascii_lowercase();
     let known = [".cer", ".crt", ".der", ".pvk", ".pfx", ".p12"];
     let is_home = row.path.as_bytes().starts_with(b"home");

@@ -170,8 +170,17 @@ fn dump_facts(dump: &Dump) -> Vec<(&'static str, String)> {
         Compression::Lz4 => "lz4",
         Compression::Zstd => "zstd",
     };
+    let format = match dump.format {
+        PostgresFormat::Custom => Some("custom"),
+        PostgresFormat::DirectoryToc => Some("directory"),
+        PostgresFormat::Tar => Some("tar"),
+        PostgresFormat::Plain => Some("plain"),
+        PostgresFormat::PlainCluster => Some("cluster"),
+        _ => None,
+    };
     let extensions = (!dump.extensions.is_empty()).then(|| dump.extensions.join(" "));
     present([
+        ("format", format.map(str::to_owned)),
         ("database", dump.database_name.clone()),
         ("server_version", dump.server_version.clone()),
         ("pg_dump_version", dump.pg_dump_version.clone()),

@@ -187,9 +187,23 @@ impl Home {
     pub fn of<'a>(entries: impl IntoIterator<Item = HomeEntry<'a>>) -> Self {
         let mut home = Self::default();
         for entry in entries {
-            home.take(&entry);
+            home.add(&entry);
         }
         home
+    }
+
+    /// Takes note of one more path: for lists that are too long to be held.
+    pub fn add(&mut self, entry: &HomeEntry<'_>) {
+        match Role::of(entry.path) {
+            Role::Needed(folder) => self.needed[folder as usize].add(entry),
+            Role::Cache => self.caches.add(entry),
+            Role::Leftover => self.leftovers.add(entry),
+            Role::Replication => self.replication.add(entry),
+            Role::NotToRestore(why) if !entry.is_dir && self.not_to_restore.len() < MAX_PATHS => {
+                self.not_to_restore.push((entry.path.to_owned(), why));
+            }
+            _ => {}
+        }
     }
 
     /// Whether it looks like the home directory of an Octopus Server.
@@ -249,19 +263,6 @@ impl Home {
             path: Some(folder.name().to_owned()),
             message,
         })
-    }
-
-    fn take(&mut self, entry: &HomeEntry<'_>) {
-        match Role::of(entry.path) {
-            Role::Needed(folder) => self.needed[folder as usize].add(entry),
-            Role::Cache => self.caches.add(entry),
-            Role::Leftover => self.leftovers.add(entry),
-            Role::Replication => self.replication.add(entry),
-            Role::NotToRestore(why) if !entry.is_dir && self.not_to_restore.len() < MAX_PATHS => {
-                self.not_to_restore.push((entry.path.to_owned(), why));
-            }
-            _ => {}
-        }
     }
 }
 

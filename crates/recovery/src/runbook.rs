@@ -54,6 +54,22 @@ pub struct RunbookOptions {
     pub rehearsal: bool,
     /// The folder that backups are unpacked to, on the SQL Server: the one in the scripts.
     pub restore_folder: String,
+    /// Whether the scripts are there.
+    pub scripts: Scripts,
+}
+
+/// Whether the scripts that a runbook names are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// They were written beside it.
+    Written,
+    /// `bakpak runbook` writes them, and the runbook once more, when it is called so.
+    ToWrite {
+        /// The name of the runbook's file, which the scripts' folder is named after.
+        file: String,
+        /// The further options: each with its value, if it has one.
+        options: Vec<(&'static str, Option<String>)>,
+    },
 }
 
 /// What is restored to.
@@ -90,11 +106,7 @@ pub fn runbook(facts: &RunbookFacts, options: &RunbookOptions) -> Document {
     };
     Document {
         title: format!("{what} {}", quoted(&facts.archive)),
-        banner: options.rehearsal.then(|| {
-            "REHEARSAL: a restored copy acts like the original. It stays in a network of its own, \
-             and is cleared away at the end. Nothing here touches the old server."
-                .to_owned()
-        }),
+        banners: banners(facts, options),
         facts: writer.facts_in_short(),
         strips: facts
             .databases
@@ -103,6 +115,16 @@ pub fn runbook(facts: &RunbookFacts, options: &RunbookOptions) -> Document {
             .collect(),
         sections,
     }
+}
+
+fn banners(facts: &RunbookFacts, options: &RunbookOptions) -> Vec<String> {
+    let lost = facts.lost.iter().cloned();
+    let rehearsal = options.rehearsal.then(|| {
+        "REHEARSAL: a restored copy acts like the original. It stays in a network of its own, \
+         and is cleared away at the end. Nothing here touches the old server."
+            .to_owned()
+    });
+    lost.chain(rehearsal).collect()
 }
 
 /// Writes sections from the facts.
@@ -205,6 +227,7 @@ impl Writer<'_> {
                 });
             }
         }));
+        steps.extend(self.scripts_to_write());
         steps.push(Step::Warning(
             "Run one block after the other, and go on only when it ended without an error."
                 .to_owned(),
@@ -218,6 +241,43 @@ impl Writer<'_> {
             minutes: Some(5),
             steps,
         }
+    }
+
+    /// The call that writes the scripts, where they are not there yet.
+    fn scripts_to_write(&self) -> Vec<Step> {
+        let has_scripts = self
+            .facts
+            .databases
+            .iter()
+            .any(|one| !one.scripts.is_empty());
+        let Scripts::ToWrite { file, options } = &self.options.scripts else {
+            return Vec::new();
+        };
+        if !has_scripts {
+            return Vec::new();
+        }
+        let mut words = vec![Word::Bare("runbook"), Word::Value("ARCHIVE")];
+        words.extend(self.key());
+        for (option, value) in options {
+            match value {
+                // As a word of its own it would pass for an option.
+                Some(value) if value.starts_with('-') => {
+                    words.push(Word::Quoted(format!("{option}={value}")));
+                }
+                Some(value) => words.extend([Word::Bare(option), Word::Quoted(value.clone())]),
+                None => words.push(Word::Bare(option)),
+            }
+        }
+        words.extend([Word::Bare("-o"), self.below("SCRIPTS", file)]);
+        vec![
+            Step::Text(
+                "The scripts are not written yet. This writes them, and this runbook beside them:"
+                    .to_owned(),
+            ),
+            self.command(|block| {
+                block.bakpak(&words);
+            }),
+        ]
     }
 
     /// Whether the key file of the archive opens the envelope too.

@@ -19,7 +19,7 @@ mod support;
 use orders::hostile_name;
 use proptest::prelude::*;
 use recovery::runbook::facts::ArchiveKey;
-use recovery::runbook::{Command, Document, Shell, Stage, Step, Target, runbook};
+use recovery::runbook::{Command, Document, Scripts, Shell, Stage, Step, Target, runbook};
 use support::{KINDS, Kind, Names, WITHOUT_KEY, tame};
 
 fn all() -> impl Iterator<Item = (Kind, Document)> {
@@ -97,6 +97,62 @@ fn certificates_come_before_databases_and_the_key_after() {
     }
 }
 
+#[test]
+fn what_cannot_be_restored_stands_on_top_and_notes_before_anything_is_done() {
+    let mut facts = KINDS[2].facts(&tame());
+    facts.lost = vec!["'orders' CANNOT BE RESTORED".to_owned()];
+    facts.notes = vec!["two nodes were packed".to_owned()];
+    let document = runbook(&facts, &KINDS[2].options());
+    assert_eq!(document.banners.len(), 2);
+    assert_eq!(document.banners[0], facts.lost[0]);
+    let text = document.to_markdown();
+    assert!(text.find("CANNOT BE").unwrap() < text.find("## 0").unwrap());
+    assert!(text.find("two nodes").unwrap() < text.find("icacls").unwrap());
+    assert!(document.to_html().contains("CANNOT BE RESTORED"));
+}
+
+#[test]
+fn scripts_that_are_not_written_yet_have_the_call_that_writes_them() {
+    for kind in KINDS {
+        let mut options = kind.options();
+        options.scripts = Scripts::ToWrite {
+            file: "recovery.md".to_owned(),
+            options: vec![
+                ("--database", Some("it's one".to_owned())),
+                ("--rehearsal", None),
+            ],
+        };
+        let document = runbook(&kind.facts(&tame()), &options);
+        let calls = document.bakpak_calls();
+        assert_eq!(calls[0][0], "runbook", "{}", kind.name);
+        assert!(calls[0].contains(&"it's one".to_owned()));
+        assert!(calls[0].last().unwrap().ends_with("recovery.md"));
+        assert!(place(&document, "runbook") < place(&document, "00-preflight"));
+        let written = runbook(&kind.facts(&tame()), &kind.options());
+        assert!(
+            !written
+                .bakpak_calls()
+                .iter()
+                .any(|call| call[0] == "runbook")
+        );
+    }
+}
+
+#[test]
+fn without_a_stop_time_the_newest_backup_is_held_against_the_files() {
+    let kind = KINDS[0];
+    let mut facts = kind.facts(&tame());
+    let octopus = facts.octopus.as_mut().unwrap();
+    let capture = octopus.capture.as_mut().unwrap();
+    capture.database_finish = capture.files_end;
+    let said = |facts: &_| runbook(facts, &kind.options()).to_markdown();
+    assert!(said(&facts).contains("BP111") && !said(&facts).contains("BP110"));
+    for step in &mut facts.databases[0].plan.steps {
+        step.stop_at = None;
+    }
+    assert!(said(&facts).contains("BP110") && !said(&facts).contains("BP111"));
+}
+
 fn place_or_end(document: &Document, text: &str) -> usize {
     let mut commands = document.commands();
     commands
@@ -107,7 +163,7 @@ fn place_or_end(document: &Document, text: &str) -> usize {
 #[test]
 fn a_rehearsal_is_made_harmless_between_restore_and_start_and_dropped_at_the_end() {
     for (kind, document) in all().filter(|(kind, _)| kind.rehearsal) {
-        assert!(document.banner.as_ref().unwrap().contains("REHEARSAL"));
+        assert!(document.banners[0].contains("REHEARSAL"));
         let restore = place(&document, "04-restore");
         let drop = place(&document, "08-drop");
         if kind.is_octopus {
@@ -132,7 +188,7 @@ fn a_rehearsal_is_made_harmless_between_restore_and_start_and_dropped_at_the_end
 #[test]
 fn a_recovery_never_drops_a_database_or_isolates_itself() {
     for (_, document) in all().filter(|(kind, _)| !kind.rehearsal) {
-        assert_eq!(document.banner, None);
+        assert_eq!(document.banners, [""; 0]);
         let text = document.to_markdown();
         assert!(
             !text.contains("08-drop") && !text.contains("rehearsal"),

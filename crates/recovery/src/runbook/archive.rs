@@ -8,6 +8,7 @@ use super::{Target, Writer, words};
 use crate::finding::{Finding, quoted};
 use crate::octopus::HomeFinding;
 use crate::order::files_added_later;
+use crate::plan::Plan;
 
 impl Writer<'_> {
     pub(super) fn archive_section(&self) -> Section {
@@ -122,6 +123,8 @@ impl Writer<'_> {
                 Step::Warning(format!("{finding}.{database} {}", finding.help))
             })
             .collect();
+        let notes = facts.notes.iter();
+        steps.extend(notes.map(|note| Step::Warning(note.clone())));
         let mut codes: BTreeSet<String> =
             findings.iter().map(|finding| finding.rule.code()).collect();
         for finding in self.of_capture() {
@@ -164,7 +167,12 @@ impl Writer<'_> {
             .databases
             .iter()
             .find(|database| Some(&database.target_database) == octopus.database.as_ref());
-        let at = own.and_then(|database| database.plan.at?.utc());
+        // Without a stop time the database is as of its newest backup, which the capture knows.
+        let is_stopped = |plan: &Plan| plan.steps.iter().any(|step| step.stop_at.is_some());
+        let plan = own.map(|database| &database.plan);
+        let at = plan
+            .filter(|plan| is_stopped(plan))
+            .and_then(|plan| plan.at?.utc());
         match at {
             Some(at) => capture.stop_at_finding(at).into_iter().collect(),
             None => capture.finding().into_iter().collect(),

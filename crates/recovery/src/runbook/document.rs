@@ -8,8 +8,8 @@ use super::window::TimeStrip;
 pub struct Document {
     /// What it is.
     pub title: String,
-    /// What must not be overlooked: that it is a rehearsal.
-    pub banner: Option<String>,
+    /// What must not be overlooked: what cannot be restored, and that it is a rehearsal.
+    pub banners: Vec<String>,
     /// The facts in short: name and value.
     pub facts: Vec<(String, String)>,
     /// What can be reached, for each database.

@@ -36,6 +36,10 @@ pub struct RunbookFacts {
     pub others: Vec<OtherBackup>,
     /// What was found against it, besides the findings of the plans.
     pub findings: Vec<Finding>,
+    /// What cannot be restored, in words; empty if all of it can.
+    pub lost: Vec<String>,
+    /// What else is to be known before anything is done, in words.
+    pub notes: Vec<String>,
 }
 
 /// What opens an archive.

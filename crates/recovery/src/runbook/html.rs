@@ -22,7 +22,7 @@ impl Document {
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
         );
         // Writing to a String does not fail.
-        if let Some(banner) = &self.banner {
+        for banner in &self.banners {
             let _ = writeln!(html, "<p class=\"banner\">{}</p>", escaped(banner));
         }
         table(&mut html, "facts", &self.facts);

@@ -11,7 +11,7 @@ impl Document {
     pub fn to_markdown(&self) -> String {
         let mut text = format!("# {}\n", escaped(&self.title));
         // Writing to a String does not fail.
-        if let Some(banner) = &self.banner {
+        for banner in &self.banners {
             let _ = write!(text, "\n> **{}**\n", escaped(banner));
         }
         text.push('\n');

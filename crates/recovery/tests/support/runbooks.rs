@@ -16,7 +16,7 @@ use recovery::runbook::facts::{
     ArchiveKey, CertificateFacts, DatabaseFacts, EnvelopeFacts, EnvelopeKey, OctopusFacts,
     OtherBackup, OtherKind, Part, RunbookFacts, ScriptFile,
 };
-use recovery::runbook::{RunbookOptions, Target};
+use recovery::runbook::{RunbookOptions, Scripts, Target};
 use recovery::sql::{
     Application, Certificate, CertificateFiles, PathStyle, Purpose, RestoreOrder, scripts,
 };
@@ -86,6 +86,7 @@ impl Kind {
             target: self.target,
             rehearsal: self.rehearsal,
             restore_folder: self.folder().to_owned(),
+            scripts: Scripts::Written,
         }
     }
 
@@ -164,6 +165,8 @@ impl Kind {
                 false => others(&names.path),
             },
             findings: Vec::new(),
+            lost: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
