@@ -6,12 +6,15 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bakpak_codec::source::Grid;
 use bakpak_codec::tap::Tap;
 use bakpak_format::entry::{EntryKind, EntryPath};
 use bakpak_format::record::{EntryFacts, OtherSourceFacts};
 use bakpak_tree::{FileSource, SourceSize, Walked};
 use mssql_backup::kind::{Kind, PEEK_LEN};
 use mssql_backup::read::read_headers;
+use mssql_backup::report::Report;
+use mssql_backup::{EXTENT_LEN, PAGE_LEN};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
 use recovery::foreign::{self, ForeignKind};
 use recovery::rules;
@@ -34,6 +37,8 @@ const EXTENSIONS: [&str; 16] = [
 pub(super) struct Backups {
     /// Facts of what is checked before it is packed.
     others: HashMap<EntryPath, OtherSourceFacts>,
+    /// Where the pages of the backups stand.
+    grids: HashMap<EntryPath, Vec<Grid>>,
     /// What taps have learned.
     checked: Mutex<Evidence>,
     /// What was told before.
@@ -111,7 +116,11 @@ impl Backups {
             .read_to_end(&mut first)?;
         reader.offset = 0;
         match Kind::of(&first) {
-            kind if kind.is_sql_server() => before.backup(name, read_headers(reader)?),
+            kind if kind.is_sql_server() => {
+                let report = read_headers(reader)?;
+                self.grids.insert(path.clone(), grids(&report));
+                before.backup(name, report);
+            }
             Kind::Empty if path.as_bytes().starts_with(b"sql/") => {
                 for evidence in [before, at_end] {
                     evidence.finding(&rules::UNREADABLE, format!("'{name}' is empty"));
@@ -139,6 +148,11 @@ impl Backups {
             },
         }
         Ok(())
+    }
+
+    /// Where the content of this entry is made of pages.
+    pub(super) fn grids(&self, path: &EntryPath) -> Vec<Grid> {
+        self.grids.get(path).cloned().unwrap_or_default()
     }
 
     /// Who wants to see the content of this entry.
@@ -215,6 +229,18 @@ pub(crate) fn may_be_a_backup(path: &EntryPath) -> bool {
             .iter()
             .any(|known| known.eq_ignore_ascii_case(extension))
     })
+}
+
+/// Where pages stand in a medium: extents from the start of each data section.
+fn grids(report: &Report) -> Vec<Grid> {
+    let spans = report.sets.iter().flat_map(|set| &set.data_spans);
+    let grids = spans.map(|span| Grid {
+        offset: span.start,
+        len: span.end.saturating_sub(span.start),
+        unit_len: PAGE_LEN as u32,
+        group_len: EXTENT_LEN as u32,
+    });
+    grids.collect()
 }
 
 /// A source as something that can be sought.

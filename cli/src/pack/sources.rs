@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bakpak_codec::error::Missing;
-use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
+use bakpak_codec::source::{Grid, Identity, Opened, Source, SourceSize};
 use bakpak_codec::tap::Tap;
 use bakpak_format::entry::{EntryKind, EntryPath};
 use bakpak_tree::{FileSource, Finding, FindingKind, Root};
@@ -265,6 +265,10 @@ impl Source for WalkedSource {
     fn identity(&mut self) -> io::Result<Option<Identity>> {
         let now = self.file.identity();
         Ok(self.note(now)?.as_ref().map(identity))
+    }
+
+    fn grids(&mut self) -> Vec<Grid> {
+        self.backups.grids(self.file.path())
     }
 
     fn tap(&mut self) -> Option<Box<dyn Tap>> {

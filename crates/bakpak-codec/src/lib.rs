@@ -61,6 +61,7 @@ mod entries;
 pub mod envelope;
 pub mod error;
 mod fetch;
+mod grids;
 mod head_plan;
 mod history;
 mod index;

@@ -6,6 +6,7 @@
 //! insertion moves them with it. The decoder knows nothing of all this.
 
 use crate::error::PackError;
+use crate::grids::GridPlace;
 use crate::history::{DataPlace, DataRun, History};
 use anchors::{AnchorFinder, hash_at};
 use bakpak_format::geometry::StreamOffset;
@@ -64,6 +65,33 @@ pub(crate) struct MatcherSettings {
     pub(crate) total_len: Option<u64>,
 }
 
+/// A stretch of the buffer that belongs to a large entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) range: Range<usize>,
+    /// Where it begins in a grid, if it lies in one.
+    pub(crate) place: Option<GridPlace>,
+}
+
+impl Stretch {
+    /// Whether what is added behind it, from `start` on, belongs to it.
+    pub(crate) fn goes_on_with(&self, start: usize, place: Option<GridPlace>) -> bool {
+        self.range.end == start && self.place_at(start) == place
+    }
+
+    /// The rest of it from `start` on, when what is before has left the buffer.
+    pub(crate) fn from(self, start: usize) -> Self {
+        Self {
+            place: self.place_at(start),
+            range: 0..self.range.end - start,
+        }
+    }
+
+    fn place_at(&self, at: usize) -> Option<GridPlace> {
+        self.place.map(|place| place.plus(at - self.range.start))
+    }
+}
+
 /// Finds copies in the stream, buffer by buffer.
 pub(crate) struct Matcher {
     finder: AnchorFinder,
@@ -117,7 +145,7 @@ impl Matcher {
     pub(crate) fn place(
         &mut self,
         buffer: &[u8],
-        large: &[Range<usize>],
+        large: &[Stretch],
         more: More,
         output: &mut impl Output,
     ) -> Result<usize, PackError> {
@@ -127,10 +155,12 @@ impl Matcher {
         let mut done = 0;
         let mut end = buffer.len();
         for stretch in large {
-            let goes_on = more == More::Yes && stretch.end == buffer.len();
-            let mut at = stretch.start;
-            while at < stretch.end {
-                let Some(len) = self.segment_len(buffer, at..stretch.end, goes_on) else {
+            let Range { start, end: stop } = stretch.range;
+            let goes_on = more == More::Yes && stop == buffer.len();
+            let mut at = start;
+            while at < stop {
+                let place = stretch.place_at(at);
+                let Some(len) = self.segment_len(buffer, at..stop, place, goes_on) else {
                     end = at;
                     break;
                 };
@@ -152,9 +182,24 @@ impl Matcher {
         Ok(end)
     }
 
-    /// Length of the segment at the start of the stretch: to the first cut behind the shortest
-    /// length. `None` if none is in sight and more content will come.
-    fn segment_len(&self, buffer: &[u8], stretch: Range<usize>, goes_on: bool) -> Option<usize> {
+    /// Length of the segment at the start of the stretch: to the next line of its grid, without one to
+    /// the first cut behind the shortest length. `None` if none is in sight and more content will come.
+    fn segment_len(
+        &self,
+        buffer: &[u8],
+        stretch: Range<usize>,
+        place: Option<GridPlace>,
+        goes_on: bool,
+    ) -> Option<usize> {
+        let in_grid = place
+            .and_then(|place| place.segment_len(self.far.min_step(), self.far.max_segment_len()));
+        if let Some(len) = in_grid {
+            return match len <= stretch.len() {
+                true => Some(len),
+                false if goes_on => None,
+                false => Some(stretch.len()),
+            };
+        }
         let first = stretch.start + self.far.min_segment_len();
         let longest = stretch.start + self.far.max_segment_len();
         let from = self

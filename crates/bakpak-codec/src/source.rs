@@ -39,6 +39,22 @@ pub struct Opened {
     pub identity: Option<Identity>,
 }
 
+/// A stretch of content that is made of units of one size, like the pages of a database: where
+/// matching cuts it, so that a unit that changed costs no more than itself
+/// (format-spec/rationale.md, "Matching").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Where it begins in the content, with a unit.
+    pub offset: u64,
+    /// How long it is.
+    pub len: u64,
+    /// Length of a unit.
+    pub unit_len: u32,
+    /// Length of what is moved as a whole, some power of two of units: cuts are no further apart. Where
+    /// there is so much to pack that they would have to be, the content is cut like any other.
+    pub group_len: u32,
+}
+
 /// One thing to pack. Sources come to `pack` in canonical order of their paths; they are opened, and
 /// small ones read, on a thread of its own.
 pub trait Source: Send {
@@ -72,6 +88,13 @@ pub trait Source: Send {
     ///
     /// It cannot be asked.
     fn identity(&mut self) -> io::Result<Option<Identity>>;
+
+    /// Where its content is made of units of one size. Asked after `open`, whenever the content is to
+    /// be packed from its start. What is wrong here makes the archive larger, nothing else: of grids
+    /// that overlap the first counts, and of more than 4,096 the rest do not.
+    fn grids(&mut self) -> Vec<Grid> {
+        Vec::new()
+    }
 
     /// Who wants to see the content as it is packed. Asked each time that the content is read from
     /// its start for the archive, after `open`; a file that is read again has the tap of the last

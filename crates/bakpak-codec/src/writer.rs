@@ -1,9 +1,10 @@
 //! The four layers put together for writing: stream to chunks, records, stripes, file.
 
 use crate::error::PackError;
+use crate::grids::GridPlace;
 use crate::head_plan::HeadPlan;
 use crate::history::History;
-use crate::matcher::{Matcher, More, Output};
+use crate::matcher::{Matcher, More, Output, Stretch};
 use crate::records::Closing;
 use crate::source::Identity;
 use crate::stripes::Tools;
@@ -14,7 +15,6 @@ use bakpak_format::geometry::{BlockSize, StreamOffset};
 use bakpak_format::record::Facts;
 use chunk_output::{ChunkOutput, MAX_FOLLOWING};
 use std::io;
-use std::ops::Range;
 
 mod along;
 mod chunk_output;
@@ -51,7 +51,8 @@ pub(crate) struct Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntrySize {
     Small,
-    Large,
+    /// And where the bytes begin in a grid, if they lie in one.
+    Large(Option<GridPlace>),
 }
 
 /// The next bytes of the stream, not yet in chunks. It is emptied when it is full, or before zeros,
@@ -60,7 +61,7 @@ struct StreamBuffer {
     bytes: Vec<u8>,
     filled: usize,
     /// Stretches of large entries.
-    large: Vec<Range<usize>>,
+    large: Vec<Stretch>,
 }
 
 impl<'a> ArchiveWriter<'a> {
@@ -92,11 +93,12 @@ impl<'a> ArchiveWriter<'a> {
     }
 
     /// Puts bytes of an entry.
-    pub(crate) fn put(&mut self, mut bytes: &[u8], size: EntrySize) -> Result<(), PackError> {
+    pub(crate) fn put(&mut self, mut bytes: &[u8], mut size: EntrySize) -> Result<(), PackError> {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(self.room()?.len().min(bytes.len()));
             self.room()?[..now.len()].copy_from_slice(now);
             self.buffer.filled(now.len(), size);
+            size = size.plus(now.len());
             bytes = later;
         }
         Ok(())
@@ -207,6 +209,16 @@ impl<'a> ArchiveWriter<'a> {
     }
 }
 
+impl EntrySize {
+    /// So many bytes further in the same entry.
+    fn plus(self, len: usize) -> Self {
+        match self {
+            Self::Small => Self::Small,
+            Self::Large(place) => Self::Large(place.map(|place| place.plus(len))),
+        }
+    }
+}
+
 impl StreamBuffer {
     fn new(len: usize) -> Self {
         Self {
@@ -222,8 +234,13 @@ impl StreamBuffer {
         self.filled = added.end;
         match (size, self.large.last_mut()) {
             (EntrySize::Small, _) => {}
-            (EntrySize::Large, Some(last)) if last.end == added.start => last.end = added.end,
-            (EntrySize::Large, _) => self.large.push(added),
+            (EntrySize::Large(place), Some(last)) if last.goes_on_with(added.start, place) => {
+                last.range.end = added.end;
+            }
+            (EntrySize::Large(place), _) => self.large.push(Stretch {
+                range: added,
+                place,
+            }),
         }
     }
 
@@ -231,9 +248,8 @@ impl StreamBuffer {
     fn drop_front(&mut self, len: usize) {
         self.bytes.copy_within(len..self.filled, 0);
         self.filled -= len;
+        let last = self.large.pop().filter(|_| self.filled > 0);
         self.large.clear();
-        if self.filled > 0 {
-            self.large.push(0..self.filled);
-        }
+        self.large.extend(last.map(|last| last.from(len)));
     }
 }

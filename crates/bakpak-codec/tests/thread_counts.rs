@@ -23,6 +23,12 @@ fn sources() -> Vec<MemorySource> {
     let mut sources = vec![
         file("sql/a", large.clone()),
         file("sql/b", [b"shifted".as_slice(), &large].concat()),
+        gridded("sql/b1", large.clone(), vec![pages(1000, 2_000_000)]),
+        gridded(
+            "sql/b2",
+            noise("gridded", 9_500_000),
+            vec![pages(512, 4_000_001), pages(7_000_000, 2_000_000)],
+        ),
         with_behaviour(
             "sql/c",
             noise("failing", 8_500_000),
@@ -101,7 +107,7 @@ fn with_one_seed_all_bytes_are_the_same_however_reads_fall() {
     let pack_in_reads_of = |max_read: usize| {
         let mut sources = sources();
         let larger = [noise("larger", 9_000_000), log(3, 5_000_000)].concat();
-        sources.insert(4, file("sql/e", larger));
+        sources.insert(6, file("sql/e", larger));
         sources.iter_mut().for_each(|s| s.max_read = max_read);
         let random = Random::seeded(b"reads");
         let settings = PackSettings {

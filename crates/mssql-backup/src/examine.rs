@@ -350,6 +350,13 @@ impl Examiner {
         {
             set.content(stream.has_checksum);
         }
+        if let ((Tag::MQDA, Some(Tag::MSDA)), Some(set), false) =
+            ((stream.tag, in_set), &mut self.current, self.is_compressed)
+            && has_content
+        {
+            let data = offset + StreamHeader::LEN as u64;
+            set.data_span(data + Self::LEAD_LEN as u64..data + stream.len);
+        }
         let too_long = stream.len > Self::MAX_CONFIGURATION_LEN as u64;
         if too_long && self.is_kept_whole() {
             let max = Self::MAX_CONFIGURATION_LEN;

@@ -13,7 +13,7 @@ use crate::page::{FreeSpace, PAGE_LEN, Page, Protection};
 /// Pages in an extent.
 pub(crate) const EXTENT_PAGES: u32 = 8;
 /// Bytes of an extent.
-pub(crate) const EXTENT_LEN: usize = PAGE_LEN * EXTENT_PAGES as usize;
+pub const EXTENT_LEN: usize = PAGE_LEN * EXTENT_PAGES as usize;
 
 /// How many units of a backup set were of which kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -70,5 +70,6 @@ pub mod xpress;
 pub use jiff;
 
 pub use crate::allocation::{Allocation, Missing};
-pub use crate::extents::PageCounts;
+pub use crate::extents::{EXTENT_LEN, PageCounts};
 pub use crate::log::LogSpan;
+pub use crate::page::PAGE_LEN;

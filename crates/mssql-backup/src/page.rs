@@ -7,7 +7,7 @@
 use crate::wire::{u8_at, u16_at, u32_at};
 
 /// Bytes of a page.
-pub(crate) const PAGE_LEN: usize = 8192;
+pub const PAGE_LEN: usize = 8192;
 const SECTOR_LEN: usize = 512;
 const SECTORS: u32 = 16;
 /// Bytes of the header of a page.

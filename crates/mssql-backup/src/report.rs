@@ -1,6 +1,7 @@
 //! What reading a file gave.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::allocation::Allocation;
 use crate::check::{CheckedSet, Fault, LevelReport, Outcome};
@@ -86,6 +87,9 @@ pub struct SetReport {
     pub page_sections: [u64; 2],
     /// Which pages are allocated, and which are there.
     pub allocation: Allocation,
+    /// Where the pages of its data sections stand in the file, extent by extent from its start. None if
+    /// the medium is compressed.
+    pub data_spans: Vec<Range<u64>>,
     /// Where the log blocks on this file are. None if there are none.
     pub log_span: Option<LogSpan>,
 }

@@ -33,6 +33,7 @@ pub(crate) struct SetCheck {
     /// Pages of the first data section, and of those after it.
     pages: [u64; 2],
     data_sections: u64,
+    data_spans: Vec<Range<u64>>,
     log: LogRun,
     /// The sum over the log since the last checksum.
     log_sum: u32,
@@ -68,6 +69,7 @@ impl SetCheck {
             extents: Extents::default(),
             pages: [0; 2],
             data_sections: 0,
+            data_spans: Vec::new(),
             log: LogRun::default(),
             log_sum: 0,
             has_told_rest: false,
@@ -95,6 +97,15 @@ impl SetCheck {
         self.blocks += 1;
         if tag == Tag::MSDA {
             self.data_sections += 1;
+        }
+    }
+
+    /// Pages stand there in the file. There is one such place in each data section, so what comes after
+    /// so many of them is not from SQL Server.
+    pub(crate) fn data_span(&mut self, span: Range<u64>) {
+        const MAX_SPANS: usize = 64;
+        if self.data_spans.len() < MAX_SPANS {
+            self.data_spans.push(span);
         }
     }
 
@@ -302,6 +313,7 @@ impl SetCheck {
             pages: self.extents.counts,
             page_sections: self.pages,
             allocation: self.extents.allocation,
+            data_spans: self.data_spans,
             log_span: self.log.span,
         };
         (report, self.faults)

@@ -16,6 +16,7 @@ use mssql_backup::set::{BackupType, Flags, RecoveryModel};
 use mssql_backup::stripes::together;
 use mssql_backup::testing::container::wrap;
 use mssql_backup::testing::{Database, Media, PageVerify, Product, Set, write_media};
+use mssql_backup::{EXTENT_LEN, PAGE_LEN};
 
 fn at(minute: i8) -> DateTime {
     date(2026, 3, 1).at(12, minute, 0, 0)
@@ -294,4 +295,39 @@ fn pieces_of_any_size_and_headers_alone_tell_the_same() {
     };
     assert_eq!(columns(&headers), columns(&whole));
     assert_eq!(headers.fault_count, 0);
+}
+
+#[test]
+fn headers_tell_where_pages_stand_unless_the_medium_is_compressed() {
+    for (name, sector) in [(None, 512), (Some("a name that moves what follows"), 4096)] {
+        let media = Media {
+            name: name.map(str::to_owned),
+            sector,
+            ..Media::default()
+        };
+        let sets = chain(&mut Database::new("Orders"));
+        let medium = write_media(&media, &sets).swap_remove(0);
+        let report = read_headers(Cursor::new(&medium)).unwrap();
+        // Full and differential, each with a section of pages copied again.
+        let counts = report.sets.iter().map(|set| set.data_spans.len());
+        assert_eq!(counts.collect::<Vec<_>>(), [2, 0, 2, 0]);
+        for span in report.sets.iter().flat_map(|set| &set.data_spans) {
+            let (start, end) = (span.start as usize, span.end as usize);
+            let pages = &medium[start..end];
+            assert_eq!(pages.len() % EXTENT_LEN, 0);
+            for (place, page) in pages.chunks(PAGE_LEN).enumerate() {
+                let id = u32::from_le_bytes(*page[0x20..].first_chunk().unwrap());
+                assert!(page[0] == 0 || id as usize % 8 == place % 8, "{span:?}");
+            }
+        }
+        let whole = check(medium.as_slice()).unwrap();
+        let spans = |report: &Report| -> Vec<_> {
+            let sets = report.sets.iter();
+            sets.map(|set| set.data_spans.clone()).collect()
+        };
+        assert_eq!(spans(&whole), spans(&report));
+        let wrapped = read_headers(Cursor::new(wrap(&medium).bytes)).unwrap();
+        assert!(!wrapped.sets.is_empty());
+        assert_eq!(spans(&wrapped).concat(), []);
+    }
 }

@@ -15,6 +15,10 @@ const MIN_AVERAGE: u64 = 32 * 1024;
 /// Segments are never longer on average: the longest must fit into the writer's buffer.
 const MAX_AVERAGE: u64 = 1 << 20;
 
+/// Shortest distance of a grid's lines: a page of SQL Server's. Shorter segments find hardly more
+/// (format-spec/rationale.md, "Matching").
+const MIN_STEP: u64 = 8 * 1024;
+
 /// Entries with one hash index.
 const WAYS: usize = 4;
 
@@ -33,6 +37,7 @@ pub(super) type SegmentHash = [u8; TAG_LEN];
 pub(super) struct FarTable {
     hasher: DefaultAead,
     average: u32,
+    min_step: u32,
     sets: Vec<[Entry; WAYS]>,
     /// Runs of all segments, end to end, in a ring: overwriting them forgets the oldest.
     runs: Vec<Run>,
@@ -66,6 +71,7 @@ impl FarTable {
             return Self {
                 hasher: DefaultAead::new(key),
                 average: MIN_AVERAGE as u32,
+                min_step: MIN_STEP as u32,
                 sets: Vec::new(),
                 runs: Vec::new(),
                 capacity: 0,
@@ -75,11 +81,16 @@ impl FarTable {
         let most = 1 << (memory / ENTRY_MEMORY).max(WAYS).ilog2();
         let average = (total_len.unwrap_or(0) / most as u64).clamp(MIN_AVERAGE, MAX_AVERAGE);
         let average = average.next_power_of_two();
-        let wanted = total_len.map_or(most as u64, |len| len.saturating_mul(2) / average);
+        let min_step = (total_len.unwrap_or(0) / most as u64).clamp(MIN_STEP, MAX_AVERAGE);
+        let min_step = min_step.next_power_of_two();
+        // Nobody knows yet how much of it lies in grids; what is not used of the table is not touched.
+        let shortest = average.min(min_step);
+        let wanted = total_len.map_or(most as u64, |len| len.saturating_mul(2) / shortest);
         let len = (wanted as usize).next_power_of_two().clamp(WAYS, most);
         Self {
             hasher: DefaultAead::new(key),
             average: average as u32,
+            min_step: min_step as u32,
             sets: vec![Default::default(); len / WAYS],
             runs: Vec::new(),
             capacity: (len * RUNS_PER_ENTRY) as u64,
@@ -95,6 +106,11 @@ impl FarTable {
     /// Shortest segment in bytes, but for the last one of an entry.
     pub(super) fn min_segment_len(&self) -> usize {
         self.average as usize / 4
+    }
+
+    /// How far apart a grid's lines are at least, so that the table suffices.
+    pub(super) fn min_step(&self) -> usize {
+        self.min_step as usize
     }
 
     /// Anchors with a hash below this end segments.
@@ -293,6 +309,20 @@ mod tests {
         assert_eq!(table(1 << 36).average, 128 << 10);
         assert_eq!(table(u64::MAX).average, 1 << 20);
         assert_eq!(table(u64::MAX).sets.len() * WAYS, 1 << 19);
-        assert!(table(1 << 30).sets.len() * WAYS <= 1 << 16);
+        assert!(table(1 << 30).sets.len() * WAYS <= 1 << 18);
+    }
+
+    #[test]
+    fn the_lines_of_grids_stand_further_apart_where_the_table_would_not_suffice() {
+        let step = |total| FarTable::new(&[0; 32], 40 << 20, total).min_step();
+        assert_eq!(step(None), 8 << 10);
+        assert_eq!(step(Some(4 << 30)), 8 << 10);
+        assert_eq!(step(Some(5 << 30)), 16 << 10);
+        assert_eq!(step(Some(32 << 30)), 64 << 10);
+        assert_eq!(step(Some(u64::MAX)), 1 << 20);
+        assert_eq!(
+            FarTable::new(&[0; 32], 0, Some(1 << 40)).min_step(),
+            8 << 10
+        );
     }
 }

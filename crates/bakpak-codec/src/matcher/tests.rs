@@ -1,7 +1,9 @@
 //! What is found, over an output that keeps the data space and the stream in memory.
 
 use super::*;
+use crate::grids::Grids;
 use crate::random::Random;
+use crate::source::Grid;
 use bakpak_format::geometry::DataOffset;
 use std::sync::Arc;
 
@@ -123,6 +125,21 @@ fn put_in_steps(
     large: bool,
     step: usize,
 ) {
+    let stretches: &[_] = match large {
+        true => &[(0..content.len(), None)],
+        false => &[],
+    };
+    put_stretches(matcher, output, content, stretches, step);
+}
+
+/// The same with stretches that are cut each in its own way.
+fn put_stretches(
+    matcher: &mut Matcher,
+    output: &mut Assembled,
+    content: &[u8],
+    stretches: &[(Range<usize>, Option<GridPlace>)],
+    step: usize,
+) {
     let before = output.stream.len();
     let mut from = 0;
     while from < content.len() {
@@ -133,8 +150,14 @@ fn put_in_steps(
             More::No
         };
         let buffer = &content[from..to];
-        let stretches: Vec<_> = large.then_some(0..buffer.len()).into_iter().collect();
-        from += matcher.place(buffer, &stretches, more, output).unwrap();
+        let here = stretches.iter().filter_map(|(range, place)| {
+            let start = range.start.max(from);
+            let place = place.map(|place| place.plus(start - range.start));
+            let range = start - from..range.end.min(to).checked_sub(from)?;
+            (range.start < range.end).then_some(Stretch { range, place })
+        });
+        let here: Vec<_> = here.collect();
+        from += matcher.place(buffer, &here, more, output).unwrap();
     }
     assert!(output.stream[before..] == *content);
 }
@@ -331,7 +354,7 @@ fn segments_have_the_average_length_and_move_with_insertions() {
         let mut at = 0;
         while at < content.len() {
             at += matcher
-                .segment_len(content, at..content.len(), false)
+                .segment_len(content, at..content.len(), None, false)
                 .unwrap();
             cuts.push(content.len() - at);
         }
@@ -350,11 +373,95 @@ fn cuts_do_not_depend_on_how_much_is_in_sight() {
     let content = noise("arrival", 200_000);
     matcher.finder.find(&content, &mut matcher.anchors);
     let whole = matcher
-        .segment_len(&content, 0..content.len(), true)
+        .segment_len(&content, 0..content.len(), None, true)
         .unwrap();
     for seen in (0..whole + 9).step_by(13) {
         matcher.finder.find(&content[..seen], &mut matcher.anchors);
-        let part = matcher.segment_len(&content[..seen], 0..seen, true);
+        let part = matcher.segment_len(&content[..seen], 0..seen, None, true);
         assert!(part.is_none() || part == Some(whole), "{seen}");
     }
+}
+
+const UNIT: usize = 8 << 10;
+
+/// The start of a grid of units.
+fn pages() -> Option<GridPlace> {
+    let grid = Grid {
+        offset: 0,
+        len: u64::MAX,
+        unit_len: UNIT as u32,
+        group_len: 8 * UNIT as u32,
+    };
+    Grids::new(vec![grid]).stretch_at(0, 1).1
+}
+
+#[test]
+fn in_a_grid_a_changed_unit_costs_itself_wherever_the_grid_begins() {
+    let old = noise("units", 40 * UNIT);
+    let mut new = old.clone();
+    for unit in [3, 17, 18, 39] {
+        new[unit * UNIT + 100] ^= 1;
+    }
+    for step in [256 << 10, 200_001, 40_000] {
+        // Without the near tier, so that only segments are found.
+        let mut matcher = matcher_of(0, 1 << 20);
+        let mut output = Assembled::new(0);
+        for (lead, content) in [(0, &old), (7656, &new)] {
+            let before = output.data.len();
+            let whole = [&noise("lead", lead), content.as_slice()].concat();
+            let stretches = [(0..lead, None), (lead..whole.len(), pages())];
+            put_stretches(&mut matcher, &mut output, &whole, &stretches, step);
+            let added = output.data.len() - before;
+            match lead {
+                0 => assert_eq!(added, old.len()),
+                _ => assert_eq!(added, lead + 4 * UNIT),
+            }
+        }
+    }
+}
+
+#[test]
+fn in_a_grid_units_are_found_in_another_order() {
+    let old = noise("order", 32 * UNIT);
+    let (mut matcher, mut output) = (matcher_of(0, 1 << 20), Assembled::new(0));
+    let put = |matcher: &mut Matcher, output: &mut Assembled, content: &[u8]| {
+        let stretches = [(0..content.len(), pages())];
+        put_stretches(matcher, output, content, &stretches, 1 << 20);
+    };
+    put(&mut matcher, &mut output, &old);
+    put(
+        &mut matcher,
+        &mut output,
+        &noise("the chunk is closed", 8 * UNIT),
+    );
+    let data_len = output.data.len();
+    // As a differential has them: every other one.
+    let some: Vec<u8> = old.chunks(UNIT).step_by(2).flatten().copied().collect();
+    put(&mut matcher, &mut output, &some);
+    assert_eq!(output.data.len(), data_len);
+}
+
+#[test]
+fn where_units_are_too_short_or_too_long_anchors_decide() {
+    let content = noise("no grid", 300_000);
+    let cuts = |unit_len: u32, group_len: u32| {
+        let grid = Grid {
+            offset: 0,
+            len: u64::MAX,
+            unit_len,
+            group_len,
+        };
+        let mut matcher = matcher(1 << 20);
+        matcher.finder.find(&content, &mut matcher.anchors);
+        let (_, place) = Grids::new(vec![grid]).stretch_at(0, 1);
+        matcher.segment_len(&content, 0..content.len(), place, false)
+    };
+    let anchored = cuts(0, 0);
+    assert_eq!(cuts(1, 1), anchored);
+    assert_eq!(cuts(7, 64 << 10), anchored);
+    assert_eq!(cuts(256 << 10, 256 << 10), anchored);
+    assert_eq!(cuts(u32::MAX, u32::MAX), anchored);
+    // Short units are taken together.
+    assert_eq!(cuts(512, 64 << 10), Some(8 << 10));
+    assert_eq!(cuts(32 << 10, 64 << 10), Some(32 << 10));
 }

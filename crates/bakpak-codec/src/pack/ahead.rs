@@ -2,6 +2,7 @@
 //! ahead of what packs them.
 
 use crate::entries::file_size;
+use crate::grids::Grids;
 use crate::input::read_full;
 use crate::pipeline::{Awaited, Belt, Spares, Stopped, Waiting, handed_over};
 use crate::source::{Identity, Opened, Source, SourceSize};
@@ -73,6 +74,7 @@ pub(super) struct SmallFile {
     pub(super) hash: Digest,
     /// Its size after reading, if it changed meanwhile, again and again.
     pub(super) changed: Option<u64>,
+    pub(super) grids: Grids,
     tap: Option<Box<dyn Tap>>,
     /// What the tap learned, once [`hash`] has seen the batch.
     pub(super) learned: Vec<EntryFacts>,
@@ -226,6 +228,7 @@ fn prepared(
     let start = content.len();
     match read_small(source.as_mut(), content) {
         Ok(Read::Whole(mut file)) => {
+            file.grids = Grids::new(source.grids());
             file.tap = source.tap();
             source.close();
             Prepared::Small(file)
@@ -287,6 +290,7 @@ fn read_small(source: &mut dyn Source, content: &mut Vec<u8>) -> io::Result<Read
             identity: opened.identity,
             content: start..end,
             changed,
+            grids: Grids::default(),
             tap: None,
             learned: Vec::new(),
         }));

@@ -7,6 +7,7 @@ use super::{PackReport, missing_facts, warn_unreadable};
 use crate::content_hasher::ALIGNED_LEN;
 use crate::entries::file_size;
 use crate::error::{Missing, PackError};
+use crate::grids::Grids;
 use crate::matcher::MIN_ENTRY_LEN;
 use crate::observer::Observer;
 use crate::order::{Order, Stored};
@@ -197,7 +198,7 @@ impl<'a> EntryWriter<'a> {
         self.put_map(entry)?;
         for extent in extents(entry) {
             let stretch = &content[extent.offset as usize..(extent.offset + extent.len) as usize];
-            self.archive.put(stretch, entry_size(extent.len))?;
+            self.put_stretch(stretch, extent.offset, &file.grids)?;
         }
         self.archive.pad()?;
         self.count_read(content.len() as u64);
@@ -219,8 +220,9 @@ impl<'a> EntryWriter<'a> {
             let content_offset = self.archive.stream_offset();
             self.archive.content_of(&entry.path, opened.identity);
             self.put_map(&entry)?;
+            let grids = Grids::new(source.grids());
             self.tapping.begin(source.tap());
-            let outcome = self.put_extents(source, &entry)?;
+            let outcome = self.put_extents(source, &entry, &grids)?;
             self.archive.pad()?;
             let (hash, error) = match outcome {
                 Outcome::Complete { hash } => (hash, None),
@@ -276,6 +278,7 @@ impl<'a> EntryWriter<'a> {
         &mut self,
         source: &mut dyn Source,
         entry: &Entry,
+        grids: &Grids,
     ) -> Result<Outcome, PackError> {
         let size = file_size(entry);
         let mut hasher = blake3::Hasher::new();
@@ -286,10 +289,11 @@ impl<'a> EntryWriter<'a> {
             hashed = extent.offset + extent.len;
             let mut done = 0;
             while done < extent.len && failed.is_none() {
+                let at = extent.offset + done;
+                let (len, place) = grids.stretch_at(at, extent.len - done);
                 let read = self
                     .archive
-                    .put_from(extent.len - done, EntrySize::Large, |room| {
-                        let at = extent.offset + done;
+                    .put_from(len, EntrySize::Large(place), |room| {
                         let room_len = aligned_len(at, room.len());
                         let len = read_some(source, at, &mut room[..room_len])?;
                         hasher.update(&room[..len]);
@@ -317,6 +321,23 @@ impl<'a> EntryWriter<'a> {
             None => Outcome::Complete { hash },
             Some(error) => Outcome::Failed { hash, error },
         })
+    }
+
+    /// Puts a stretch of the content of a small file, from this offset in it.
+    fn put_stretch(&mut self, stretch: &[u8], offset: u64, grids: &Grids) -> Result<(), PackError> {
+        let size = entry_size(stretch.len() as u64);
+        if size == EntrySize::Small {
+            return self.archive.put(stretch, size);
+        }
+        let mut done = 0;
+        while done < stretch.len() {
+            let rest = &stretch[done..];
+            let (len, place) = grids.stretch_at(offset + done as u64, rest.len() as u64);
+            self.archive
+                .put(&rest[..len as usize], EntrySize::Large(place))?;
+            done += len as usize;
+        }
+        Ok(())
     }
 
     /// So much of the content is zeros that nobody reads.
@@ -406,7 +427,7 @@ fn entry_size(len: u64) -> EntrySize {
     if len < MIN_ENTRY_LEN {
         EntrySize::Small
     } else {
-        EntrySize::Large
+        EntrySize::Large(None)
     }
 }
 

@@ -15,7 +15,7 @@ use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack};
 use bakpak_codec::random::Random;
 use bakpak_codec::secret::{Credential, KeyFile};
 use bakpak_codec::sink::{Sink, SinkError};
-use bakpak_codec::source::{Identity, Opened, Source, SourceSize};
+use bakpak_codec::source::{Grid, Identity, Opened, Source, SourceSize};
 use bakpak_codec::unpack::{UnpackReport, unpack};
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent, Timestamp};
 use bakpak_format::envelope::EnvelopeItem;
@@ -121,6 +121,7 @@ pub struct MemorySource {
     pub behaviour: Behaviour,
     /// How much it gives at a time: short reads, to see that nobody counts on long ones.
     pub max_read: usize,
+    pub grids: Vec<Grid>,
     opened: usize,
     looked_at: usize,
 }
@@ -169,8 +170,27 @@ pub fn with_behaviour(at: &str, content: impl Into<Vec<u8>>, behaviour: Behaviou
         content,
         behaviour,
         max_read: 700_001,
+        grids: Vec::new(),
         opened: 0,
         looked_at: 0,
+    }
+}
+
+/// A file with grids.
+pub fn gridded(at: &str, content: impl Into<Vec<u8>>, grids: Vec<Grid>) -> MemorySource {
+    MemorySource {
+        grids,
+        ..file(at, content)
+    }
+}
+
+/// A grid of pages of 8 KiB in groups of eight.
+pub fn pages(offset: u64, len: u64) -> Grid {
+    Grid {
+        offset,
+        len,
+        unit_len: 8 << 10,
+        group_len: 64 << 10,
     }
 }
 
@@ -180,6 +200,7 @@ pub fn bare(at: &str, kind: EntryKind) -> MemorySource {
         content: Vec::new(),
         behaviour: Behaviour::Sound,
         max_read: 700_001,
+        grids: Vec::new(),
         opened: 0,
         looked_at: 0,
     }
@@ -195,6 +216,7 @@ pub fn sparse(at: &str, content: Vec<u8>, extents: Vec<Extent>) -> MemorySource 
         content,
         behaviour: Behaviour::Sound,
         max_read: 700_001,
+        grids: Vec::new(),
         opened: 0,
         looked_at: 0,
     }
@@ -270,6 +292,10 @@ impl Source for MemorySource {
             mtime,
             ctime: mtime,
         }))
+    }
+
+    fn grids(&mut self) -> Vec<Grid> {
+        self.grids.clone()
     }
 
     fn close(&mut self) {}
