@@ -62,7 +62,6 @@ impl Evidence {
             .is_some_and(|label| label.family_count > 1);
         if !is_striped {
             for set in &mut report.sets {
-                set.allocation = Default::default();
                 set.descriptors = Default::default();
             }
         }

@@ -108,6 +108,8 @@ impl Configuration {
             offset += record.bytes.len();
             match &record.tag {
                 b"SCIN" => configuration.set = Some(SetRecord::decode(&record)),
+                // More than a database can have are not kept.
+                b"SFGI" | b"SFIN" if configuration.is_full() => {}
                 b"SFGI" => configuration
                     .filegroups
                     .push(FilegroupRecord::decode(&record)),
@@ -117,6 +119,16 @@ impl Configuration {
             }
         }
         configuration
+    }
+
+    fn is_full(&self) -> bool {
+        const MAX_FILES: usize = 32_767;
+        self.files.len().max(self.filegroups.len()) >= MAX_FILES
+    }
+
+    /// Whether LSNs are known only when the backup ends (2019 and later).
+    pub(crate) fn settles_late(&self) -> bool {
+        self.copies_again()
     }
 
     /// Whether this version of SQL Server copies pages again when the data is through, so that
@@ -252,6 +264,11 @@ impl FilegroupRecord {
 }
 
 impl FileRecord {
+    /// Whether it is neither data nor log.
+    pub(crate) fn is_other(&self) -> bool {
+        matches!(self.file_type, FileType::Other(_))
+    }
+
     fn decode(record: &Record<'_>) -> Self {
         Self {
             file_id: record.u32(0x14),
@@ -282,11 +299,14 @@ impl FileRecord {
 /// words. None if they agree.
 ///
 /// Dates, sizes, page counts and LSNs that are known only when the backup ends are not compared.
-pub(crate) fn difference(start: &[u8], end: &[u8]) -> Option<String> {
+///
+/// `settles_late`: of these versions LSNs too are known only when the backup ends.
+pub(crate) fn difference(start: &[u8], end: &[u8], settles_late: bool) -> Option<String> {
     let (mut at_start, mut at_end) = (0, 0);
     while at_start < start.len() && at_end < end.len() {
         let (one, other) = (Record::at(start, at_start)?, Record::at(end, at_end)?);
-        if masked(&one) != masked(&other) {
+        let shrinks = &one.tag == b"SFIN" && one.u64(0x28) > other.u64(0x28);
+        if shrinks || masked(&one, settles_late) != masked(&other, settles_late) {
             let tag = one.tag.escape_ascii();
             return Some(format!(
                 "record {tag} at {at_start} differs in the end copy"
@@ -300,12 +320,13 @@ pub(crate) fn difference(start: &[u8], end: &[u8]) -> Option<String> {
 }
 
 /// The bytes of a record, with zeros where the copies may differ.
-fn masked(record: &Record<'_>) -> Vec<u8> {
+fn masked(record: &Record<'_>, settles_late: bool) -> Vec<u8> {
     let mut bytes = record.bytes.to_vec();
-    let may_differ: &[(usize, usize)] = match &record.tag {
-        // First, last and checkpoint LSN; finish date; size; LSN of the fork; end of the last log
-        // backup; compressed size.
-        b"SCIN" => &[
+    let may_differ: &[(usize, usize)] = match (&record.tag, settles_late) {
+        // Finish date; size; compressed size.
+        (b"SCIN", false) => &[(0x52, 5), (0x60, 8), (0x158, 8)],
+        // Also first, last and checkpoint LSN; LSN of the fork; end of the last log backup.
+        (b"SCIN", true) => &[
             (0x20, 30),
             (0x52, 5),
             (0x60, 8),
@@ -314,9 +335,18 @@ fn masked(record: &Record<'_>) -> Vec<u8> {
             (0x158, 8),
         ],
         // Begin and end of the backup.
-        b"SFGI" => &[(0x30, 0x60)],
-        // Pages; differential base; begin and end of the backup; size; time of the base.
-        b"SFIN" => &[(0x18, 4), (0x9E, 28), (0xCA, 42), (0xFA, 8), (0x106, 8)],
+        (b"SFGI", true) => &[(0x30, 0x60)],
+        // Pages; size of the file, which may grow; differential base; size; time of the base.
+        (b"SFIN", false) => &[(0x18, 4), (0x28, 8), (0x9E, 28), (0xFA, 8), (0x106, 8)],
+        // Also begin and end of the backup.
+        (b"SFIN", true) => &[
+            (0x18, 4),
+            (0x28, 8),
+            (0x9E, 28),
+            (0xCA, 42),
+            (0xFA, 8),
+            (0x106, 8),
+        ],
         _ => &[],
     };
     for (offset, len) in may_differ {

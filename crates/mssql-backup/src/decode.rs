@@ -1,8 +1,10 @@
 //! From descriptors to the columns that `RESTORE` shows.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::Offset;
 
-use crate::configuration::{Configuration, FileRecord};
+use crate::configuration::{Configuration, FileRecord, FilegroupRecord};
 use crate::date::mtf_date;
 use crate::descriptor::text_at;
 use crate::guid::Guid;
@@ -78,7 +80,7 @@ impl BackupSet {
         end: &Configuration,
         compressed: bool,
     ) -> Self {
-        let is_complete = end.set.is_some();
+        let is_complete = end.set.is_some() && end.broken_at.is_none();
         let configuration = if is_complete { end } else { start };
         Self {
             offset: descriptors.offset,
@@ -168,6 +170,11 @@ fn files(
     start: &Configuration,
     is_complete: bool,
 ) -> Vec<DatabaseFile> {
+    let groups: BTreeMap<u32, &FilegroupRecord> = configuration
+        .filegroups
+        .iter()
+        .map(|group| (group.id, group))
+        .collect();
     let rows = configuration.files.iter().enumerate().map(|(index, file)| {
         // The copies list the files in the same order.
         let at_start = start.files.get(index);
@@ -184,13 +191,13 @@ fn files(
             Some(first) => (pages_of(first), 0),
             None => (pages_of(file), 0),
         };
-        let group = configuration.filegroups.iter();
-        let group = group.filter(|group| group.id == file.file_group_id && group.id != 0);
+        let group = groups.get(&file.file_group_id);
+        let group = group.filter(|group| group.id != 0);
         DatabaseFile {
             logical_name: file.logical_name.clone().unwrap_or_default(),
             physical_name: file.physical_name.clone().unwrap_or_default(),
             file_type: file.file_type,
-            file_group_name: group.map(|group| group.name.clone()).next().flatten(),
+            file_group_name: group.and_then(|group| group.name.clone()),
             size: file.size,
             max_size: file.max_size,
             file_id: file.file_id,

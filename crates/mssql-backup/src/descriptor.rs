@@ -72,8 +72,15 @@ pub(crate) struct BlockHeader {
 /// Why 52 bytes are no descriptor block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotABlock {
-    Checksum { stored: u16, computed: u16 },
-    Short { len: u16 },
+    Checksum {
+        stored: u16,
+        computed: u16,
+    },
+    Short {
+        len: u16,
+    },
+    /// No name stands where one should; zeros have the right checksum.
+    Nameless,
 }
 
 impl BlockHeader {
@@ -116,6 +123,7 @@ impl fmt::Display for NotABlock {
                 )
             }
             Self::Short { len } => write!(f, "it says that it is {len} bytes long"),
+            Self::Nameless => f.write_str("it has no name"),
         }
     }
 }
@@ -138,8 +146,12 @@ impl StreamHeader {
     pub(crate) fn decode(bytes: &[u8; Self::LEN]) -> Result<Self, NotABlock> {
         check(bytes, Self::CHECKSUM)?;
         let [a, b, c, d, ..] = *bytes;
+        let name = [a, b, c, d];
+        if !name.iter().all(u8::is_ascii_uppercase) {
+            return Err(NotABlock::Nameless);
+        }
         Ok(Self {
-            tag: Tag([a, b, c, d]),
+            tag: Tag(name),
             has_checksum: u16_at(bytes, 0x06).unwrap_or_default() & 0x0100 != 0,
             len: u64_at(bytes, 0x08).unwrap_or_default(),
         })

@@ -42,6 +42,19 @@ pub(crate) struct Examiner {
     kept: usize,
     /// Where the last set map is.
     set_map: Option<u64>,
+    /// Descriptors were passed over in this set.
+    has_lost_blocks: bool,
+    /// The places of all filemarks so far are known.
+    knows_filemarks: bool,
+    /// That the bytes before data are not zero was told of this stream.
+    has_told_lead: bool,
+}
+
+/// Whether a stream came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
 }
 
 /// A stream whose data is looked at.
@@ -73,6 +86,10 @@ impl Examiner {
     /// Descriptors of all sets of a medium together.
     const MAX_KEPT_LEN: usize = 64 << 20;
     const MAX_NOTES: usize = 100;
+    /// About what a set takes beside its descriptors.
+    const SET_COST: usize = 2048;
+    /// Filemarks whose places are followed: more than fit into any table.
+    const MAX_FILEMARKS: usize = 8192;
 
     pub(crate) fn new(depth: Depth, is_compressed: bool) -> Self {
         Self {
@@ -92,6 +109,9 @@ impl Examiner {
             lost: Vec::new(),
             kept: 0,
             set_map: None,
+            has_lost_blocks: false,
+            knows_filemarks: true,
+            has_told_lead: false,
         }
     }
 
@@ -120,7 +140,7 @@ impl Examiner {
                 format!("truncated: {message}"),
             );
         }
-        self.end_stream(walk.offset());
+        self.end_stream(walk.offset(), Whole::No);
         self.close_set();
         if self.label.is_none() {
             self.fault(
@@ -177,7 +197,7 @@ impl Examiner {
         }
     }
 
-    fn note(&mut self, note: String) {
+    pub(crate) fn note(&mut self, note: String) {
         if self.notes.len() < Self::MAX_NOTES {
             self.notes.push(note);
         }
@@ -212,22 +232,29 @@ impl Examiner {
             Tag::VOLB | Tag::MSCI | Tag::MSDA | Tag::MSTL | Tag::MSLS => {}
             other => self.note(format!("a block '{other}' at {offset} is passed over")),
         }
-        if matches!(
-            header.tag,
-            Tag::VOLB | Tag::MSCI | Tag::MSDA | Tag::MSTL | Tag::MSLS
-        ) {
+        if !matches!(header.tag, Tag::TAPE | Tag::SFMB | Tag::ESET | Tag::SSET) {
             self.block_in_set(offset, header, bytes);
         }
     }
 
     fn block_in_set(&mut self, offset: u64, header: BlockHeader, bytes: &[u8]) {
         const ADDRESS_UNIT: u64 = 1024;
+        // Its first descriptor is lost: the rest of the set is still looked at.
+        if self.current.is_none() && matches!(header.tag, Tag::VOLB | Tag::MSCI) {
+            let back = header.logical_address.saturating_mul(ADDRESS_UNIT);
+            self.open_set(offset.saturating_sub(back), &[]);
+        }
         let Some(set) = &mut self.current else {
             let message = format!("a block '{}' stands outside of a backup set", header.tag);
             self.fault(Level::Addresses, offset, message);
             return;
         };
         set.block(header.tag);
+        if header.tag == Tag::MSTL
+            && let (Some(number), Some(len)) = (u32_at(bytes, 0x5C), u64_at(bytes, 0x60))
+        {
+            set.virtual_log_file(number, len);
+        }
         if header.tag == Tag::VOLB {
             set.descriptors.volume = bytes.to_vec();
             self.kept += bytes.len();
@@ -241,7 +268,10 @@ impl Examiner {
         );
         let expected = self.current.as_ref().map_or(0, SetCheck::last_block_id);
         let id = u64::from(header.control_block_id);
-        self.address(offset, "the number of the block", id, expected);
+        // What was passed over had numbers too.
+        if !self.has_lost_blocks {
+            self.address(offset, "the number of the block", id, expected);
+        }
     }
 
     fn open_set(&mut self, offset: u64, bytes: &[u8]) {
@@ -254,15 +284,18 @@ impl Examiner {
             .label
             .as_ref()
             .map_or(1, |label| label.family_count.max(1));
-        self.kept += bytes.len();
-        self.current = Some(SetCheck::new(descriptors, families, self.depth));
+        self.kept += bytes.len() + Self::SET_COST;
+        self.has_lost_blocks = false;
+        let file_offset = self.places.in_file(offset);
+        let set = SetCheck::new(descriptors, file_offset, families, self.depth);
+        self.current = Some(set);
     }
 
     fn close_set(&mut self) {
         let Some(set) = self.current.take() else {
             return;
         };
-        let (report, faults) = set.finish(self.is_compressed, &self.places);
+        let (report, faults) = set.finish(self.is_compressed);
         self.faults.append(faults);
         if self.kept <= Self::MAX_KEPT_LEN {
             self.sets.push(report);
@@ -285,21 +318,29 @@ impl Examiner {
         };
         let used = usize::try_from(u32_at(bytes, 0x38).unwrap_or_default()).unwrap_or(usize::MAX);
         let capacity = bytes.len().saturating_sub(table) / 8;
-        let expected = self.filemarks.len().min(capacity);
-        self.address(
-            offset,
-            "the number of earlier filemarks",
-            used as u64,
-            expected as u64,
-        );
-        for index in 0..used.min(expected) {
-            let stored = u64_at(bytes, table + 8 * index).unwrap_or_default();
-            let earlier = self.filemarks[self.filemarks.len() - 1 - index];
-            self.address(offset, "the place of an earlier filemark", stored, earlier);
+        let earlier = self.filemarks.len();
+        // How a full table goes on is not known; nor are places behind what was lost.
+        if self.knows_filemarks && earlier <= capacity {
+            self.address(
+                offset,
+                "the number of earlier filemarks",
+                used as u64,
+                earlier as u64,
+            );
+            for index in 0..used.min(earlier) {
+                let stored = u64_at(bytes, table + 8 * index).unwrap_or_default();
+                let place = self.filemarks[earlier - 1 - index];
+                self.address(offset, "the place of an earlier filemark", stored, place);
+            }
         }
-        self.filemarks.push(self.places.in_file(offset));
+        if earlier <= Self::MAX_FILEMARKS {
+            self.filemarks.push(self.places.in_file(offset));
+        }
         if let Some(set) = &mut self.current {
             set.filemark();
+            if set.is_closed() {
+                self.close_set();
+            }
         }
     }
 
@@ -327,6 +368,7 @@ impl Examiner {
         self.checked(Level::Descriptors, 1);
         self.carry.clear();
         self.lost.clear();
+        self.has_told_lead = false;
         let deep = self.depth == Depth::Everything;
         let in_set = self.current.as_ref().map(SetCheck::block_kind);
         let lead = Self::LEAD_LEN;
@@ -388,7 +430,7 @@ impl Examiner {
                 let (now, rest) = bytes.split_at((*lead).min(bytes.len()));
                 *lead -= now.len();
                 let is_zero = now.iter().all(|byte| *byte == 0);
-                if !is_zero {
+                if !is_zero && !std::mem::replace(&mut self.has_told_lead, true) {
                     let message = "the two bytes before the data are not zero".to_owned();
                     self.fault(Level::Addresses, offset, message);
                 }
@@ -425,8 +467,11 @@ impl Examiner {
                     _ => Level::Configuration,
                 };
                 self.fault(level, offset, message);
-                self.end_stream(offset);
+                self.end_stream(offset, Whole::No);
                 self.stream = Stream::Unseen;
+                if let Some(set) = &mut self.current {
+                    set.lose_sum();
+                }
             }
         }
     }
@@ -503,14 +548,18 @@ impl Examiner {
         debug_assert!(self.carry.len() <= MAX_BLOCK_LEN + bytes.len());
     }
 
-    fn end_stream(&mut self, offset: u64) {
+    fn end_stream(&mut self, offset: u64, whole: Whole) {
         let stream = std::mem::take(&mut self.stream);
         let carry = std::mem::take(&mut self.carry);
         match (stream, &mut self.current) {
             (Stream::Family, _) => {
                 self.media.family = carry;
-                self.label = Some(Label::decode(&self.media, self.is_compressed));
+                let label = Label::decode(&self.media, self.is_compressed);
+                self.check_family(offset, &label);
+                self.label = Some(label);
             }
+            // Half a configuration names half of the files.
+            (Stream::StartConfiguration | Stream::EndConfiguration, _) if whole == Whole::No => {}
             (Stream::StartConfiguration, Some(set)) => {
                 self.kept += carry.len();
                 set.start_configuration(Configuration::decode(&carry));
@@ -538,12 +587,28 @@ impl Examiner {
             (Stream::Checksum, Some(set)) => {
                 set.stored_sum(offset, u32_at(&carry, 0), &self.places);
             }
-            (Stream::SetMap, Some(set)) => {
+            (Stream::SetMap, Some(set)) if whole == Whole::Yes => {
                 let position = u64::from(set.position());
                 let count = u64::from(u16_at(&carry, 0x04).unwrap_or_default());
                 self.address(offset, "the number of sets in the set map", count, position);
+                let family = u64::from(u32_at(&carry, 0x00).unwrap_or_default());
+                let own = self.label.as_ref().map_or(0, |label| label.media_family_id);
+                self.address(offset, "the family in the set map", family, own.into());
             }
             _ => {}
+        }
+    }
+
+    /// Checks what the family says of itself: a wrong count would make stripes of a single file.
+    fn check_family(&mut self, offset: u64, label: &Label) {
+        const MARK: u64 = 0xF000_00AD;
+        let mark = u64::from(u32_at(&self.media.family, 0x10).unwrap_or_default());
+        self.address(offset, "the mark of the family", mark, MARK);
+        let (number, count) = (label.family_sequence_number, label.family_count);
+        self.checked(Level::Addresses, 1);
+        if !(1..=count).contains(&number) {
+            let message = format!("the family is number {number} of {count}");
+            self.fault(Level::Addresses, offset, message);
         }
     }
 
@@ -554,7 +619,12 @@ impl Examiner {
             Broken::TooLong(tag, len) => format!("stream '{tag}' says that it is {len} bytes long"),
             Broken::Hole => "a descriptor is not readable".to_owned(),
         };
-        self.end_stream(offset);
+        self.end_stream(offset, Whole::No);
+        self.has_lost_blocks = true;
+        self.knows_filemarks = false;
+        if let Some(set) = &mut self.current {
+            set.lose_sum();
+        }
         self.checked(Level::Descriptors, 1);
         self.fault(Level::Descriptors, offset, message);
     }
@@ -567,7 +637,7 @@ impl Visitor for Examiner {
             Event::Stream(stream) => self.begin_stream(offset, &stream),
             Event::Data(bytes) => self.data(offset, bytes),
             Event::Hole(len) => self.hole(offset, len),
-            Event::StreamEnd => self.end_stream(offset),
+            Event::StreamEnd => self.end_stream(offset, Whole::Yes),
             Event::Broken(broken) => self.broken(offset, broken),
             Event::Found { lost } => {
                 let message = format!("{lost} bytes were passed over to the next descriptor");

@@ -4,6 +4,7 @@
 //! never written inside a copied extent (whatever lay on the disk), and at the end of a stream
 //! filler. Only pages have a checksum, so the kinds must be told apart.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::allocation::Allocation;
@@ -38,6 +39,8 @@ pub struct PageCounts {
     pub unprotected: u64,
     /// Pages that came before in the same set.
     pub duplicates: u64,
+    /// Extents without any page that can be recognised.
+    pub unrecognised: u64,
     /// Pages in a part of a compressed medium that is damaged.
     pub lost: u64,
 }
@@ -54,7 +57,7 @@ pub(crate) struct BadPage {
 
 /// The database files that pages may belong to, with their lengths in pages.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DataFiles(Vec<(u16, u64)>);
+pub(crate) struct DataFiles(BTreeMap<u16, u64>);
 
 impl DataFiles {
     pub(crate) fn new(files: impl Iterator<Item = (u32, u64)>) -> Self {
@@ -67,8 +70,16 @@ impl DataFiles {
 
     /// Pages of a file; None if there is no such file.
     pub(crate) fn pages(&self, file: u16) -> Option<u64> {
-        let found = self.0.iter().find(|(id, _)| *id == file);
-        found.map(|(_, pages)| *pages)
+        self.0.get(&file).copied()
+    }
+
+    /// All of them, with their lengths in pages.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
+        self.0.iter().map(|(file, pages)| (*file, *pages))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -101,7 +112,26 @@ impl Extents {
             self.sum = page.continue_sum(self.sum);
             *place = Some(page);
         }
+        // Without its configuration nobody knows which pages the database has.
+        if self.files.is_empty() {
+            self.counts.total += units.len() as u64;
+            return;
+        }
         let base = self.base(&places);
+        match base {
+            Some((file, page)) => self.allocation.copied(PageId { file, page }, EXTENT_PAGES),
+            // An extent is copied because something in it is in use.
+            None if lost.is_empty() && !places.iter().flatten().all(Page::is_filler) => {
+                self.counts.unrecognised += 1;
+                let message = "none of the eight pages of an extent can be recognised".to_owned();
+                bad.push(BadPage {
+                    place: 0,
+                    id: None,
+                    message,
+                });
+            }
+            None => {}
+        }
         for (index, page) in places.iter().enumerate().take(units.len()) {
             let id = base.map(|(file, base)| PageId {
                 file,
@@ -124,12 +154,7 @@ impl Extents {
 
     /// Judges one unit: what is wrong with it, if something is.
     fn unit(&mut self, page: &Page<'_>, id: Option<PageId>) -> Option<String> {
-        const FILLER: u8 = 101;
-        if page.is_versioned()
-            && page.kind() == FILLER
-            && page.page_id() == 0
-            && page.file_id() == 0
-        {
+        if page.is_filler() {
             self.counts.filler += 1;
             return None;
         }
@@ -141,7 +166,7 @@ impl Extents {
         let is_itself = page.is_versioned()
             && id.is_some_and(|id| page.page_id() == id.page && page.file_id() == id.file);
         let Some(id) = id.filter(|_| is_itself) else {
-            return self.unlike_a_page(page, id);
+            return self.unlike_a_page(page);
         };
         if !self.allocation.found(id) {
             self.counts.duplicates += 1;
@@ -170,31 +195,32 @@ impl Extents {
         }
         let is_map = page.kind() == FreeSpace::KIND;
         if is_map && (id.page == 1 || id.page.is_multiple_of(FreeSpace::INTERVAL)) {
-            self.allocation.map(id, &FreeSpace::of(page));
+            self.take_map(id, page);
         }
         None
     }
 
-    /// A unit that is not the page that its place asks for: never written, or damaged.
-    fn unlike_a_page(&mut self, page: &Page<'_>, id: Option<PageId>) -> Option<String> {
-        let is_valid =
-            page.is_versioned() && page.protection() == (Protection::Checksum { holds: true });
-        let damaged = page.one_header_byte_off();
-        // A whole page in the place of another was put there.
-        let strange = is_valid && id.is_some() && self.is_in_a_file(page);
-        if damaged || strange {
-            self.counts.checksum_wrong += 1;
-        } else {
+    /// Takes an allocation map; one that calls pages allocated which the file does not have is no map
+    /// (in an encrypted database it is noise).
+    fn take_map(&mut self, id: PageId, page: &Page<'_>) {
+        let space = FreeSpace::of(page);
+        let first = u64::from(id.page / FreeSpace::INTERVAL * FreeSpace::INTERVAL);
+        let pages = self.files.pages(id.file).unwrap_or_default();
+        let mut beyond = (first..).zip(space.allocated());
+        if !beyond.any(|(page, is_allocated)| is_allocated && page >= pages) {
+            self.allocation.map(id, &space);
+        }
+    }
+
+    /// A unit that is not the page that its place asks for: never written, or damaged. If the page
+    /// is allocated, the allocation map tells so at the end.
+    fn unlike_a_page(&mut self, page: &Page<'_>) -> Option<String> {
+        if !page.one_header_byte_off() {
             self.counts.unformatted += 1;
+            return None;
         }
-        if damaged {
-            Some("one byte of its header was changed".to_owned())
-        } else if strange {
-            let (file, page) = (page.file_id(), page.page_id());
-            Some(format!("page {file}:{page} stands in its place"))
-        } else {
-            None
-        }
+        self.counts.checksum_wrong += 1;
+        Some("one byte of its header was changed".to_owned())
     }
 
     fn is_in_a_file(&self, page: &Page<'_>) -> bool {

@@ -1,5 +1,7 @@
 //! The data of `MQTL` streams: log blocks, their checksums and the times of commits.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::DateTime;
 
 use crate::check::LogSummary;
@@ -60,8 +62,10 @@ pub(crate) struct LogRun {
     pub(crate) summary: LogSummary,
     /// Blocks whose checksum was checked; the others have none.
     pub(crate) with_checksum: u64,
-    /// Where its blocks are. None before the first.
-    pub(crate) span: Option<LogSpan>,
+    /// Where its blocks are: one span if there is no gap.
+    pub(crate) spans: Vec<LogSpan>,
+    /// Virtual log files that are described, with their lengths in blocks of 512 bytes.
+    files: BTreeMap<u32, u64>,
 }
 
 /// Where a run of log blocks is, each place as virtual log file and block.
@@ -74,11 +78,21 @@ pub struct LogSpan {
 }
 
 impl LogSpan {
-    /// Whether it ends where the configuration says: at that block, or at the start of the next
-    /// virtual log file.
+    /// Where the first block of a virtual log file is: behind 8 KiB of its header.
+    pub(crate) const FIRST_BLOCK: u32 = 16;
+
+    /// Whether it ends where the configuration says: at that block, or, where a virtual log file
+    /// ended with it, at the start of the next one.
     #[must_use]
     pub fn ends_at(&self, last: Lsn) -> bool {
-        self.next == (last.vlf, last.block) || Some(last.vlf) == self.next.0.checked_add(1)
+        self.is_followed_by((last.vlf, last.block))
+    }
+
+    /// Whether the log goes on at this block after the last one of the span.
+    #[must_use]
+    pub fn is_followed_by(&self, (vlf, block): (u32, u32)) -> bool {
+        let begins_next = block == Self::FIRST_BLOCK && Some(vlf) == self.next.0.checked_add(1);
+        self.next == (vlf, block) || begins_next
     }
 }
 
@@ -90,25 +104,50 @@ pub(crate) enum BadBlock {
 }
 
 impl LogRun {
+    const MAX_SPANS: usize = 4096;
+    const MAX_FILES: usize = 65_536;
+
+    /// A virtual log file is described.
+    pub(crate) fn virtual_log_file(&mut self, number: u32, len: u64) {
+        if self.files.len() < Self::MAX_FILES {
+            self.files.insert(number, len / SECTOR_LEN as u64);
+        }
+    }
+
+    /// Whether nothing is missing between the end of a span and this place.
+    ///
+    /// Where a virtual log file ends, less is left of it than the longest block takes.
+    pub(crate) fn reaches(&self, span: LogSpan, place: (u32, u32)) -> bool {
+        const LONGEST: u64 = (MAX_BLOCK_LEN / SECTOR_LEN) as u64;
+        let goes_over = span.next != place;
+        let len = self.files.get(&span.next.0).filter(|_| goes_over);
+        let is_full = len.is_none_or(|len| u64::from(span.next.1) + LONGEST >= *len);
+        span.is_followed_by(place) && is_full
+    }
+
     /// Takes a whole block.
     pub(crate) fn block(&mut self, header: LogBlockHeader, bytes: &[u8], bad: &mut Vec<BadBlock>) {
         let place = (header.vlf, header.block);
         let name = format!("log block {}:{}", header.vlf, header.block);
-        if let Some(LogSpan {
-            next: (vlf, block), ..
-        }) = self.span
-        {
-            // Either the next in the virtual log file, or the first of the next one.
-            let follows = place == (vlf, block) || Some(header.vlf) == vlf.checked_add(1);
-            if !follows {
-                bad.push(BadBlock::Gap(format!(
-                    "{name} follows where {vlf}:{block} should"
-                )));
+        let next = (header.vlf, header.next_block().unwrap_or(u32::MAX));
+        let last = self.spans.last().copied();
+        let reaches = last.is_some_and(|span| self.reaches(span, place));
+        match self.spans.last_mut() {
+            Some(span) if reaches => span.next = next,
+            last => {
+                if let Some(LogSpan {
+                    next: (vlf, block), ..
+                }) = last
+                {
+                    let message = format!("{name} follows where {vlf}:{block} should");
+                    bad.push(BadBlock::Gap(message));
+                }
+                // More gaps than that are not followed.
+                if self.spans.len() < Self::MAX_SPANS {
+                    self.spans.push(LogSpan { first: place, next });
+                }
             }
         }
-        let first = self.span.map_or(place, |span| span.first);
-        let next = (header.vlf, header.next_block().unwrap_or(u32::MAX));
-        self.span = Some(LogSpan { first, next });
         self.summary.blocks += 1;
         if header.checksum != 0 {
             self.with_checksum += 1;

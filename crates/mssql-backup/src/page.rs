@@ -73,6 +73,13 @@ impl<'a> Page<'a> {
         self.bytes[0] == Self::HEADER_VERSION
     }
 
+    /// Whether it only fills the end of a stream.
+    pub(crate) fn is_filler(&self) -> bool {
+        const FILLER: u8 = 101;
+        let is_nobody = self.page_id() == 0 && self.file_id() == 0;
+        self.is_versioned() && self.kind() == FILLER && is_nobody
+    }
+
     pub(crate) fn page_id(&self) -> u32 {
         u32_at(self.bytes, 0x20).unwrap_or_default()
     }

@@ -7,7 +7,7 @@ use crate::container::decoder::ContainerDecoder;
 use crate::container::seek::{SeekError, SeekableContainer};
 use crate::depth::Depth;
 use crate::examine::Examiner;
-use crate::report::{Medium, Report};
+use crate::report::{Medium, Report, Unreadable};
 use crate::unpacked::Unpacked;
 use crate::walk::Walk;
 
@@ -76,6 +76,13 @@ fn headers_of_native(mut medium: impl Read + Seek, len: u64) -> io::Result<Repor
 
 fn headers_of_container(medium: impl Read + Seek) -> Result<Report, SeekError> {
     let mut container = SeekableContainer::open(medium)?;
+    if container.header().is_encrypted() {
+        return Ok(Report {
+            medium: Medium::Container(*container.header()),
+            unreadable: Some(Unreadable::Encrypted),
+            ..Report::default()
+        });
+    }
     let mut walk = Walk::new();
     let mut examiner = Examiner::new(Depth::Headers, true);
     let mut buffer = vec![0; SMALL_BUFFER_LEN];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::allocation::Allocation;
+use crate::allocation::{Allocation, Missing};
 use crate::check::{CheckedSet, Fault, LevelReport, Outcome};
 use crate::container::ContainerHeader;
 use crate::container::fault::Algorithm;
@@ -81,17 +81,21 @@ pub struct SetReport {
     pub checked: CheckedSet,
     /// Its descriptors as they stand in the medium.
     pub descriptors: SetDescriptors,
+    /// Whether its content was read, and not its headers only.
+    pub was_read: bool,
     /// Its pages by kind.
     pub pages: PageCounts,
     /// Pages that were there when the backup started, and pages copied again at its end.
     pub page_sections: [u64; 2],
-    /// Which pages are allocated, and which are there.
-    pub allocation: Allocation,
+    /// Allocated pages that are not there. None where that cannot be told of this file alone.
+    pub missing: Option<Missing>,
+    /// Which pages are allocated, and which are there, of a set on several stripes.
+    pub allocation: Option<Allocation>,
     /// Where the pages of its data sections stand in the file, extent by extent from its start. None if
     /// the medium is compressed.
     pub data_spans: Vec<Range<u64>>,
-    /// Where the log blocks on this file are. None if there are none.
-    pub log_span: Option<LogSpan>,
+    /// Where the log blocks on this file are: one span for each run without a gap.
+    pub log_spans: Vec<LogSpan>,
 }
 
 impl Report {

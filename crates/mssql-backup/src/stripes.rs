@@ -1,9 +1,8 @@
 //! What can be judged of a striped set only when all its stripes are there.
 
-use std::ops::RangeInclusive;
-
-use crate::allocation::Missing;
+use crate::allocation::{Allocation, Missing};
 use crate::check::{Level, LevelReport, Outcome, PageId};
+use crate::log::LogSpan;
 use crate::report::SetReport;
 use crate::set::{BackupSet, BackupType};
 
@@ -20,12 +19,11 @@ pub struct Together {
 
 /// Judges the stripes of one set, one report for each; they must be all that there are.
 ///
-/// None if there is no stripe, or if a level says that only the headers were read.
+/// None if there is no stripe, or if only the headers of one were read.
 #[must_use]
 pub fn together(stripes: &[&SetReport]) -> Option<Together> {
     let first = stripes.first()?;
-    let was_read = |set: &&SetReport| set.pages.total > 0 || set.log_span.is_some();
-    stripes.iter().any(was_read).then_some(())?;
+    stripes.iter().all(|stripe| stripe.was_read).then_some(())?;
     let set = &first.checked.set;
     let mut faults = Vec::new();
     let mut levels = Vec::new();
@@ -34,10 +32,11 @@ pub fn together(stripes: &[&SetReport]) -> Option<Together> {
         levels.push(page_count(set, stripes, &mut faults));
     }
     if set.header.backup_type == Some(BackupType::Full) {
-        let mut allocation = first.allocation.clone();
-        stripes[1..]
+        let mut allocation = Allocation::default();
+        let known = stripes
             .iter()
-            .for_each(|other| allocation.merge(&other.allocation));
+            .filter_map(|stripe| stripe.allocation.as_ref());
+        known.for_each(|other| allocation.merge(other));
         if let Some(found) = allocation.missing() {
             levels.push(allocated(&found));
             missing = found.first;
@@ -74,10 +73,11 @@ fn page_count(set: &BackupSet, stripes: &[&SetReport], faults: &mut Vec<String>)
     report(Level::PageCount, checked, faulty)
 }
 
-/// How many allocated pages may be missing from the backup of a busy database.
-pub(crate) fn tolerated(missing: &Missing) -> RangeInclusive<u64> {
-    // Pages that were freed, or allocated, while the backup ran: it has few of them.
-    1..=(missing.allocated / 256).max(8)
+/// Whether the missing pages are as many as a busy database can lack: few, and none of an extent
+/// that was copied.
+pub(crate) fn is_tolerable(missing: &Missing) -> bool {
+    let few = (missing.allocated / 256).max(8);
+    missing.in_copied_extents == 0 && (1..=few).contains(&missing.count)
 }
 
 /// Why a few missing pages are no proof of damage.
@@ -86,7 +86,7 @@ pub(crate) const FEW_MISSING: &str =
 
 fn allocated(missing: &Missing) -> LevelReport {
     let mut report = report(Level::Allocation, missing.allocated, missing.count);
-    if tolerated(missing).contains(&missing.count) {
+    if is_tolerable(missing) {
         report.outcome = Outcome::Doubtful(FEW_MISSING.into());
     }
     report
@@ -96,18 +96,22 @@ fn allocated(missing: &Missing) -> LevelReport {
 fn log(set: &BackupSet, stripes: &[&SetReport], faults: &mut Vec<String>) -> Option<LevelReport> {
     let (first, last) = set.header.first_lsn.zip(set.header.last_lsn)?;
     (first != last).then_some(())?;
-    let mut spans: Vec<_> = stripes
+    let mut spans: Vec<LogSpan> = stripes
         .iter()
-        .filter_map(|stripe| stripe.log_span)
+        .flat_map(|stripe| stripe.log_spans.iter().copied())
         .collect();
     spans.sort_unstable_by_key(|span| span.first);
     let starts = spans
         .first()
         .is_some_and(|span| span.first == (first.vlf, first.block));
     let ends = spans.last().is_some_and(|span| span.ends_at(last));
-    let faulty = u64::from(!(starts && ends));
+    let mut pairs = spans.iter().zip(spans.iter().skip(1));
+    let is_unbroken = pairs.all(|(one, next)| one.is_followed_by(next.first));
+    let faulty = u64::from(!(starts && ends && is_unbroken));
     if faulty > 0 {
-        faults.push(format!("no stripe holds the log from {first} to {last}"));
+        faults.push(format!(
+            "the stripes do not hold the log from {first} to {last}"
+        ));
     }
     Some(report(Level::LogContinuity, spans.len() as u64, faulty))
 }

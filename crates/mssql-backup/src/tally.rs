@@ -57,6 +57,14 @@ impl Tallies {
         self.at(level).faulty = 0;
     }
 
+    pub(crate) fn faults(&self, level: Level) -> u64 {
+        self.0[level.index()].faulty
+    }
+
+    pub(crate) fn is_unchecked(&self, level: Level) -> bool {
+        self.0[level.index()].checked == 0
+    }
+
     /// The reports, in the order of the levels. A level that nothing was said of is left out.
     pub(crate) fn reports(&self) -> Vec<LevelReport> {
         let reports = Level::ALL.iter().zip(&self.0).filter_map(|(level, tally)| {
@@ -107,10 +115,9 @@ impl Faults {
         self.first.extend(other.first.into_iter().take(left));
     }
 
-    /// Drops the faults of one level.
-    pub(crate) fn forgive(&mut self, level: Level) {
-        let before = self.first.len();
+    /// Drops the faults of one level, of which there are so many.
+    pub(crate) fn forgive(&mut self, level: Level, count: u64) {
         self.first.retain(|fault| fault.level != level);
-        self.count -= (before - self.first.len()) as u64;
+        self.count = self.count.saturating_sub(count);
     }
 }

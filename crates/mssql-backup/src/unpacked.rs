@@ -68,6 +68,10 @@ impl Unpacked {
                 .get_or_insert(Unreadable::Algorithm(algorithm));
             return;
         }
+        if !fault.kind.is_damage() {
+            self.examiner.note(fault.to_string());
+            return;
+        }
         let is_cut = matches!(fault.kind, FaultKind::CutOff | FaultKind::BlockCutOff);
         let message = match is_cut {
             true => format!("truncated: {fault}"),

@@ -307,9 +307,11 @@ impl Walk {
     fn broken(&mut self, broken: Broken, visitor: &mut impl Visitor) {
         let since = self.offset - self.gathered.len() as u64;
         visitor.event(since, Event::Broken(broken));
-        // What was gathered is not looked at again: no block starts within 52 bytes of another,
-        // and streams start after a block.
-        self.gathered.clear();
+        // A block may start inside what was taken for a header: it is looked at again.
+        let next = (since + 1).next_multiple_of(Self::ALIGNMENT);
+        let kept = self.offset.saturating_sub(next);
+        let kept = usize::try_from(kept).unwrap_or(0).min(self.gathered.len());
+        self.gathered.drain(..self.gathered.len() - kept);
         self.step = Step::Lost { since };
     }
 

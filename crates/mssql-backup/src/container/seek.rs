@@ -214,7 +214,7 @@ impl<R: Read + Seek> SeekableContainer<R> {
 
     fn put(&mut self, plain: Vec<u8>) {
         self.plain_file_offset = self.next_offset;
-        self.plain_end += plain.len() as u64;
+        self.plain_end = self.plain_end.saturating_add(plain.len() as u64);
         self.plain = plain;
         self.read_len = 0;
     }
