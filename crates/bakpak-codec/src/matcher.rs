@@ -14,9 +14,12 @@ use far::{FarTable, SegmentHash};
 use near::{FINGERPRINT_LEN, NearTable, fingerprint};
 use std::ops::Range;
 
+pub(crate) use stretch::Stretch;
+
 mod anchors;
 mod far;
 mod near;
+mod stretch;
 #[cfg(test)]
 mod tests;
 
@@ -63,33 +66,6 @@ pub(crate) struct MatcherSettings {
     pub(crate) table_memory: usize,
     /// What will be packed, or how much of it can be copied from, if that is known.
     pub(crate) total_len: Option<u64>,
-}
-
-/// A stretch of the buffer that belongs to a large entry.
-#[derive(Clone, Debug)]
-pub(crate) struct Stretch {
-    pub(crate) range: Range<usize>,
-    /// Where it begins in a grid, if it lies in one.
-    pub(crate) place: Option<GridPlace>,
-}
-
-impl Stretch {
-    /// Whether what is added behind it, from `start` on, belongs to it.
-    pub(crate) fn goes_on_with(&self, start: usize, place: Option<GridPlace>) -> bool {
-        self.range.end == start && self.place_at(start) == place
-    }
-
-    /// The rest of it from `start` on, when what is before has left the buffer.
-    pub(crate) fn from(self, start: usize) -> Self {
-        Self {
-            place: self.place_at(start),
-            range: 0..self.range.end - start,
-        }
-    }
-
-    fn place_at(&self, at: usize) -> Option<GridPlace> {
-        self.place.map(|place| place.plus(at - self.range.start))
-    }
 }
 
 /// Finds copies in the stream, buffer by buffer.
