@@ -72,7 +72,7 @@ pub(crate) fn read(path: &Path, medium: impl Read + Seek, depth: Depth) -> anyho
     report.with_context(|| format!("cannot read {}", quoted(path)))
 }
 
-/// The files that are meant: each named one, and those in each named directory, in order.
+/// The files that are meant: each named one, and those below each named directory, in order.
 ///
 /// # Errors
 ///
@@ -85,18 +85,13 @@ pub(crate) fn named(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             continue;
         }
         let listed = || -> io::Result<Vec<PathBuf>> {
-            let mut inside = Vec::new();
-            for entry in fs::read_dir(path)? {
-                let entry = entry?;
-                if !entry.path().is_dir() {
-                    inside.push(entry.path());
-                }
-            }
-            inside.sort();
-            Ok(inside)
+            fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect()
         };
-        let inside = listed().with_context(|| format!("cannot list {}", quoted(path)))?;
-        files.extend(inside);
+        let mut inside = listed().with_context(|| format!("cannot list {}", quoted(path)))?;
+        inside.sort();
+        // A link may lead back to where it is.
+        inside.retain(|inside| inside.is_file() || !inside.is_symlink());
+        files.extend(named(&inside)?);
     }
     Ok(files)
 }
@@ -156,8 +151,20 @@ fn trouble(report: &Report) -> Option<Trouble> {
 ///
 /// The archive is damaged.
 pub(crate) fn of_archive(archive: &mut Archive) -> anyhow::Result<Vec<MediaFile>> {
+    let reports = reports_of_archive(archive)?.into_iter();
+    Ok(reports
+        .map(|(name, report)| media_file(name, &report))
+        .collect())
+}
+
+/// The same as the reports that the facts were made from.
+///
+/// # Errors
+///
+/// The archive is damaged.
+pub(crate) fn reports_of_archive(archive: &mut Archive) -> anyhow::Result<Vec<(String, Report)>> {
     let wanted = |kind| matches!(kind, Facts::BACKUP_MEDIA | Facts::BACKUP_SET);
-    let mut files: Vec<MediaFile> = Vec::new();
+    let mut files: Vec<(String, Report)> = Vec::new();
     let mut media: Option<BackupMediaFacts> = None;
     let mut sets: Vec<BackupSetFacts> = Vec::new();
     let mut name: Option<String> = None;
@@ -186,9 +193,9 @@ fn finished(
     name: Option<String>,
     media: Option<BackupMediaFacts>,
     sets: &[BackupSetFacts],
-) -> Option<MediaFile> {
+) -> Option<(String, Report)> {
     let report = facts::report(&media?, sets);
-    Some(media_file(name?, &report))
+    Some((name?, report))
 }
 
 fn open(path: &Path) -> Result<File, Failure> {

@@ -13,6 +13,7 @@ use recovery::finding::{Finding, quoted};
 use recovery::media::MediaFile;
 use recovery::plan::{Plan, PlanRequest, Verdict, plan};
 use recovery::rules::{self, Severity};
+use recovery::verdict::{DatabaseVerdict, Policy, judge};
 
 use self::clock::{Asked, ServerClock, asked};
 use self::scripts::Written;
@@ -50,6 +51,10 @@ pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<
         to_sql_version: arguments.to_sql_version,
     };
     let mut plan = plan(&catalogue, &request).map_err(no_choice)?;
+    if moment.is_none() && plan.is_possible() {
+        let found = out_of_reach(&plan, &catalogue);
+        plan.findings.extend(found);
+    }
     plan.findings.extend(catalogue.findings.iter().cloned());
     plan.findings
         .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -247,11 +252,40 @@ fn choice_words(one: &Choice, all: &[Choice]) -> String {
     }
 }
 
+/// Whether it is the error of a database, which makes less restorable than there is.
+fn costs_something(finding: &Finding) -> bool {
+    finding.severity == Severity::Error && finding.database.is_some()
+}
+
+/// What is wrong with a database but does not show in a plan for its newest reachable state: that
+/// something newer cannot be reached.
+fn out_of_reach(plan: &Plan, catalogue: &Catalogue) -> Vec<Finding> {
+    let verdicts = judge(catalogue, &Policy::default());
+    let same = |one: &DatabaseVerdict| {
+        (&one.name, one.family, one.fork) == (&plan.database, plan.family, plan.fork)
+    };
+    let judged = verdicts.databases.into_iter().filter(same);
+    let errors = judged.flat_map(|one| one.findings).filter(costs_something);
+    let is_new = |finding: &Finding| {
+        !plan
+            .findings
+            .iter()
+            .any(|known| known.message == finding.message)
+    };
+    errors.filter(is_new).collect()
+}
+
 /// How the program ends: whether the moment is not reached (32), or nothing is (23).
 pub(crate) fn exit_of(plan: &Plan, is_moment_asked: bool) -> Exit {
     let is_too_old = |finding: &Finding| *finding.rule == rules::TARGET_TOO_OLD;
     match plan.verdict {
-        Verdict::Covered | Verdict::Uncertain | Verdict::Earlier => Exit::DONE,
+        // Something newer is there and cannot be used.
+        Verdict::Covered | Verdict::Uncertain if plan.findings.iter().any(costs_something) => {
+            Exit::INCOMPLETE
+        }
+        Verdict::Covered | Verdict::Uncertain => Exit::DONE,
+        Verdict::Earlier if is_moment_asked => Exit::CONFLICT,
+        Verdict::Earlier => Exit::DONE,
         Verdict::NotPossible
             if is_moment_asked
                 && !plan.windows.is_empty()

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mssql_backup::check::{LevelReport, Outcome};
 use mssql_backup::guid::Guid;
-use mssql_backup::report::{Report, SetReport};
+use mssql_backup::report::{Report, SetReport, Unreadable};
 use mssql_backup::stripes::together;
 use recovery::catalogue::Catalogue;
 use recovery::certificate::CertificateFile;
@@ -22,14 +23,16 @@ use crate::output::{Output, escaped};
 pub(crate) struct Evidence {
     /// SQL Server's backups, by their paths in the archive.
     reports: Vec<(String, Report)>,
-    /// The same where only what a plan needs is known.
-    files: Vec<MediaFile>,
     /// What is wrong with other backups.
     findings: Vec<Finding>,
     has_certificate: bool,
     has_private_key: bool,
     /// Other backups that were checked.
     others: usize,
+    /// Backups that nobody can judge here.
+    is_unknown: bool,
+    /// Whether certificates are there could not be seen.
+    misses_certificates: bool,
 }
 
 /// The judgement.
@@ -56,6 +59,8 @@ impl Evidence {
     /// A SQL Server backup was read.
     pub(crate) fn backup(&mut self, path: String, mut report: Report) {
         // What is needed to judge stripes together takes room, and is of no use for others.
+        self.outside(&path, &report);
+        self.readable(&path, &report);
         let is_striped = report
             .label
             .as_ref()
@@ -68,9 +73,52 @@ impl Evidence {
         self.reports.push((path, report));
     }
 
-    /// SQL Server backups as an archive's facts tell them.
-    pub(crate) fn media(&mut self, files: Vec<MediaFile>) {
-        self.files.extend(files);
+    /// What is wrong outside of the sets: a set whose start is broken is none any more.
+    fn outside(&mut self, path: &str, report: &Report) {
+        let is_wrong = |level: &LevelReport| level.outcome == Outcome::Failed;
+        if report.levels.iter().any(is_wrong) {
+            let mut outside = report
+                .faults
+                .iter()
+                .filter(|fault| fault.position.is_none());
+            let first = outside.next().map_or("", |fault| fault.message.as_str());
+            self.finding(
+                &rules::DAMAGED_SET,
+                format!("'{path}' outside of its sets: {first}"),
+            );
+        }
+    }
+
+    /// What of it cannot be judged: pages and log that may be encrypted, unknown compression.
+    fn readable(&mut self, path: &str, report: &Report) {
+        if let Some(unreadable @ Unreadable::Algorithm(_)) = report.unreadable {
+            self.unjudged(format!("'{path}' is {unreadable}"));
+        }
+        for set in &report.sets {
+            let position = set.checked.set.header.position;
+            let told = set
+                .checked
+                .levels
+                .iter()
+                .find_map(|level| match &level.outcome {
+                    Outcome::Unknown(why) if why.contains("TDE") => Some(why),
+                    _ => None,
+                });
+            if let Some(why) = told {
+                self.unjudged(format!("'{path}' (set {position}): {why}"));
+            }
+        }
+    }
+
+    /// A backup cannot be judged here, though nothing need be wrong with it.
+    pub(crate) fn unjudged(&mut self, message: String) {
+        self.is_unknown = true;
+        self.finding(&rules::ENCRYPTED, message);
+    }
+
+    /// Nobody can see whether certificates are there: an archive from a pipe.
+    pub(crate) fn miss_certificates(&mut self) {
+        self.misses_certificates = true;
     }
 
     /// Another backup was checked.
@@ -96,10 +144,8 @@ impl Evidence {
 
     /// Whether there is a backup that only a certificate opens.
     pub(crate) fn has_encrypted(&self) -> bool {
-        let is = |file: &MediaFile| file.trouble == Some(Trouble::Encrypted);
-        let read = self.reports.iter();
-        let mut read = read.map(|(path, report)| media_file(path.clone(), report));
-        self.files.iter().any(is) || read.any(|file| is(&file))
+        let mut reports = self.reports.iter();
+        reports.any(|(_, report)| report.unreadable == Some(Unreadable::Encrypted))
     }
 
     /// What could be a certificate or a private key was read.
@@ -130,12 +176,13 @@ impl Evidence {
     /// Judges all of it.
     pub(crate) fn judge(mut self) -> Judgement {
         join_stripes(&mut self.reports);
-        let mut files = self.files;
-        files.extend(
-            self.reports
-                .iter()
-                .map(|(path, report)| media_file(path.clone(), report)),
-        );
+        let count = self.reports.len() + self.others;
+        let understood = self
+            .reports
+            .iter()
+            .filter(|(_, report)| !matches!(report.unreadable, Some(Unreadable::Algorithm(_))));
+        let files = understood.map(|(path, report)| media_file(path.clone(), report));
+        let files: Vec<MediaFile> = files.collect();
         let encrypted: Vec<String> = files
             .iter()
             .filter(|file| file.trouble == Some(Trouble::Encrypted))
@@ -144,6 +191,7 @@ impl Evidence {
         let mut others = self.findings;
         if let Some(name) = encrypted.first() {
             let rule = match (self.has_certificate, self.has_private_key) {
+                _ if self.misses_certificates => None,
                 (true, true) => None,
                 (true, false) => Some(&rules::PRIVATE_KEY_MISSING),
                 (false, _) => Some(&rules::CERTIFICATE_MISSING),
@@ -151,7 +199,6 @@ impl Evidence {
             let message = format!("'{name}' is encrypted, and what opens it is not packed");
             others.extend(rule.map(|rule| Finding::new(rule, message)));
         }
-        let count = files.len() + self.others;
         let catalogue = Catalogue::of(files);
         let verdicts = judge(&catalogue, &Policy::default());
         let is_error = |finding: &Finding| finding.severity == Severity::Error;
@@ -165,7 +212,8 @@ impl Evidence {
             || verdicts.findings.iter().any(is_error)
             || standing(Standing::NotRestorable)
             || standing(Standing::Partly);
-        let answer = match (count, is_wrong, encrypted.is_empty()) {
+        let is_known = encrypted.is_empty() && !self.is_unknown;
+        let answer = match (count, is_wrong, is_known) {
             (_, true, _) => Answer::NotRestorable,
             (0, ..) => Answer::NoBackups,
             (_, false, true) => Answer::Restorable,

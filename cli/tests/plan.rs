@@ -294,8 +294,10 @@ fn behind_a_gap_in_the_log_there_is_no_way() {
     let plan = plan_of(&run.exits(32));
     assert_eq!(codes(&plan)[0], "BP121");
     // Up to the gap it can be restored.
-    let plan = plan_of(&sandbox.typed("plan sql --json").succeeds());
+    // That something newer is lost is told, and is no success.
+    let plan = plan_of(&sandbox.typed("plan sql --json").exits(23));
     assert_eq!(steps(&plan), ["full 1", "log 1"]);
+    assert_eq!(codes(&plan)[0], "BP121");
 }
 
 #[test]
@@ -378,7 +380,7 @@ fn in_simple_recovery_it_is_the_backup_before() {
     database.recovery_model = RecoveryModel::Simple;
     write(&sandbox, "full.bak", 1, &[database.full(at(2))]);
     let run = sandbox.typed("plan full.bak --at 2026-03-01T05:00 --json");
-    let plan = plan_of(&run.succeeds());
+    let plan = plan_of(&run.exits(32));
     assert_eq!(plan["verdict"], "earlier");
     assert_eq!(steps(&plan), ["full 1"]);
     assert_eq!(codes(&plan)[0], "BP128");

@@ -5,7 +5,7 @@
 
 use jiff::civil::{DateTime, date};
 use mssql_backup::testing::container::{ContainerWriter, wrap};
-use mssql_backup::testing::{Database, Media, Set, write_media};
+use mssql_backup::testing::{Database, Media, Product, Set, write_media};
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
@@ -244,10 +244,55 @@ fn an_empty_backup_is_refused_and_other_files_are_not() {
     let sandbox = with_chain();
     sandbox.write("backups/readme.txt", "the backups of orders\n");
     pack(&sandbox, "").succeeds();
+    sandbox.write("backups/other.trn", vec![7; 5000]);
+    pack(&sandbox, "--force")
+        .exits(23)
+        .says("'sql/other.trn' is no SQL Server backup");
+    std::fs::remove_file(sandbox.path("backups/other.trn")).unwrap();
     sandbox.write("backups/empty.bak", "");
     pack(&sandbox, "--force")
         .exits(23)
         .says("'sql/empty.bak' is empty");
+}
+
+#[test]
+fn a_set_whose_start_is_broken_is_not_forgotten() {
+    let sandbox = Sandbox::new();
+    let [full, log, _] = chain();
+    let mut other = Database::with_pages("Customers", 64, 40);
+    let mut file = write_media(&Media::default(), &[other.full(at(1)), full, log]).remove(0);
+    // The first descriptor of the first set.
+    let start = file.windows(4).position(|tag| tag == b"SSET").unwrap();
+    file[start..start + 512].fill(0xA5);
+    sandbox.write("backups/all.bak", file);
+    pack(&sandbox, "").exits(23).says("BP124");
+}
+
+#[test]
+fn pages_that_nothing_vouches_for_are_not_called_restorable() {
+    let sandbox = Sandbox::new();
+    let mut database = Database::with_pages("Orders", 64, 40);
+    database.product = Product::Sql2016;
+    let mut file = one_file(&database.full(at(1)));
+    let pages = file.windows(4).position(|tag| tag == b"MQDA").unwrap() + 24;
+    // As in an encrypted database: the headers of pages are in clear, the rest is noise.
+    for page in file[pages..pages + 40 * PAGE_LEN].chunks_mut(PAGE_LEN) {
+        let mut noise = 1_u32;
+        for byte in &mut page[96..] {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (noise >> 24) as u8;
+        }
+    }
+    sandbox.write("backups/full.bak", file);
+    pack(&sandbox, "").succeeds().says("BP136");
+    for more in ["", "--level media"] {
+        let verified = verify(&sandbox, more).succeeds();
+        assert!(
+            verified.text().contains("cannot be judged"),
+            "{}",
+            verified.text()
+        );
+    }
 }
 
 #[test]
@@ -262,6 +307,11 @@ fn a_backup_from_a_pipe_is_judged_too() {
         "{}",
         verified.text()
     );
+    // It may be what the others build on.
+    let [_, log, _] = chain();
+    sandbox.write("backups/log.trn", one_file(&log));
+    let line = "pack -o b.bakpak --sql backups --stdin-entry sql/full.bak --key-file data.key";
+    sandbox.typed_with_input(line, &one_file(&full)).succeeds();
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
+use mssql_backup::testing::{Database, Media, write_media};
 use sandbox::{Sandbox, assert_same_tree, needs::has_program};
 
 /// Everything that tends to get lost.
@@ -76,8 +77,15 @@ fn make_difficult_home(sandbox: &Sandbox) {
 }
 
 fn make_backups(sandbox: &Sandbox) {
-    sandbox.write("backups/Shop_FULL.bak", "a page of rows, ".repeat(100_000));
-    sandbox.write("backups/logs/Shop_LOG.trn", "log ".repeat(1000));
+    let at = jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0);
+    let mut database = Database::with_pages("Shop", 200, 190);
+    let full = database.full(at);
+    database.commit(at);
+    let log = database.log(at);
+    for (name, set) in [("Shop_FULL.bak", full), ("logs/Shop_LOG.trn", log)] {
+        let medium = write_media(&Media::default(), &[set]).remove(0);
+        sandbox.write(&format!("backups/{name}"), medium);
+    }
 }
 
 const PACK: &str = "pack --sql backups --home home --key-file data.key -o";

@@ -19,6 +19,8 @@ pub(crate) enum Found {
     Media(Box<Report>),
     /// The backup of something else.
     Other(ForeignReport),
+    /// It could not be checked, for want of a thread or by an error of the program.
+    Failed,
     /// No backup, or one that cannot be checked from front to back (a BACPAC).
     Nothing,
 }
@@ -41,6 +43,7 @@ enum State {
     Start(Vec<u8>),
     Media(Checker),
     Other(Pulled),
+    Failed,
     Nothing,
 }
 
@@ -61,7 +64,7 @@ impl Content {
             }
             State::Media(checker) => checker.feed(bytes),
             State::Other(pulled) => pulled.feed(bytes),
-            State::Nothing => {}
+            State::Failed | State::Nothing => {}
         }
     }
 
@@ -80,7 +83,8 @@ impl Content {
         }
         match self.state {
             State::Media(checker) => Found::Media(Box::new(checker.finish())),
-            State::Other(pulled) => pulled.finish().map_or(Found::Nothing, Found::Other),
+            State::Other(pulled) => pulled.finish().map_or(Found::Failed, Found::Other),
+            State::Failed => Found::Failed,
             State::Start(_) | State::Nothing => Found::Nothing,
         }
     }
@@ -95,9 +99,9 @@ impl Content {
             _ => match foreign::recognise(&first, &self.name) {
                 Some(ForeignKind::PostgresDump(format)) => Pulled::dump(format),
                 Some(ForeignKind::QdrantSnapshot) => Pulled::snapshot(),
-                _ => None,
+                _ => return,
             }
-            .map_or(State::Nothing, State::Other),
+            .map_or(State::Failed, State::Other),
         };
         self.bytes(&first);
     }
@@ -145,7 +149,7 @@ impl Pulled {
         Self::start(|reader| Ok(ForeignReport::Snapshot(Box::new(qdrant::check(reader)?))))
     }
 
-    /// None if there can be no further thread: then the file is packed unchecked, as any other.
+    /// None if there can be no further thread: then the file is packed unchecked, and that is told.
     fn start(
         check: impl FnOnce(Pieces) -> io::Result<ForeignReport> + Send + 'static,
     ) -> Option<Self> {

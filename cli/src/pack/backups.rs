@@ -60,6 +60,7 @@ impl Backups {
         let mut backups = Self::default();
         let mut evidence = Evidence::default();
         let mut at_end = Evidence::default();
+        let mut has_stream = false;
         if has_sealed_certificate {
             evidence.sealed_certificate();
             at_end.sealed_certificate();
@@ -67,7 +68,12 @@ impl Backups {
         for mut source in walked.sources() {
             interrupt::check()?;
             let path = source.path().clone();
-            if source.is_stream() || !may_be_a_backup(&path) {
+            if !may_be_a_backup(&path) {
+                continue;
+            }
+            // What comes from a pipe may be what the others lack.
+            if source.is_stream() {
+                has_stream = true;
                 continue;
             }
             // What cannot be read is told when it is packed.
@@ -76,6 +82,12 @@ impl Backups {
         }
         let judgement = evidence.judge();
         let mut told = BTreeSet::new();
+        if has_stream {
+            return Ok(Self {
+                checked: Mutex::new(at_end),
+                ..backups
+            });
+        }
         judgement.tell_findings(&mut told, allow_incomplete, output);
         if judgement.answer == Answer::NotRestorable && !allow_incomplete {
             judgement.tell_event(output);
@@ -120,6 +132,12 @@ impl Backups {
                 let report = read_headers(reader)?;
                 self.grids.insert(path.clone(), grids(&report));
                 before.backup(name, report);
+            }
+            Kind::Other | Kind::Tar { .. } if is_called_a_backup(path) => {
+                let message = format!("'{name}' is no SQL Server backup, though its name says so");
+                for evidence in [before, at_end] {
+                    evidence.finding(&rules::UNREADABLE, message.clone());
+                }
             }
             Kind::Empty if path.as_bytes().starts_with(b"sql/") => {
                 for evidence in [before, at_end] {
@@ -182,6 +200,10 @@ impl Backups {
                 let facts = EntryFacts::other_source(facts::other(&report));
                 facts.into_iter().collect()
             }
+            Found::Failed => {
+                checked.unjudged(format!("'{path}' could not be checked"));
+                Vec::new()
+            }
             Found::Nothing => Vec::new(),
         }
     }
@@ -212,6 +234,15 @@ impl Backups {
             _ => Exit::DONE,
         }
     }
+}
+
+/// Whether SQL Server's backups have such a name, in the folder for them.
+fn is_called_a_backup(path: &EntryPath) -> bool {
+    let name = path.to_string().to_ascii_lowercase();
+    let is_one = [".bak", ".trn", ".dif"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    is_one && path.as_bytes().starts_with(b"sql/")
 }
 
 /// Whether a file of this name is looked at: all below `sql/`, attachments by their extension; the

@@ -1,12 +1,13 @@
 //! The verdict on the backups in an archive: from its facts, or by reading them again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use bakpak_codec::archive::Archive;
 use bakpak_codec::tap::Tap;
-use bakpak_format::catalogue::Row;
+use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::entry::Entry;
 use bakpak_format::envelope::item_kind;
 use bakpak_format::record::{Facts, KnownFacts, other_source};
@@ -34,7 +35,9 @@ pub(super) fn by_facts(file: &File, keys: &mut Keys) -> anyhow::Result<Judgement
 /// The archive cannot be read.
 pub(crate) fn judged(archive: &mut Archive) -> anyhow::Result<Judgement> {
     let mut evidence = Evidence::default();
-    evidence.media(backups::of_archive(archive)?);
+    for (path, report) in backups::reports_of_archive(archive)? {
+        evidence.backup(path, report);
+    }
     beside_media(archive, &mut evidence, Others::All)?;
     Ok(evidence.judge())
 }
@@ -95,32 +98,28 @@ fn beside_media(
 
 /// Whether an entry may hold a certificate or its key, by its name and length.
 pub(crate) fn may_be_certificate(row: &Row) -> bool {
-    let name = row.path.to_string().to_ascii_lowercase();
-    let known = [".cer", ".crt", ".der", ".pvk", ".pfx", ".p12"];
-    let is_home = row.path.as_bytes().starts_with(b"home");
-    !is_home
+    let is_whole = !row.flags.contains(RowFlags::UNREADABLE);
+    is_whole
+        && row.kind == RowKind::File
         && row.size <= MAX_CERTIFICATE_LEN as u64
-        && known.iter().any(|end| name.ends_with(end))
+        && crate::pack::may_be_a_backup(&row.path)
 }
 
 /// Reads backups again, while the archive is verified.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rereading(Arc<Mutex<Evidence>>);
+pub(super) struct Rereading(Arc<Mutex<BTreeMap<String, Found>>>);
 
 impl Rereading {
-    /// Who wants to see the content of this entry.
+    /// Who wants to see the content of this entry. Of one that was given up and packed again, the
+    /// last content counts.
     pub(super) fn tap(&self, entry: &Entry) -> Option<Box<dyn Tap>> {
         if !crate::pack::may_be_a_backup(&entry.path) {
             return None;
         }
-        let (evidence, path) = (Arc::clone(&self.0), entry.path.to_string());
+        let (all, path) = (Arc::clone(&self.0), entry.path.to_string());
         let learned = move |found| {
-            let mut evidence = evidence.lock().unwrap_or_else(PoisonError::into_inner);
-            match found {
-                Found::Media(report) => evidence.backup(path, *report),
-                Found::Other(report) => evidence.other(&path, &report),
-                Found::Nothing => {}
-            }
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(path, found);
             Vec::new()
         };
         Some(Box::new(ContentTap::new(entry.path.to_string(), learned)))
@@ -128,10 +127,19 @@ impl Rereading {
 
     /// What was read, with what the facts of a file tell of other backups.
     pub(super) fn judge(&self, archive: Option<&mut Archive>) -> anyhow::Result<Judgement> {
-        let evidence = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut evidence = evidence.clone();
-        if let Some(archive) = archive {
-            beside_media(archive, &mut evidence, Others::OnlyPackages)?;
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut evidence = Evidence::default();
+        for (path, found) in std::mem::take(&mut *all) {
+            match found {
+                Found::Media(report) => evidence.backup(path, *report),
+                Found::Other(report) => evidence.other(&path, &report),
+                Found::Failed => evidence.unjudged(format!("'{path}' could not be checked")),
+                Found::Nothing => {}
+            }
+        }
+        match archive {
+            Some(archive) => beside_media(archive, &mut evidence, Others::OnlyPackages)?,
+            None => evidence.miss_certificates(),
         }
         Ok(evidence.judge())
     }

@@ -253,6 +253,11 @@ impl SetCheck {
             self.tallies.unknown(Level::Allocation, why);
             return None;
         }
+        if !set.is_complete {
+            self.tallies
+                .unknown(Level::Allocation, "the set was cut off");
+            return None;
+        }
         if self.extents.allocation.is_over_limit() {
             self.tallies
                 .unknown(Level::Allocation, "the database is over 1 TiB");
@@ -365,7 +370,7 @@ impl SetCheck {
         } else if self.has_lost_sum {
             self.tallies
                 .unknown(level, "part of what they are over is not readable");
-        } else if self.tallies.is_unchecked(level) {
+        } else if self.tallies.is_unchecked(level) && self.tallies.faults(level) == 0 {
             let has_content = self.pages != [0; 2] || !self.log.spans.is_empty();
             match has_content {
                 true => self.wrong(level, "there is no backup checksum".to_owned()),

@@ -9,8 +9,12 @@ pub(super) fn script(order: &RestoreOrder) -> Script {
     let draft = match (order.purpose, order.application) {
         (Purpose::Recovery, _) => Draft {
             name: "05-recover",
-            about: &["Opens the database. After this no further backup can be restored to it."],
-            batches: vec![recover(order), open(order)],
+            about: &[
+                "Opens the database that 04-restore left restoring. After this no further backup can",
+                "be restored to it. Sets PAGE_VERIFY CHECKSUM, makes the built-in administrator its",
+                "owner and lets all users in. A database that is not restoring is not touched.",
+            ],
+            batches: vec![open(order)],
         },
         (Purpose::Rehearsal, Application::Octopus) => Draft {
             name: "05-recover-and-make-harmless",
@@ -48,24 +52,22 @@ fn recover(order: &RestoreOrder) -> Batch {
         &[target],
     );
     batch.line(
-        "    PRINT N'the database is not restoring: nothing to recover.';",
+        "    THROW 50034, N'the database is not restoring: it is another one, or was opened before.', 1;",
         &[],
     );
-    batch.line("ELSE", &[]);
-    batch.line("BEGIN", &[]);
     batch.line(
-        "    RESTORE DATABASE {} WITH RECOVERY;",
+        "RESTORE DATABASE {} WITH RECOVERY;",
         &[Arg::Name(&order.target_database)],
     );
     if order.purpose == Purpose::Rehearsal {
         harmless::mark(&mut batch, order);
     }
-    batch.line("END;", &[]);
     batch
 }
 
+/// One batch: where a client goes on after an error, nothing of it is done to another database.
 fn open(order: &RestoreOrder) -> Batch {
-    let mut batch = Batch::new();
+    let mut batch = recover(order);
     set_up(&mut batch, order);
     batch.line(
         "ALTER DATABASE {} SET MULTI_USER;",
