@@ -11,7 +11,7 @@ Examples:
 
 Exit codes:
    0 done                          20 damaged
-   1 failed                        23 incomplete: sources were unreadable
+   1 failed                        23 incomplete: not all restorable
    2 wrong usage                   24 cut short
    3 warnings (--fail-on warning)  25 not supported by this version
   10 archive cannot be opened      30 target not ready
@@ -176,10 +176,10 @@ Examples:
 
 Nothing is restored or changed. Of an archive only what it tells of its backups
 is read; backup files are read to their end, so that no step needs a damaged
-one. Files in a directory that are no SQL Server backups are left out.
+one. Files below a directory that are no SQL Server backups are left out.
 
-Exit codes: 23 if nothing can be restored, 32 if something can, but not to
-TIME. Times that occur twice or never, where clocks are changed, are refused
+Exit codes: 23 if nothing can be restored, or something newer than what is
+planned cannot be used; 32 if something can be restored, but not to TIME. Times that occur twice or never, where clocks are changed, are refused
 with what to type instead.
 
 ",

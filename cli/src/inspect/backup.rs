@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::text::{Lines, date, exact_size, named};
 use super::{checks, set, verdict};
 use crate::exit::Exit;
-use crate::output::Output;
 use crate::output::event::{Event, backup as event};
+use crate::output::{Output, count};
 
 /// A backup that was read, or that facts tell of.
 pub(super) struct Told<'a> {
@@ -53,6 +53,13 @@ impl Told<'_> {
             if self.is_verified {
                 lines.line("checks", "of the set");
                 checks::tell(&set.checked.levels, lines);
+                let counts = &set.pages;
+                let others = counts.unprotected;
+                if others > 0 && counts.checksum_good + counts.torn_good > 0 {
+                    let pages = count(others, "page has none", "pages have none");
+                    let text = format!("{pages}: nothing but the backup checksums covers them");
+                    lines.row("no page checksum", &text);
+                }
             }
         }
         lines.0.line("");
