@@ -2,7 +2,7 @@
 
 use super::batch::{Arg, Batch};
 use super::certificates;
-use super::order::{RestoreOrder, RestoreStep};
+use super::order::{RestoreOrder, RestoreStep, StepKind};
 use super::script::{Draft, Script};
 
 pub(super) fn script(order: &RestoreOrder) -> Script {
@@ -54,10 +54,34 @@ fn verify(order: &RestoreOrder, number: u64, step: &RestoreStep) -> Batch {
     progress(&mut batch, order, number);
     batch.line("RESTORE VERIFYONLY", &[]);
     from_disk(&mut batch, &step.files);
-    let template = match step.has_checksums {
-        true => "    WITH FILE = {}, CHECKSUM;",
-        false => "    WITH FILE = {};",
+    let number = Arg::Number(step.file_number.into());
+    // VERIFYONLY also looks whether there is room where the files would go: not where they were.
+    let moves = match step.kind {
+        StepKind::Full => order.moves.as_slice(),
+        StepKind::Differential | StepKind::Log => &[],
     };
-    batch.line(template, &[Arg::Number(step.file_number.into())]);
+    let mut parts = vec![("FILE = {}", vec![number])];
+    parts.extend(moves.iter().map(|file| {
+        let names = vec![Arg::Text(&file.logical_name), Arg::Text(&file.target_path)];
+        ("MOVE {} TO {}", names)
+    }));
+    if step.has_checksums {
+        parts.push(("CHECKSUM", Vec::new()));
+    }
+    options(&mut batch, &parts);
     batch
+}
+
+/// `WITH` and its options, a line each.
+fn options(batch: &mut Batch, parts: &[(&'static str, Vec<Arg<'_>>)]) {
+    for (index, (part, arguments)) in parts.iter().enumerate() {
+        let template = match (part, index == 0, index + 1 == parts.len()) {
+            (_, true, true) => "    WITH FILE = {};",
+            (_, true, false) => "    WITH FILE = {},",
+            (&"CHECKSUM", ..) => "         CHECKSUM;",
+            (_, false, true) => "         MOVE {} TO {};",
+            (_, false, false) => "         MOVE {} TO {},",
+        };
+        batch.line(template, arguments);
+    }
 }

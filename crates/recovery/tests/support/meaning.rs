@@ -86,6 +86,10 @@ fn check_media(order: &RestoreOrder, answer: &Answer) {
     assert_only(answer, &["RestoreStatement"]);
     let verify = |step: &RestoreStep| {
         let mut options = vec![json!(["File", step.file_number.to_string()])];
+        if step.kind == StepKind::Full {
+            let moves = order.moves.iter();
+            options.extend(moves.map(|one| json!(["Move", one.logical_name, one.target_path])));
+        }
         options.extend(step.has_checksums.then(|| json!(["Checksum"])));
         restore("VerifyOnly", None, &step.files, options)
     };
