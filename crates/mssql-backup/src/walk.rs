@@ -220,8 +220,11 @@ impl Walk {
 
     fn finish_block(&mut self, header: BlockHeader, visitor: &mut impl Visitor) {
         let block_offset = self.offset - self.gathered.len() as u64;
-        if header.tag == Tag::SSET {
-            self.set_offset = Some(block_offset);
+        match (header.tag, self.last_block) {
+            (Tag::SSET, _) => self.set_offset = Some(block_offset),
+            // The set is over: where the next one starts is not known yet.
+            (Tag::SFMB, Some(Tag::ESET)) => self.set_offset = None,
+            _ => {}
         }
         let bytes = &self.gathered;
         visitor.event(block_offset, Event::Block { header, bytes });

@@ -3,6 +3,7 @@
 use crate::allocation::Missing;
 use crate::check::{CheckedSet, Fault, Level};
 use crate::configuration::difference;
+use crate::date::mtf_date;
 use crate::depth::Depth;
 use crate::page::FreeSpace;
 use crate::report::SetReport;
@@ -149,8 +150,8 @@ impl SetCheck {
         }
         let header = &set.header;
         self.tallies.checked(Level::Addresses, 1);
-        let start = array_at(&self.descriptors.start, 0x58).and_then(crate::date::mtf_date);
-        if start.is_some() && start != header.backup_start_date {
+        let start = array_at(&self.descriptors.start, 0x58).unwrap_or([0; 5]);
+        if start != [0; 5] && mtf_date(start) != header.backup_start_date {
             let message = "its first descriptor and its configuration name different start times";
             self.wrong(Level::Addresses, message.to_owned());
         }
