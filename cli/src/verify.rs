@@ -203,7 +203,10 @@ fn sentence(
 ) -> String {
     let blocks = count(report.blocks, "block", "blocks");
     let len = size(report.archive_len);
-    let entries = count(entries(report), "entry", "entries");
+    let mut entries = count(entries(report), "entry", "entries");
+    if level == "media" {
+        entries += "; backups checked again";
+    }
     let findings = count(report.findings.len() as u64, "finding", "findings");
     match (verdict, level) {
         ("whole", "keyless") => format!(
