@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use recovery::finding::quoted;
-use recovery::order::{Files, NoOrder, OrderOptions, files_added_later, order};
+use recovery::order::{Files, NoOrder, OrderOptions, order};
 use recovery::plan::Plan;
 use recovery::sql::{Existing, OrderError, PathStyle, Script, scripts};
 
@@ -53,14 +53,6 @@ pub(super) fn write(
             );
             written.notes.push(text);
         }
-    }
-    let added = files_added_later(&plan);
-    if !added.is_empty() {
-        let names: Vec<String> = added.iter().map(|name| quoted(name)).collect();
-        written.notes.push(format!(
-            "files that came after the full backup are restored to their old places: {}",
-            names.join(", ")
-        ));
     }
     Ok(written)
 }

@@ -18,7 +18,9 @@
 //! A file keeps its name. Under another database name it is put behind that name
 //! (`drill_orders.mdf`): the original may be on the same server.
 
-use mssql_backup::set::{BackupSet, DatabaseFile, Flags};
+use std::collections::BTreeSet;
+
+use mssql_backup::set::{DatabaseFile, Flags};
 
 use crate::finding::quoted;
 use crate::plan::{self, Plan, Step, major_version};
@@ -136,8 +138,16 @@ pub fn order(plan: &Plan, options: &OrderOptions) -> Result<RestoreOrder, NoOrde
         Some(name) => name.clone(),
         None => plan.database.clone(),
     };
+    if full.set.files.is_empty() {
+        return Err(NoOrder::NoFileList {
+            database: plan.database.clone(),
+        });
+    }
+    let moves = moves(plan, &target_database, options)?;
+    let steps = plan.steps.iter().zip(moves);
+    let steps = steps.map(|(one, moves)| step(one, moves, options));
+    let steps = steps.collect();
     Ok(RestoreOrder {
-        moves: moves(plan, &full.set, &target_database, options)?,
         database: plan.database.clone(),
         target_database,
         purpose: options.purpose,
@@ -146,7 +156,7 @@ pub fn order(plan: &Plan, options: &OrderOptions) -> Result<RestoreOrder, NoOrde
         database_version: newest.header.database_version,
         contained: options.contained,
         existing: options.existing,
-        steps: plan.steps.iter().map(|one| step(one, options)).collect(),
+        steps,
         stop_at: plan.steps.iter().find_map(|step| step.stop_at),
         certificates: options.certificates.clone(),
         logins: options.logins.clone(),
@@ -156,43 +166,17 @@ pub fn order(plan: &Plan, options: &OrderOptions) -> Result<RestoreOrder, NoOrde
     })
 }
 
-/// Files that the database got after its full backup, by their logical names.
-///
-/// `MOVE` can name only files of the backup that it stands with: SQL Server makes these at their old
-/// places while it restores a later one, and stops if it cannot.
-#[must_use]
-pub fn files_added_later(plan: &Plan) -> Vec<String> {
-    let Some((full, later)) = plan.steps.split_first() else {
-        return Vec::new();
-    };
-    let is_in = |files: &[DatabaseFile], file: &DatabaseFile| {
-        files
-            .iter()
-            .any(|one| one.logical_name == file.logical_name)
-    };
-    let mut added: Vec<DatabaseFile> = Vec::new();
-    for file in later.iter().flat_map(|step| &step.set.files) {
-        if !is_in(&full.set.files, file) && !is_in(&added, file) {
-            added.push(file.clone());
-        }
-    }
-    added.into_iter().map(|file| file.logical_name).collect()
-}
-
+/// Where each step's own files go: in the full backup all of them, later those that no set before
+/// lists. `MOVE` can name only files of the set that it stands with, and in a log only those that
+/// were added while it was written (RESTORE Arguments, "MOVE").
 fn moves(
     plan: &Plan,
-    full: &BackupSet,
     target_database: &str,
     options: &OrderOptions,
-) -> Result<Vec<FileMove>, NoOrder> {
-    if full.files.is_empty() {
-        return Err(NoOrder::NoFileList {
-            database: plan.database.clone(),
-        });
-    }
+) -> Result<Vec<Vec<FileMove>>, NoOrder> {
     let prefix = (target_database != plan.database).then_some(target_database);
     let mut places = Places::new(options, prefix);
-    let place = |file: &DatabaseFile| {
+    let mut place = |file: &DatabaseFile| {
         let logical_name = file.logical_name.clone();
         match places.place(file) {
             Some(target_path) => Ok(FileMove {
@@ -202,10 +186,16 @@ fn moves(
             None => Err(NoOrder::NoFolder { logical_name }),
         }
     };
-    full.files.iter().map(place).collect()
+    let mut known = BTreeSet::new();
+    let mut of_step = |step: &Step| {
+        let files = step.set.files.iter();
+        let new = files.filter(|file| known.insert(file.logical_name.clone()));
+        new.map(&mut place).collect()
+    };
+    plan.steps.iter().map(&mut of_step).collect()
 }
 
-fn step(step: &Step, options: &OrderOptions) -> RestoreStep {
+fn step(step: &Step, moves: Vec<FileMove>, options: &OrderOptions) -> RestoreStep {
     let path = |name: &String| match &options.files {
         Files::InPlace => name.clone(),
         Files::Unpacked(folder) if name.contains('/') => options.path_style.join(folder, name),
@@ -220,6 +210,7 @@ fn step(step: &Step, options: &OrderOptions) -> RestoreStep {
         },
         files: step.files.iter().map(path).collect(),
         file_number: step.file_number.into(),
+        moves,
         has_checksums: flags.contains(Flags::BACKUP_CHECKSUMS),
         is_applied_whole: flags.contains(Flags::BULK_LOGGED_DATA),
     }

@@ -18,7 +18,7 @@ use mssql_backup::set::Flags;
 use mssql_backup::testing::{Database, Media, Set, write_media};
 use recovery::catalogue::Catalogue;
 use recovery::media::MediaFile;
-use recovery::order::{Files, NoOrder, OrderOptions, files_added_later, order};
+use recovery::order::{Files, NoOrder, OrderOptions, order};
 use recovery::plan::{Plan, PlanRequest, StepKind, plan};
 use recovery::sql::{Existing, PathStyle, Purpose, RestoreOrder, scripts};
 use serde_json::{Value, json};
@@ -235,15 +235,28 @@ fn the_server_must_be_as_new_as_the_newest_backup() {
 }
 
 #[test]
-fn a_file_that_was_added_after_the_full_backup_is_told() {
+fn a_file_that_was_added_after_the_full_backup_goes_where_the_first_set_that_lists_it_stands() {
     let mut plan = planned(None);
-    assert!(files_added_later(&plan).is_empty());
     let mut added = plan.steps[0].set.files[0].clone();
     added.logical_name = "archive2".to_owned();
     for step in &mut plan.steps[2..] {
         step.set.files.push(added.clone());
     }
-    assert_eq!(files_added_later(&plan), ["archive2"]);
+    let mut options = windows();
+    options.move_data = Some("E:\\data".to_owned());
+    let order = order(&plan, &options).unwrap();
+    let counts: Vec<usize> = order.steps.iter().map(|step| step.moves.len()).collect();
+    let of_full = plan.steps[0].set.files.len();
+    assert_eq!(counts, [of_full, 0, 1, 0, 0, 0]);
+    let added = &order.steps[2].moves[0];
+    assert_eq!(added.logical_name, "archive2");
+    assert!(added.target_path.starts_with("E:\\data\\"), "{added:?}");
+    let of_full = order.steps[0].moves.iter();
+    assert!(
+        !of_full
+            .map(|one| &one.target_path)
+            .any(|path| *path == added.target_path)
+    );
 }
 
 #[test]

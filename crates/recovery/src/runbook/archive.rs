@@ -7,7 +7,6 @@ use super::shell::Word;
 use super::{Target, Writer, words};
 use crate::finding::{Finding, quoted};
 use crate::octopus::HomeFinding;
-use crate::order::files_added_later;
 use crate::plan::Plan;
 
 impl Writer<'_> {
@@ -133,18 +132,6 @@ impl Writer<'_> {
                 "{}: {}.",
                 finding.rule, finding.message
             )));
-        }
-        for database in &facts.databases {
-            let added = files_added_later(&database.plan);
-            if !added.is_empty() {
-                let added: Vec<String> = added.iter().map(|name| quoted(name)).collect();
-                steps.push(Step::Warning(format!(
-                    "Database {} got files after its full backup: {}. SQL Server makes them at \
-                     their old places while it restores; the folders must be there.",
-                    quoted(&database.plan.database),
-                    words::list(&added)
-                )));
-            }
         }
         if !codes.is_empty() {
             steps.push(self.command(|block| {

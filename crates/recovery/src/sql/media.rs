@@ -2,7 +2,7 @@
 
 use super::batch::{Arg, Batch};
 use super::certificates;
-use super::order::{RestoreOrder, RestoreStep, StepKind};
+use super::order::{RestoreOrder, RestoreStep};
 use super::script::{Draft, Script};
 
 pub(super) fn script(order: &RestoreOrder) -> Script {
@@ -56,12 +56,8 @@ fn verify(order: &RestoreOrder, number: u64, step: &RestoreStep) -> Batch {
     from_disk(&mut batch, &step.files);
     let number = Arg::Number(step.file_number.into());
     // VERIFYONLY also looks whether there is room where the files would go: not where they were.
-    let moves = match step.kind {
-        StepKind::Full => order.moves.as_slice(),
-        StepKind::Differential | StepKind::Log => &[],
-    };
     let mut parts = vec![("FILE = {}", vec![number])];
-    parts.extend(moves.iter().map(|file| {
+    parts.extend(step.moves.iter().map(|file| {
         let names = vec![Arg::Text(&file.logical_name), Arg::Text(&file.target_path)];
         ("MOVE {} TO {}", names)
     }));

@@ -30,8 +30,6 @@ pub struct RestoreOrder {
     /// Where restoring the log stops, in the local time of the server that was backed up; in all
     /// logs but those that are applied whole.
     pub stop_at: Option<DateTime>,
-    /// Where each file of the database goes; all files, or SQL Server uses the old paths.
-    pub moves: Vec<FileMove>,
     /// The certificates that encrypted backups and databases need.
     pub certificates: Vec<Certificate>,
     /// The logins whose users are in the database.
@@ -82,6 +80,9 @@ pub struct RestoreStep {
     pub files: Vec<String>,
     /// The number of the set in these files, from 1 on: without it SQL Server takes the oldest.
     pub file_number: u32,
+    /// Where the files go that this set brings: all files in the full backup, and those that were
+    /// added since in the first set that lists them. SQL Server makes the others at their old paths.
+    pub moves: Vec<FileMove>,
     /// Whether the set has checksums (`HasBackupChecksums`); if not, asking for them is an error.
     pub has_checksums: bool,
     /// Whether it is a log that SQL Server applies whole or not at all (`HasBulkLoggedData`): it
@@ -166,6 +167,11 @@ impl RestoreOrder {
     /// The most certificates and the most logins.
     pub const PRINCIPALS_MAX: usize = 10_000;
 
+    /// Where each file of the database goes.
+    pub(super) fn moves(&self) -> impl Iterator<Item = &FileMove> {
+        self.steps.iter().flat_map(|step| &step.moves)
+    }
+
     /// Refuses what no script can do, or none should.
     pub(super) fn check(&self) -> Result<(), OrderError> {
         self.check_counts()?;
@@ -194,7 +200,7 @@ impl RestoreOrder {
     fn check_counts(&self) -> Result<(), OrderError> {
         let counts = [
             ("backup sets", self.steps.len(), Self::STEPS_MAX),
-            ("files", self.moves.len(), Self::FILES_MAX),
+            ("files", self.moves().count(), Self::FILES_MAX),
             (
                 "certificates",
                 self.certificates.len(),
@@ -267,11 +273,11 @@ impl RestoreOrder {
     }
 
     fn check_moves(&self) -> Result<(), OrderError> {
-        if self.moves.is_empty() {
+        if self.steps.first().is_some_and(|full| full.moves.is_empty()) {
             return Err(OrderError::NoMoves);
         }
         let mut paths = std::collections::BTreeSet::new();
-        for file in &self.moves {
+        for file in self.moves() {
             check_name("logical file", &file.logical_name)?;
             self.check_path(&file.target_path)?;
             if !paths.insert(self.path_style.spelling(&file.target_path)) {

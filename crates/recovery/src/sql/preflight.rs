@@ -22,7 +22,7 @@ pub(super) fn script(order: &RestoreOrder) -> Script {
     for path in files {
         unreadable(&mut batch, path);
     }
-    for file in &order.moves {
+    for file in order.moves() {
         occupied(&mut batch, order, &file.target_path);
     }
     batch.line(

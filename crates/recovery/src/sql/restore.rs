@@ -62,16 +62,14 @@ fn restore(order: &RestoreOrder, number: u64, step: &RestoreStep) -> Batch {
         "    WITH FILE = {},",
         &[Arg::Number(step.file_number.into())],
     );
-    if step.kind == StepKind::Full {
-        for file in &order.moves {
-            batch.line(
-                "         MOVE {} TO {},",
-                &[Arg::Text(&file.logical_name), Arg::Text(&file.target_path)],
-            );
-        }
-        if order.existing == Existing::Replace {
-            batch.line("         REPLACE,", &[]);
-        }
+    for file in &step.moves {
+        batch.line(
+            "         MOVE {} TO {},",
+            &[Arg::Text(&file.logical_name), Arg::Text(&file.target_path)],
+        );
+    }
+    if step.kind == StepKind::Full && order.existing == Existing::Replace {
+        batch.line("         REPLACE,", &[]);
     }
     if step.has_checksums {
         batch.line("         CHECKSUM,", &[]);

@@ -15,10 +15,6 @@ fn order() -> RestoreOrder {
         existing: Existing::Refuse,
         steps: vec![step(StepKind::Full, 3), step(StepKind::Log, 7)],
         stop_at: None,
-        moves: vec![FileMove {
-            logical_name: "data".into(),
-            target_path: "D:\\data.mdf".into(),
-        }],
         certificates: Vec::new(),
         logins: Vec::new(),
         tail_file: None,
@@ -32,6 +28,13 @@ fn step(kind: StepKind, file_number: u32) -> RestoreStep {
         kind,
         files: vec!["D:\\r\\a.bak".into()],
         file_number,
+        moves: match kind {
+            StepKind::Full => vec![FileMove {
+                logical_name: "data".into(),
+                target_path: "D:\\data.mdf".into(),
+            }],
+            StepKind::Differential | StepKind::Log => Vec::new(),
+        },
         has_checksums: false,
         is_applied_whole: false,
     }
@@ -178,7 +181,7 @@ fn names_and_paths_that_sql_server_cannot_take_are_refused() {
     ));
     let emoji = "\u{1f600}".repeat(65);
     assert!(matches!(
-        error(|order| order.moves[0].logical_name = emoji),
+        error(|order| order.steps[0].moves[0].logical_name = emoji),
         OrderError::NameTooLong { found: 130, .. }
     ));
     assert!(matches!(
@@ -195,9 +198,9 @@ fn names_and_paths_that_sql_server_cannot_take_are_refused() {
     ));
     assert!(matches!(
         error(|order| {
-            let mut again = order.moves[0].clone();
+            let mut again = order.steps[0].moves[0].clone();
             again.target_path = "d:/DATA.mdf".into();
-            order.moves.push(again);
+            order.steps[1].moves.push(again);
         }),
         OrderError::TwoFilesInOnePlace { .. }
     ));
@@ -238,7 +241,10 @@ fn a_chain_that_no_server_restores_is_refused() {
         error(|order| order.steps[0].files.clear()),
         OrderError::StripeCount { found: 0, .. }
     ));
-    assert_eq!(error(|order| order.moves.clear()), OrderError::NoMoves);
+    assert_eq!(
+        error(|order| order.steps[0].moves.clear()),
+        OrderError::NoMoves
+    );
     assert_eq!(
         error(|order| {
             order.stop_at = Some(jiff::civil::date(2024, 1, 1).at(0, 0, 0, 0));

@@ -86,10 +86,7 @@ fn check_media(order: &RestoreOrder, answer: &Answer) {
     assert_only(answer, &["RestoreStatement"]);
     let verify = |step: &RestoreStep| {
         let mut options = vec![json!(["File", step.file_number.to_string()])];
-        if step.kind == StepKind::Full {
-            let moves = order.moves.iter();
-            options.extend(moves.map(|one| json!(["Move", one.logical_name, one.target_path])));
-        }
+        options.extend(moves_of(step));
         options.extend(step.has_checksums.then(|| json!(["Checksum"])));
         restore("VerifyOnly", None, &step.files, options)
     };
@@ -99,6 +96,11 @@ fn check_media(order: &RestoreOrder, answer: &Answer) {
         answer.of_type("ThrowStatement").len(),
         order.certificates.len()
     );
+}
+
+fn moves_of(step: &RestoreStep) -> impl Iterator<Item = Value> {
+    let moves = step.moves.iter();
+    moves.map(|one| json!(["Move", one.logical_name, one.target_path]))
 }
 
 fn check_tail(order: &RestoreOrder, answer: &Answer) {
@@ -125,9 +127,8 @@ fn check_restore(order: &RestoreOrder, answer: &Answer) {
     let replaces = order.existing == Existing::Replace;
     let step = |step: &RestoreStep| {
         let mut options = vec![json!(["File", step.file_number.to_string()])];
+        options.extend(moves_of(step));
         if step.kind == StepKind::Full {
-            let moves = order.moves.iter();
-            options.extend(moves.map(|one| json!(["Move", one.logical_name, one.target_path])));
             options.extend(replaces.then(|| json!(["Replace"])));
         }
         options.extend(step.has_checksums.then(|| json!(["Checksum"])));

@@ -164,9 +164,11 @@ impl Shape {
             database_version: 904,
             contained: self.contained,
             existing: self.existing,
-            steps: self.steps(|number| path(&names[2], &format!("{number}.bak"))),
+            steps: self.steps(
+                |number| path(&names[2], &format!("{number}.bak")),
+                file_move,
+            ),
             stop_at: self.stops_at.then(stop_at),
-            moves: (0..self.file_count).map(file_move).collect(),
             certificates: self.certificates(names, path),
             logins: self.logins(names),
             tail_file: self.has_tail.then(|| path(&names[11], ".trn")),
@@ -175,14 +177,25 @@ impl Shape {
         }
     }
 
-    fn steps(&self, path: impl Fn(usize) -> String) -> Vec<RestoreStep> {
+    fn steps(
+        &self,
+        path: impl Fn(usize) -> String,
+        file_move: impl Fn(usize) -> FileMove,
+    ) -> Vec<RestoreStep> {
         let mut kinds = vec![StepKind::Full];
         kinds.extend(self.has_differential.then_some(StepKind::Differential));
         kinds.extend(vec![StepKind::Log; self.log_count]);
+        let last = kinds.len() - 1;
         let step = |(index, kind)| RestoreStep {
             kind,
             files: (0..self.stripe_counts[index]).map(&path).collect(),
             file_number: self.file_numbers[index],
+            // The last step brings a file of its own.
+            moves: match index {
+                0 => (0..self.file_count).map(&file_move).collect(),
+                _ if index == last => vec![file_move(self.file_count)],
+                _ => Vec::new(),
+            },
             has_checksums: self.has_checksums[index],
             is_applied_whole: self.are_applied_whole[index],
         };
