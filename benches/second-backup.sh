@@ -28,10 +28,10 @@ touched=566
 mkdir -p sql home
 # The pages behind the first backup's end are the ones that change it.
 "$programs/make-workload" database longer $(((extents * 8 + touched) * 8192))
-head -c $((extents * 65536)) longer >sql/1.bak
-cp sql/1.bak attached.bak
+head -c $((extents * 65536)) longer >sql/1.mdf
+cp sql/1.mdf attached.mdf
 for ((i = 0; i < touched; i++)); do
-    dd if=longer of=attached.bak bs=8192 count=1 conv=notrunc status=none \
+    dd if=longer of=attached.mdf bs=8192 count=1 conv=notrunc status=none \
         skip=$((extents * 8 + i)) seek=$((i * extents / touched * 8 + i % 8))
 done
 rm longer
@@ -41,17 +41,17 @@ cp -r "$packages" home/Packages
 {
     echo "$description"
     echo "- command: \`benches/second-backup.sh PACKAGES\`"
-    echo "- $(du -sb --total sql home attached.bak | tail -1 | cut -f 1) bytes in all"
+    echo "- $(du -sb --total sql home attached.mdf | tail -1 | cut -f 1) bytes in all"
     # `attachments` come behind `home` in an archive, so the packages lie between.
     for flags in "" "--dedup-memory 0" "--no-match"; do
         # shellcheck disable=SC2086 # flags are words
-        "$programs/bakpak" pack -o archive --sql sql --home home --attach attached.bak \
+        "$programs/bakpak" pack -o archive --sql sql --home home --attach attached.mdf \
             --key-file key --quiet $flags
         echo "bakpak pack ${flags:-with the defaults}: $(stat -c %s archive) bytes"
         "$programs/bakpak" verify archive --key-file key >/dev/null
         rm archive
     done
-    echo "tar | zstd -3 --long=27: $(tar -c sql home attached.bak | zstd -q -T0 -3 --long=27 | wc -c) bytes"
+    echo "tar | zstd -3 --long=27: $(tar -c sql home attached.mdf | zstd -q -T0 -3 --long=27 | wc -c) bytes"
 } | tee result.txt
 mkdir -p "$results"
 cp result.txt "$raw"

@@ -185,8 +185,9 @@ fn server(place: &Place, numbers: &Numbers, packages: &Packages) -> Result<Workl
         packages_len,
         ..
     } = numbers;
+    // Pages as a database file has them, and no backup: `pack` refuses a `.bak` that is none.
     for line in [
-        format!("make-workload database sql/server.bak {database_len}"),
+        format!("make-workload database sql/server.mdf {database_len}"),
         format!("make-workload logs home/TaskLogs {log_count} {logs_len}"),
         format!("make-workload artifacts home/Artifacts {artifact_count} {artifacts_len}"),
     ] {
@@ -215,7 +216,7 @@ fn small_files(place: &Place, numbers: &Numbers) -> Result<Workload> {
     place.run("mkdir sql")?;
     let count = numbers.small_file_count;
     for line in [
-        format!("make-workload database sql/server.bak {SMALL_DATABASE_LEN}"),
+        format!("make-workload database sql/server.mdf {SMALL_DATABASE_LEN}"),
         format!("make-workload small-files home {count} {SMALL_FILE_LEN}"),
     ] {
         place.run(&line)?;
