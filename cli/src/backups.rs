@@ -11,9 +11,10 @@ use mssql_backup::kind::{Kind, PEEK_LEN};
 use mssql_backup::read::{check, read_headers};
 use mssql_backup::report::Report;
 use recovery::media::{MediaFile, Trouble};
+use recovery::rules;
 
 use crate::exit::{Exit, Failure};
-use crate::output::quoted;
+use crate::output::{Output, quoted};
 
 pub(crate) mod content;
 pub(crate) mod facts;
@@ -150,11 +151,31 @@ fn trouble(report: &Report) -> Option<Trouble> {
 /// # Errors
 ///
 /// The archive is damaged.
-pub(crate) fn of_archive(archive: &mut Archive) -> anyhow::Result<Vec<MediaFile>> {
-    let reports = reports_of_archive(archive)?.into_iter();
-    Ok(reports
-        .map(|(name, report)| media_file(name, &report))
-        .collect())
+pub(crate) fn of_archive(archive: &mut Archive, output: &Output) -> anyhow::Result<Vec<MediaFile>> {
+    let noted = reports_of_archive(archive)?.into_iter();
+    let media = noted.map(|noted| {
+        if let Some(text) = noted.not_all() {
+            output.warn(Some(&rules::NOT_ALL_NOTED.code()), None, &text);
+        }
+        media_file(noted.name, &noted.report)
+    });
+    Ok(media.collect())
+}
+
+/// What an archive notes of a file.
+pub(crate) struct Noted {
+    pub(crate) name: String,
+    pub(crate) report: Report,
+    /// How many backup sets the file holds.
+    sets: u64,
+}
+
+impl Noted {
+    /// That fewer sets are noted than the file holds.
+    pub(crate) fn not_all(&self) -> Option<String> {
+        let text = facts::not_all_noted(self.sets, self.report.sets.len());
+        text.map(|text| format!("'{}': {text}", self.name))
+    }
 }
 
 /// The same as the reports that the facts were made from.
@@ -162,9 +183,9 @@ pub(crate) fn of_archive(archive: &mut Archive) -> anyhow::Result<Vec<MediaFile>
 /// # Errors
 ///
 /// The archive is damaged.
-pub(crate) fn reports_of_archive(archive: &mut Archive) -> anyhow::Result<Vec<(String, Report)>> {
+pub(crate) fn reports_of_archive(archive: &mut Archive) -> anyhow::Result<Vec<Noted>> {
     let wanted = |kind| matches!(kind, Facts::BACKUP_MEDIA | Facts::BACKUP_SET);
-    let mut files: Vec<(String, Report)> = Vec::new();
+    let mut files: Vec<Noted> = Vec::new();
     let mut media: Option<BackupMediaFacts> = None;
     let mut sets: Vec<BackupSetFacts> = Vec::new();
     let mut name: Option<String> = None;
@@ -193,9 +214,13 @@ fn finished(
     name: Option<String>,
     media: Option<BackupMediaFacts>,
     sets: &[BackupSetFacts],
-) -> Option<(String, Report)> {
-    let report = facts::report(&media?, sets);
-    Some((name?, report))
+) -> Option<Noted> {
+    let media = media?;
+    Some(Noted {
+        name: name?,
+        report: facts::report(&media, sets),
+        sets: media.sets,
+    })
 }
 
 fn open(path: &Path) -> Result<File, Failure> {

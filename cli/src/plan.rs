@@ -159,7 +159,7 @@ impl Sources {
         let context = || format!("cannot plan from {}", output::quoted(path));
         let mut archive = Archive::open(&file, &mut keys).with_context(context)?;
         archive::tell_damage(archive.head(), output);
-        let media = backups::of_archive(&mut archive).with_context(context)?;
+        let media = backups::of_archive(&mut archive, output).with_context(context)?;
         let incomplete = archive.totals().incomplete.then(|| {
             "the archive is incomplete: some sources could not be read when it was packed"
                 .to_owned()

@@ -116,6 +116,12 @@ impl Evidence {
         self.finding(&rules::ENCRYPTED, message);
     }
 
+    /// The facts of a file tell of some of its sets only.
+    pub(crate) fn not_all_noted(&mut self, message: String) {
+        self.is_unknown = true;
+        self.finding(&rules::NOT_ALL_NOTED, message);
+    }
+
     /// Nobody can see whether certificates are there: an archive from a pipe.
     pub(crate) fn miss_certificates(&mut self) {
         self.misses_certificates = true;

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &RunbookArguments, output: &Output) -> anyhow::Resu
     let mut archive = Archive::open(&file, &mut keys).with_context(context)?;
     archive::tell_damage(archive.head(), output);
     let judgement = judged(&mut archive).with_context(context)?;
-    let catalogue = Catalogue::of(backups::of_archive(&mut archive).with_context(context)?);
+    let catalogue = Catalogue::of(backups::of_archive(&mut archive, output).with_context(context)?);
     let beside = Beside::read(&mut archive).with_context(context)?;
     let contents = Contents::read(&mut archive, &catalogue).with_context(context)?;
 

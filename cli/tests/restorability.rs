@@ -111,6 +111,34 @@ fn a_whole_chain_is_restorable_at_every_level_and_from_a_pipe() {
 }
 
 #[test]
+fn a_file_with_more_sets_than_an_archive_notes_is_told_and_read_again() {
+    const LOGS: usize = 400;
+    let mut database = Database::with_pages("Orders", 64, 40);
+    let mut sets = vec![database.full(at(5))];
+    sets.extend((0..LOGS).map(|_| database.log(at(10))));
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "backups/all.bak",
+        write_media(&Media::default(), &sets).remove(0),
+    );
+    let packed = pack(&sandbox, "--block-size 4KiB").succeeds();
+    assert!(packed.err.contains("facts left out"), "{}", packed.err);
+
+    let verified = verify(&sandbox, "--json").succeeds();
+    let event = line(&verified, "restorability");
+    assert_eq!(event["answer"], "unknown");
+    assert!(codes(&event).contains(&"BP175".to_owned()));
+    let told = format!("it holds {} backup sets", LOGS + 1);
+    for command in ["plan a.bakpak", "inspect a.bakpak"] {
+        let run = sandbox.typed(&format!("{command} --key-file data.key"));
+        let all = run.text() + &run.err;
+        assert!(all.contains(&told), "{command}: {all}");
+    }
+    let again = verify(&sandbox, "--level media --json").succeeds();
+    assert_eq!(line(&again, "restorability")["answer"], "restorable");
+}
+
+#[test]
 fn a_gap_is_refused_before_anything_is_written_unless_accepted() {
     let sandbox = with_chain();
     std::fs::remove_file(sandbox.path("backups/one.trn")).unwrap();

@@ -311,7 +311,7 @@ class Walk:
             self.missing.append((d.bytes(), d.bytes()))
             d.end()
         elif kind == 4:
-            d.u8(), d.u32(), d.bytes(), d.bytes()
+            d.u8(), d.u32(), d.bytes(), d.bytes(), d.u64()
             self.checks(d)
         elif kind == 5:
             d.u64()

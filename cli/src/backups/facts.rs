@@ -50,6 +50,13 @@ pub(crate) fn other(report: &ForeignReport) -> OtherSourceFacts {
     }
 }
 
+/// That fewer sets are noted than the file holds.
+pub(crate) fn not_all_noted(all: u64, noted: usize) -> Option<String> {
+    ((noted as u64) < all).then(|| {
+        format!("it holds {all} backup sets, and the first {noted} are noted in the archive")
+    })
+}
+
 /// What the facts of one file tell.
 pub(crate) fn report(media: &BackupMediaFacts, sets: &[BackupSetFacts]) -> Report {
     let is_container = media.container != container::NATIVE;
@@ -89,6 +96,7 @@ pub(crate) fn report(media: &BackupMediaFacts, sets: &[BackupSetFacts]) -> Repor
             .collect(),
         levels: levels_of(&media.checks),
         fault_count: media.checks.fault_count + counts.sum::<u64>(),
+        notes: not_all_noted(media.sets, sets.len()).into_iter().collect(),
         faults: outside.chain(faults).collect(),
         unreadable,
         ..Report::default()
@@ -109,6 +117,7 @@ fn media(report: &Report) -> BackupMediaFacts {
         features,
         label: report.descriptors.tape.clone(),
         family: report.descriptors.family.clone(),
+        sets: report.sets.len() as u64,
         checks: checks(&report.levels, outside),
     }
 }

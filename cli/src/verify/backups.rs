@@ -35,8 +35,11 @@ pub(super) fn by_facts(file: &File, keys: &mut Keys) -> anyhow::Result<Judgement
 /// The archive cannot be read.
 pub(crate) fn judged(archive: &mut Archive) -> anyhow::Result<Judgement> {
     let mut evidence = Evidence::default();
-    for (path, report) in backups::reports_of_archive(archive)? {
-        evidence.backup(path, report);
+    for noted in backups::reports_of_archive(archive)? {
+        if let Some(text) = noted.not_all() {
+            evidence.not_all_noted(text);
+        }
+        evidence.backup(noted.name, noted.report);
     }
     beside_media(archive, &mut evidence, Others::All)?;
     Ok(evidence.judge())

@@ -74,6 +74,7 @@ struct BackupMediaMirror {
     features: u32,
     label: Vec<u8>,
     family: Vec<u8>,
+    sets: u64,
     checks: ChecksMirror,
 }
 
@@ -297,6 +298,7 @@ fn facts_of_backups_have_the_same_bytes() {
         features: 5,
         label: b"TAPE".to_vec(),
         family: vec![1; 32],
+        sets: 9,
         checks: checks().0,
     })
     .unwrap();
@@ -305,6 +307,7 @@ fn facts_of_backups_have_the_same_bytes() {
         features: 5,
         label: b"TAPE".to_vec(),
         family: vec![1; 32],
+        sets: 9,
         checks: checks().1,
     };
     assert_eq!(media.kind(), 4);

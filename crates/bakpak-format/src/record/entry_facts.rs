@@ -65,6 +65,8 @@ pub struct BackupMediaFacts {
     /// The content of its RAID stream; empty if there is none.
     #[serde(with = "encoding::bytes")]
     pub family: Vec<u8>,
+    /// How many backup sets the medium holds; fewer may be noted, as far as there was room.
+    pub sets: u64,
     /// What was checked of the medium, outside of its backup sets.
     pub checks: CheckFacts,
 }
@@ -383,6 +385,7 @@ mod tests {
             features: 3,
             label: b"TAPE".to_vec(),
             family: vec![7; 32],
+            sets: 3,
             checks: checks(1, 1),
         };
         let back = known(EntryFacts::backup_media(media.clone()).unwrap());

@@ -181,4 +181,7 @@ rules! {
     LOGS_BESIDE_SIMPLE 174 Info "log backups of a database now in SIMPLE",
         "The newest backup was made in SIMPLE recovery, so the older logs lead only to moments before the change.",
         "Nothing, if the change was wanted.";
+    NOT_ALL_NOTED 175 Warning "not every backup set is noted in the archive",
+        "An archive notes a file's backup sets when it is packed, as far as there is room; the others are in the file, but not in the verdict.",
+        "Run verify --level media, which reads all of them; pack fewer sets in one file.";
 }

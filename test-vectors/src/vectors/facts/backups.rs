@@ -41,6 +41,7 @@ fn media() -> EntryFacts {
         features: 3,
         label: b"TAPE".to_vec(),
         family: vec![7; 32],
+        sets: 2,
         checks: checks(1),
     };
     EntryFacts::backup_media(media).expect("they are short")
@@ -84,7 +85,7 @@ fn other_source() -> EntryFacts {
 
 /// The data of a BACKUP MEDIA, whose last fields are `fault_count`, and so many faults.
 fn media_with_faults(fault_count: u64, listed: u64) -> Vec<u8> {
-    let head = [&[0; 1 + 4 + 8 + 8 + 8][..], &fault_count.to_le_bytes()].concat();
+    let head = [&[0; 1 + 4 + 8 + 8 + 8 + 8][..], &fault_count.to_le_bytes()].concat();
     let fault = [0; 2 + 8 + 2 + 4 + 8];
     [
         head,
