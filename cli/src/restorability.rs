@@ -9,7 +9,7 @@ use mssql_backup::stripes::together;
 use recovery::catalogue::Catalogue;
 use recovery::certificate::CertificateFile;
 use recovery::finding::Finding;
-use recovery::foreign::ForeignReport;
+use recovery::foreign::{self, ForeignReport};
 use recovery::media::{MediaFile, Trouble};
 use recovery::rules::{self, Rule, Severity};
 use recovery::verdict::{Policy, Standing, Verdicts, judge};
@@ -142,8 +142,7 @@ impl Evidence {
         use bakpak_format::record::other_source;
         self.others += 1;
         for (place, message) in faults {
-            let is_hash = kind == other_source::BACPAC && message.contains("hash");
-            let rule = if is_hash { "BP153" } else { "BP152" };
+            let rule = foreign::rule_of(kind == other_source::BACPAC, message);
             self.rule(rule, format!("'{path}' {place}: {message}"));
         }
     }

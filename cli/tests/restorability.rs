@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
+use std::io::{Cursor, Write};
+
 use jiff::civil::{DateTime, date};
 use mssql_backup::testing::container::{ContainerWriter, wrap};
 use mssql_backup::testing::{Database, Media, Product, Set, write_media};
@@ -352,4 +354,49 @@ fn a_dump_that_was_cut_is_told_while_it_is_packed() {
     pack(&sandbox, "--force").exits(23).says("BP152");
     pack(&sandbox, "--force --allow-incomplete").succeeds();
     verify(&sandbox, "").exits(23).says("BP152");
+}
+
+/// A BACPAC with this model; the hash in it is that of the model `x`.
+fn bacpac(model: &[u8]) -> Vec<u8> {
+    let origin = "<DacOrigin><PackageProperties><ContainsExportedData>true</ContainsExportedData>\
+        </PackageProperties><Checksums><Checksum Uri=\"/model.xml\">\
+        2D711642B726B04401627CA9FBAC32F5C8530FB1903CC4DB02258717921A4881\
+        </Checksum></Checksums></DacOrigin>";
+    let members: [(&str, &[u8]); 5] = [
+        ("model.xml", model),
+        ("[Content_Types].xml", b"<Types/>"),
+        ("DacMetadata.xml", b"<DacType><Name>shop</Name></DacType>"),
+        ("Data/dbo.Note/TableData-000-00000.BCP", &[7; 100_000]),
+        ("Origin.xml", origin.as_bytes()),
+    ];
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file(name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_bacpac_is_checked_while_it_is_packed_and_read_again() {
+    let whole = bacpac(b"x");
+    let cases = [
+        (bacpac(b"y"), "BP153"),
+        (whole[..whole.len() - 30].to_vec(), "BP152"),
+    ];
+    // By its content: the name may be any.
+    for name in ["backups/shop.bacpac", "backups/shop.zip"] {
+        let sandbox = Sandbox::new();
+        sandbox.write(name, &whole);
+        pack(&sandbox, "").succeeds();
+        verify(&sandbox, "--level media").succeeds();
+        for (content, rule) in &cases {
+            sandbox.write(name, content);
+            pack(&sandbox, "--force").exits(23).says(rule);
+            for options in ["", "--level media"] {
+                verify(&sandbox, options).exits(23).says(rule);
+            }
+        }
+    }
 }

@@ -6,11 +6,10 @@ use std::thread::{self, JoinHandle};
 
 use bakpak_codec::tap::Tap;
 use bakpak_format::record::EntryFacts;
-use mssql_backup::kind::{Kind, PEEK_LEN, PostgresFormat};
+use mssql_backup::kind::{Kind, PEEK_LEN};
 use mssql_backup::read::Checker;
 use mssql_backup::report::Report;
 use recovery::foreign::{self, ForeignKind, ForeignReport};
-use recovery::{pg_dump, qdrant};
 
 /// What a file turned out to be.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(crate) enum Found {
     Other(ForeignReport),
     /// It could not be checked, for want of a thread or by an error of the program.
     Failed,
-    /// No backup, or one that cannot be checked from front to back (a BACPAC).
+    /// No backup, or nothing that can be checked.
     Nothing,
 }
 
@@ -83,7 +82,7 @@ impl Content {
         }
         match self.state {
             State::Media(checker) => Found::Media(Box::new(checker.finish())),
-            State::Other(pulled) => pulled.finish().map_or(Found::Failed, Found::Other),
+            State::Other(pulled) => pulled.finish(),
             State::Failed => Found::Failed,
             State::Start(_) | State::Nothing => Found::Nothing,
         }
@@ -97,11 +96,11 @@ impl Content {
         self.state = match Kind::of(&first) {
             kind if kind.is_sql_server() => State::Media(Checker::new()),
             _ => match foreign::recognise(&first, &self.name) {
-                Some(ForeignKind::PostgresDump(format)) => Pulled::dump(format),
-                Some(ForeignKind::QdrantSnapshot) => Pulled::snapshot(),
+                Some(kind) if kind != ForeignKind::Tar => {
+                    Pulled::start(kind).map_or(State::Failed, State::Other)
+                }
                 _ => return,
-            }
-            .map_or(State::Failed, State::Other),
+            },
         };
         self.bytes(&first);
     }
@@ -131,28 +130,15 @@ impl<F: FnOnce(Found) -> Vec<EntryFacts> + Send> Tap for ContentTap<F> {
 /// A check that reads, on a thread of its own.
 struct Pulled {
     pieces: SyncSender<Vec<u8>>,
-    check: JoinHandle<io::Result<ForeignReport>>,
+    check: JoinHandle<io::Result<Option<ForeignReport>>>,
 }
 
 impl Pulled {
     /// Pieces under way; each is as long as what came at once, 128 KiB at most.
     const DEPTH: usize = 4;
 
-    fn dump(format: PostgresFormat) -> Option<Self> {
-        Self::start(move |reader| {
-            let dump = pg_dump::check(reader, format)?;
-            Ok(ForeignReport::Dump(Box::new(dump)))
-        })
-    }
-
-    fn snapshot() -> Option<Self> {
-        Self::start(|reader| Ok(ForeignReport::Snapshot(Box::new(qdrant::check(reader)?))))
-    }
-
     /// None if there can be no further thread: then the file is packed unchecked, and that is told.
-    fn start(
-        check: impl FnOnce(Pieces) -> io::Result<ForeignReport> + Send + 'static,
-    ) -> Option<Self> {
+    fn start(kind: ForeignKind) -> Option<Self> {
         let (pieces, incoming) = sync_channel(Self::DEPTH);
         let reader = Pieces {
             incoming,
@@ -160,7 +146,7 @@ impl Pulled {
             used: 0,
         };
         let thread = thread::Builder::new().name("check".to_owned());
-        let check = thread.spawn(move || check(reader)).ok()?;
+        let check = thread.spawn(move || foreign::check(&kind, reader)).ok()?;
         Some(Self { pieces, check })
     }
 
@@ -169,9 +155,13 @@ impl Pulled {
         let _ = self.pieces.send(bytes.to_vec());
     }
 
-    fn finish(self) -> Option<ForeignReport> {
+    fn finish(self) -> Found {
         drop(self.pieces);
-        self.check.join().ok()?.ok()
+        match self.check.join() {
+            Ok(Ok(Some(report))) => Found::Other(report),
+            Ok(Ok(None)) => Found::Nothing,
+            Ok(Err(_)) | Err(_) => Found::Failed,
+        }
     }
 }
 
@@ -230,5 +220,9 @@ mod tests {
         for content in [&b""[..], b"PK\x03\x04", &[7; 5000]] {
             assert!(matches!(found(content, 1000), Found::Nothing));
         }
+        // A ZIP without members.
+        let mut content = b"PK\x05\x06".to_vec();
+        content.resize(22, 0);
+        assert!(matches!(found(&content, 1000), Found::Nothing));
     }
 }

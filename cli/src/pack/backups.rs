@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bakpak_codec::source::Grid;
 use bakpak_codec::tap::Tap;
 use bakpak_format::entry::{EntryKind, EntryPath};
-use bakpak_format::record::{EntryFacts, OtherSourceFacts};
+use bakpak_format::record::EntryFacts;
 use bakpak_tree::{FileSource, SourceSize, Walked};
 use mssql_backup::kind::{Kind, PEEK_LEN};
 use mssql_backup::read::read_headers;
 use mssql_backup::report::Report;
 use mssql_backup::{EXTENT_LEN, PAGE_LEN};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
-use recovery::foreign::{self, ForeignKind};
+use recovery::foreign;
 use recovery::rules;
 
 use crate::backups::content::{ContentTap, Found};
@@ -35,8 +35,6 @@ const EXTENSIONS: [&str; 16] = [
 /// What is known of the backups while packing.
 #[derive(Debug, Default)]
 pub(super) struct Backups {
-    /// Facts of what is checked before it is packed.
-    others: HashMap<EntryPath, OtherSourceFacts>,
     /// Where the pages of the backups stand.
     grids: HashMap<EntryPath, Vec<Grid>>,
     /// What taps have learned.
@@ -144,26 +142,16 @@ impl Backups {
                     evidence.finding(&rules::UNREADABLE, format!("'{name}' is empty"));
                 }
             }
-            _ => match foreign::recognise(&first, &name) {
-                // The others are checked while they are packed.
-                Some(kind @ (ForeignKind::Bacpac | ForeignKind::Dacpac | ForeignKind::Zip)) => {
-                    let kind = foreign::look_into(kind, &mut reader)?;
-                    reader.offset = 0;
-                    if let Some(report) = foreign::check(&kind, reader)? {
-                        before.other(&name, &report);
-                        at_end.other(&name, &report);
-                        self.others.insert(path.clone(), facts::other(&report));
-                    }
-                }
-                Some(_) => {}
-                None if len <= MAX_CERTIFICATE_LEN as u64 => {
-                    let mut bytes = Vec::new();
-                    reader.read_to_end(&mut bytes)?;
-                    before.certificate(&bytes);
-                    at_end.certificate(&bytes);
-                }
-                None => {}
-            },
+            // Backups of other kinds are checked while they are packed.
+            _ if len <= MAX_CERTIFICATE_LEN as u64
+                && foreign::recognise(&first, &name).is_none() =>
+            {
+                let mut bytes = Vec::new();
+                reader.read_to_end(&mut bytes)?;
+                before.certificate(&bytes);
+                at_end.certificate(&bytes);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -175,9 +163,6 @@ impl Backups {
 
     /// Who wants to see the content of this entry.
     pub(super) fn tap(self: &Arc<Self>, path: &EntryPath) -> Option<Box<dyn Tap>> {
-        if let Some(facts) = self.others.get(path) {
-            return Some(Box::new(KnownTap(facts.clone())));
-        }
         if !may_be_a_backup(path) {
             return None;
         }
@@ -298,18 +283,5 @@ impl Seek for SourceReader<'_> {
         };
         self.offset = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.offset)
-    }
-}
-
-/// Tells what was found before.
-struct KnownTap(OtherSourceFacts);
-
-impl Tap for KnownTap {
-    fn bytes(&mut self, _: &[u8]) {}
-
-    fn zeros(&mut self, _: u64) {}
-
-    fn finish(self: Box<Self>) -> Vec<EntryFacts> {
-        EntryFacts::other_source(self.0).into_iter().collect()
     }
 }

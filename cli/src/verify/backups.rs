@@ -10,7 +10,7 @@ use bakpak_codec::tap::Tap;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::entry::Entry;
 use bakpak_format::envelope::item_kind;
-use bakpak_format::record::{Facts, KnownFacts, other_source};
+use bakpak_format::record::{Facts, KnownFacts};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
 
 use crate::backups;
@@ -18,13 +18,15 @@ use crate::backups::content::{ContentTap, Found};
 use crate::prompt::Keys;
 use crate::restorability::{Evidence, Judgement};
 
+const UNREADABLE: &str = "cannot read the archive's facts";
+
 /// Judges by what the archive's facts tell; of the content only certificates are read.
 ///
 /// # Errors
 ///
 /// The archive cannot be read.
 pub(super) fn by_facts(file: &File, keys: &mut Keys) -> anyhow::Result<Judgement> {
-    let mut archive = Archive::open(file, keys).context("cannot read the archive's facts")?;
+    let mut archive = Archive::open(file, keys).context(UNREADABLE)?;
     judged(&mut archive)
 }
 
@@ -41,46 +43,38 @@ pub(crate) fn judged(archive: &mut Archive) -> anyhow::Result<Judgement> {
         }
         evidence.backup(noted.name, noted.report);
     }
-    beside_media(archive, &mut evidence, Others::All)?;
+    others_by_facts(archive, &mut evidence)?;
+    beside_backups(archive, &mut evidence)?;
     Ok(evidence.judge())
 }
 
-/// Of which other backups the facts count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Others {
-    All,
-    /// Of BACPACs: they cannot be checked from front to back, and were when they were packed.
-    OnlyPackages,
+/// What the facts tell of other backups than SQL Server's.
+fn others_by_facts(archive: &mut Archive, evidence: &mut Evidence) -> anyhow::Result<()> {
+    for found in archive.facts_of_entries(|kind| kind == Facts::OTHER_SOURCE) {
+        let found = found.context(UNREADABLE)?;
+        if let Ok(Some(KnownFacts::OtherSource(facts))) = found.facts.known() {
+            let faults = facts
+                .faults
+                .into_iter()
+                .map(|fault| (fault.place, fault.message));
+            let path = found
+                .row
+                .map(|row| row.path.to_string())
+                .unwrap_or_default();
+            evidence.other_told(&path, facts.kind, &faults.collect::<Vec<_>>());
+        }
+    }
+    Ok(())
 }
 
-/// What counts beside SQL Server's backups: other backups, certificates, the envelope.
-fn beside_media(
-    archive: &mut Archive,
-    evidence: &mut Evidence,
-    others: Others,
-) -> anyhow::Result<()> {
-    let context = || "cannot read the archive's facts";
-    let wanted = |kind| matches!(kind, Facts::OTHER_SOURCE | Facts::ENVELOPE_ITEM);
-    for found in archive.facts_of_entries(wanted) {
-        let found = found.with_context(context)?;
-        match found.facts.known() {
-            Ok(Some(KnownFacts::OtherSource(facts)))
-                if others == Others::All || facts.kind == other_source::BACPAC =>
-            {
-                let faults = facts
-                    .faults
-                    .into_iter()
-                    .map(|fault| (fault.place, fault.message));
-                let path = found
-                    .row
-                    .map(|row| row.path.to_string())
-                    .unwrap_or_default();
-                evidence.other_told(&path, facts.kind, &faults.collect::<Vec<_>>());
-            }
-            Ok(Some(KnownFacts::EnvelopeItem(item))) if item.kind == item_kind::CERTIFICATE => {
-                evidence.sealed_certificate();
-            }
-            _ => {}
+/// What counts beside the backups: certificates, the envelope.
+fn beside_backups(archive: &mut Archive, evidence: &mut Evidence) -> anyhow::Result<()> {
+    for found in archive.facts_of_entries(|kind| kind == Facts::ENVELOPE_ITEM) {
+        let found = found.context(UNREADABLE)?;
+        if let Ok(Some(KnownFacts::EnvelopeItem(item))) = found.facts.known()
+            && item.kind == item_kind::CERTIFICATE
+        {
+            evidence.sealed_certificate();
         }
     }
     // All rows are gone through: only where it matters.
@@ -91,9 +85,9 @@ fn beside_media(
         .rows()
         .filter(|row| row.as_ref().map_or(true, may_be_certificate))
         .collect();
-    for row in rows.with_context(context)? {
+    for row in rows.context(UNREADABLE)? {
         let mut bytes = Vec::new();
-        archive.read_entry(&row, &mut bytes).with_context(context)?;
+        archive.read_entry(&row, &mut bytes).context(UNREADABLE)?;
         evidence.certificate(&bytes);
     }
     Ok(())
@@ -128,7 +122,7 @@ impl Rereading {
         Some(Box::new(ContentTap::new(entry.path.to_string(), learned)))
     }
 
-    /// What was read, with what the facts of a file tell of other backups.
+    /// What was read, with the certificates and the envelope of a file.
     pub(super) fn judge(&self, archive: Option<&mut Archive>) -> anyhow::Result<Judgement> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut evidence = Evidence::default();
@@ -141,7 +135,7 @@ impl Rereading {
             }
         }
         match archive {
-            Some(archive) => beside_media(archive, &mut evidence, Others::OnlyPackages)?,
+            Some(archive) => beside_backups(archive, &mut evidence)?,
             None => evidence.miss_certificates(),
         }
         Ok(evidence.judge())

@@ -14,6 +14,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::fault::{FaultKind, Faults};
+use crate::zip_walk::{self, Visitor};
 
 use end_record::EndRecord;
 use origin::{MAX_XML_LEN, Metadata};
@@ -31,7 +32,6 @@ pub const MAX_DIRECTORY_LEN: u64 = 16 << 20;
 pub const MAX_MEMBERS: u64 = 100_000;
 /// How many members of another ZIP are looked into for backups.
 const MAX_LOOKED_INTO: usize = 64;
-const BUFFER_LEN: usize = 64 << 10;
 
 const MODEL: &str = "model.xml";
 const ORIGIN: &str = "Origin.xml";
@@ -39,6 +39,9 @@ const METADATA: &str = "DacMetadata.xml";
 const CONTENT_TYPES: &str = "[Content_Types].xml";
 /// Without these it is no package.
 const REQUIRED: [&str; 4] = [CONTENT_TYPES, METADATA, MODEL, ORIGIN];
+/// What is said of a model that is not the exported one.
+const MODEL_CHANGED: &str =
+    "its SHA-256 is not the one in Origin.xml: it was changed after the export";
 
 /// What a ZIP holds, as far as its directory and the first bytes of its members tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub enum ZipContent {
 /// What a check of a BACPAC or DACPAC found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Package {
+    /// Whether it has the three members by which [`look_into`] knows a package.
+    pub is_package: bool,
     /// Whether rows are in it, and so whether it is a BACPAC.
     pub has_data: bool,
     /// The name in `DacMetadata.xml`: that of the database.
@@ -117,108 +122,123 @@ pub fn look_into<R: Read + Seek>(reader: R) -> io::Result<ZipContent> {
     })
 }
 
-/// Checks a BACPAC or DACPAC from its directory to the last byte of its members.
+/// Checks a BACPAC or DACPAC as it passes, from its first byte to its last.
 ///
-/// Every member is decompressed once and held against its CRC-32, the model also against the
-/// SHA-256 in `Origin.xml`. Nothing is kept but the two small XML files and the directory.
+/// Every member is decompressed once and held against its CRC-32 and the directory, the model also
+/// against the SHA-256 in `Origin.xml`. Nothing is kept but the two small XML files, and the names
+/// and checksums of the members.
 ///
 /// # Errors
 ///
 /// What the reader returns; whatever the bytes are, they are no error but [`Package::faults`].
-pub fn check<R: Read + Seek>(reader: R) -> io::Result<Package> {
-    let mut package = Package::default();
-    let Some(mut zip) = open(reader, &mut package.faults)? else {
-        return Ok(package);
-    };
-    package.member_count = zip.len() as u64;
-    if let Err(error) = zip.validate_header_consistency() {
-        add_zip_error(&mut package.faults, None, error)?;
-        // Members that overlap make more work than the file is long.
-        return Ok(package);
-    }
-    for name in REQUIRED {
-        if zip.index_for_name(name).is_none() {
-            package
-                .faults
-                .add_in(name, FaultKind::Missing, "the package has no such member");
-        }
-    }
+pub fn check(reader: impl Read) -> io::Result<Package> {
     let mut reading = Reading::default();
-    for index in 0..zip.len() {
-        reading.read_member(&mut zip, index, &mut package)?;
-    }
+    let mut faults = Faults::default();
+    let member_count = zip_walk::check(reader, &mut reading, &mut faults)?;
+    let mut package = Package {
+        member_count,
+        faults,
+        ..Package::default()
+    };
     reading.conclude(&mut package);
     Ok(package)
 }
 
-/// What is gathered while members are read.
+/// The rule that a fault of a package falls under, by what is said of it.
+pub(crate) fn rule(message: &str) -> &'static str {
+    if message == MODEL_CHANGED {
+        "BP153"
+    } else {
+        "BP152"
+    }
+}
+
+/// What is gathered while members pass.
 #[derive(Default)]
 struct Reading {
+    /// The member that passes.
+    name: String,
+    /// Its bytes, if it is one of the two that are kept.
+    kept: Vec<u8>,
+    is_too_long: bool,
+    hasher: Sha256,
+    /// Those that are required, and were there: whole or not.
+    seen: BTreeSet<&'static str>,
     model_sha256: Option<[u8; 32]>,
     origin: Option<Vec<u8>>,
     metadata: Option<Vec<u8>>,
+    too_long: Vec<String>,
+    has_data: bool,
+    data_len: u64,
     tables: BTreeSet<String>,
 }
 
-impl Reading {
-    fn read_member<R: Read + Seek>(
-        &mut self,
-        zip: &mut ZipArchive<R>,
-        index: usize,
-        package: &mut Package,
-    ) -> io::Result<()> {
-        let name = match zip.name_for_index(index) {
-            Some(Ok(name)) => name.into_owned(),
-            _ => format!("member {index}"),
-        };
-        let member = match zip.by_index(index) {
-            Ok(member) => member,
-            Err(error) => return add_zip_error(&mut package.faults, Some(&name), error),
-        };
-        let size = member.size();
-        let keep_len = match name.as_str() {
-            ORIGIN | METADATA if size > MAX_XML_LEN => {
-                let message = format!("it has {size} bytes, at most {MAX_XML_LEN} are read");
-                package
-                    .faults
-                    .add_in(&name, FaultKind::LimitExceeded, message);
-                0
-            }
-            ORIGIN | METADATA => size,
-            _ => 0,
-        };
-        let read = read_through(member, size, keep_len);
-        let (kept, sha256) = match read {
-            Ok(read) => read,
-            Err(error) => return package.faults.add_error(Some(&name), error),
-        };
-        match name.as_str() {
-            MODEL => self.model_sha256 = Some(sha256),
-            ORIGIN if keep_len > 0 => self.origin = Some(kept),
-            METADATA if keep_len > 0 => self.metadata = Some(kept),
-            _ => self.count_data(&name, size, package),
-        }
-        Ok(())
+impl Visitor for Reading {
+    fn begin(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        self.kept.clear();
+        self.is_too_long = false;
+        self.hasher = Sha256::new();
+        self.seen
+            .extend(REQUIRED.iter().filter(|one| **one == name));
+        self.has_data |= name.starts_with("Data/");
     }
 
+    fn bytes(&mut self, bytes: &[u8]) {
+        match self.name.as_str() {
+            MODEL => self.hasher.update(bytes),
+            ORIGIN | METADATA => {
+                self.is_too_long |= self.kept.len() + bytes.len() > MAX_XML_LEN;
+                if !self.is_too_long {
+                    self.kept.extend_from_slice(bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn whole(&mut self, len: u64) {
+        match self.name.as_str() {
+            MODEL => self.model_sha256 = Some(self.hasher.finalize_reset().into()),
+            ORIGIN | METADATA if self.is_too_long => self.too_long.push(self.name.clone()),
+            ORIGIN => self.origin = Some(std::mem::take(&mut self.kept)),
+            METADATA => self.metadata = Some(std::mem::take(&mut self.kept)),
+            _ => self.count_data(len),
+        }
+    }
+}
+
+impl Reading {
     /// Rows lie in `Data/SCHEMA.TABLE/TableData-nnn-nnnnn.BCP`.
-    fn count_data(&mut self, name: &str, size: u64, package: &mut Package) {
-        let Some((table, _)) = name
-            .strip_prefix("Data/")
-            .and_then(|rest| rest.split_once('/'))
-        else {
+    fn count_data(&mut self, len: u64) {
+        let in_data = self.name.strip_prefix("Data/");
+        let Some((table, _)) = in_data.and_then(|rest| rest.split_once('/')) else {
             return;
         };
-        package.has_data = true;
-        package.data_len = package.data_len.saturating_add(size);
+        self.data_len = self.data_len.saturating_add(len);
         if !self.tables.contains(table) {
             self.tables.insert(table.to_owned());
         }
     }
 
     fn conclude(self, package: &mut Package) {
+        package.is_package = REQUIRED[1..].iter().all(|name| self.seen.contains(name));
+        package.has_data = self.has_data;
+        package.data_len = self.data_len;
         package.table_count = self.tables.len() as u64;
         let faults = &mut package.faults;
+        // Of one that was cut off or could not be followed, nothing is known to be missing.
+        let is_walked = !faults.list().iter().any(|fault| fault.part.is_none());
+        for name in REQUIRED {
+            if is_walked && !self.seen.contains(name) {
+                let message = "the package has no such member";
+                faults.add_in(name, FaultKind::Missing, message);
+            }
+        }
+        for name in self.too_long {
+            let message = format!("it has more than {MAX_XML_LEN} bytes, and was not read");
+            faults.add_in(&name, FaultKind::LimitExceeded, message);
+        }
         if let Some(bytes) = self.metadata {
             match Metadata::decode(&bytes) {
                 Ok(metadata) => (package.name, package.version) = (metadata.name, metadata.version),
@@ -236,9 +256,7 @@ impl Reading {
                 faults.add_in(ORIGIN, FaultKind::Missing, message);
             }
             (Some(expected), Some(found)) if expected != found => {
-                let message =
-                    "its SHA-256 is not the one in Origin.xml: it was changed after the export";
-                faults.add_in(MODEL, FaultKind::Mismatch, message);
+                faults.add_in(MODEL, FaultKind::Mismatch, MODEL_CHANGED);
             }
             _ => {}
         }
@@ -271,38 +289,6 @@ fn open<R: Read + Seek>(mut reader: R, faults: &mut Faults) -> io::Result<Option
         Ok(zip) => Ok(Some(zip)),
         Err(error) => add_zip_error(faults, None, error).map(|()| None),
     }
-}
-
-/// Reads a member to its end, where its CRC-32 is held against the directory.
-fn read_through(
-    mut member: impl Read,
-    size: u64,
-    keep_len: u64,
-) -> io::Result<(Vec<u8>, [u8; 32])> {
-    let mut hasher = Sha256::new();
-    let mut kept = Vec::new();
-    let mut buffer = vec![0; BUFFER_LEN];
-    let mut read_len = 0_u64;
-    loop {
-        let len = member.read(&mut buffer)?;
-        if len == 0 {
-            break;
-        }
-        read_len += len as u64;
-        if read_len > size {
-            let message = format!("it is longer than the {size} bytes that the directory says");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        hasher.update(&buffer[..len]);
-        if keep_len > 0 {
-            kept.extend_from_slice(&buffer[..len]);
-        }
-    }
-    if read_len < size {
-        let message = format!("it has {read_len} bytes, the directory says {size}");
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
-    }
-    Ok((kept, hasher.finalize().into()))
 }
 
 fn add_zip_error(faults: &mut Faults, part: Option<&str>, error: ZipError) -> io::Result<()> {

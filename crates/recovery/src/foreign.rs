@@ -6,7 +6,7 @@ use std::path::Path;
 use mssql_backup::kind::{Kind, PostgresFormat};
 
 use crate::bacpac::{self, Package, ZipContent};
-use crate::fault::{Fault, FaultKind, Faults};
+use crate::fault::{Fault, Faults};
 use crate::pg_dump::{self, Compression, Dump};
 use crate::qdrant::{self, Snapshot, SnapshotKind};
 
@@ -92,21 +92,28 @@ pub fn look_into<R: Read + Seek>(kind: ForeignKind, reader: R) -> io::Result<For
     })
 }
 
-/// Checks a file of this kind to its last byte. None if there is nothing to check in such a file.
+/// Checks a file of this kind as it passes, to its last byte. None if there is nothing to check in
+/// such a file.
+///
+/// Whether a ZIP of another name is a package is known when it has passed.
 ///
 /// # Errors
 ///
 /// What the reader returns; faults of the file are no errors.
-pub fn check<R: Read + Seek>(kind: &ForeignKind, reader: R) -> io::Result<Option<ForeignReport>> {
+pub fn check(kind: &ForeignKind, reader: impl Read) -> io::Result<Option<ForeignReport>> {
     Ok(Some(match kind {
-        ForeignKind::Bacpac | ForeignKind::Dacpac => {
-            ForeignReport::Package(Box::new(bacpac::check(reader)?))
+        ForeignKind::Bacpac | ForeignKind::Dacpac | ForeignKind::Zip => {
+            let package = bacpac::check(reader)?;
+            if *kind == ForeignKind::Zip && !package.is_package {
+                return Ok(None);
+            }
+            ForeignReport::Package(Box::new(package))
         }
         ForeignKind::PostgresDump(format) => {
             ForeignReport::Dump(Box::new(pg_dump::check(reader, *format)?))
         }
         ForeignKind::QdrantSnapshot => ForeignReport::Snapshot(Box::new(qdrant::check(reader)?)),
-        ForeignKind::ZippedBackups(_) | ForeignKind::Zip | ForeignKind::Tar => return Ok(None),
+        ForeignKind::ZippedBackups(_) | ForeignKind::Tar => return Ok(None),
     }))
 }
 
@@ -124,10 +131,7 @@ impl ForeignReport {
     /// The rule that a fault of this file falls under, by its id.
     #[must_use]
     pub fn rule(&self, fault: &Fault) -> &'static str {
-        match (self, fault.kind) {
-            (Self::Package(_), FaultKind::Mismatch) => "BP153",
-            _ => "BP152",
-        }
+        rule_of(matches!(self, Self::Package(_)), &fault.message)
     }
 
     /// What the file tells of itself, as names and values; no machine, user or path is among them.
@@ -138,6 +142,15 @@ impl ForeignReport {
             Self::Dump(dump) => dump_facts(dump),
             Self::Snapshot(snapshot) => snapshot_facts(snapshot),
         }
+    }
+}
+
+/// The same of a fault of which no more than the message is known.
+#[must_use]
+pub fn rule_of(is_package: bool, message: &str) -> &'static str {
+    match is_package {
+        true => bacpac::rule(message),
+        false => "BP152",
     }
 }
 

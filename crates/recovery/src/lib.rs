@@ -68,3 +68,4 @@ pub mod strip;
 mod tar_walk;
 pub mod verdict;
 pub mod windows;
+mod zip_walk;

@@ -3,7 +3,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// The longest of these two files in bytes; real ones have a few kilobytes.
-pub(super) const MAX_XML_LEN: u64 = 1 << 20;
+pub(super) const MAX_XML_LEN: usize = 1 << 20;
 /// How many nodes (elements, texts, attributes) are taken.
 const MAX_NODES: u32 = 50_000;
 /// The URI of the model in the list of checksums.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fault::FaultKind;
 use std::io::{Cursor, Write};
 
 const DUMP: &[u8] = include_bytes!("../../tests/data/pg_dump/shop-gzip.dump");
