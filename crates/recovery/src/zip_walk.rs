@@ -32,6 +32,7 @@ const DEFLATED: u64 = 8;
 /// In a short field: the value stands in the ZIP64 extra field.
 const IN_ZIP64: u64 = 0xFFFF_FFFF;
 const COUNT_IN_ZIP64: u64 = 0xFFFF;
+const DISK_IN_ZIP64: u64 = 0xFFFF;
 
 /// Who is told of the members as they pass.
 pub(crate) trait Visitor {
@@ -348,7 +349,10 @@ impl<R: Read, V: Visitor> Walk<'_, R, V> {
             Some(member) if member.is_listed => "it is in the directory twice",
             Some(member) => {
                 member.is_listed = true;
-                if (offset, method, stated) == (member.offset, member.method, member.sum) {
+                let is_on_first_disk = matches!(le(&row[30..32]), 0 | DISK_IN_ZIP64);
+                let is_same =
+                    (offset, method, stated) == (member.offset, member.method, member.sum);
+                if is_same && is_on_first_disk {
                     return Ok(());
                 }
                 "the directory says something else of it"
@@ -368,6 +372,9 @@ impl<R: Read, V: Visitor> Walk<'_, R, V> {
             let len = le(&self.input.array::<8>()?);
             let record: [u8; 44] = self.input.array()?;
             self.input.skip(len.saturating_sub(44))?;
+            if record[4..12] != [0; 8] {
+                return Err(in_several_files());
+            }
             long = Some(Directory {
                 count: le(&record[20..28]),
                 len: le(&record[28..36]),
@@ -389,6 +396,16 @@ impl<R: Read, V: Visitor> Walk<'_, R, V> {
             len: le(&record[8..12]),
             offset: le(&record[12..16]),
         };
+        let [disk, directory_disk, here] = [0, 2, 4].map(|at| le(&record[at..at + 2]));
+        let are_first = [disk, directory_disk]
+            .iter()
+            .all(|disk| *disk == 0 || long.is_some() && *disk == DISK_IN_ZIP64);
+        if !are_first {
+            return Err(in_several_files());
+        }
+        if here != short.count {
+            return Err(Stop::damaged("its end record gives two counts of members"));
+        }
         let Some(long) = long else { return Ok(short) };
         let agree = |short, long, limit| short == limit || short == long;
         let is_same = agree(short.count, long.count, COUNT_IN_ZIP64)
@@ -399,6 +416,10 @@ impl<R: Read, V: Visitor> Walk<'_, R, V> {
             false => Err(Stop::damaged("its two end records differ")),
         }
     }
+}
+
+fn in_several_files() -> Stop {
+    Stop::unsupported("it is a part of a ZIP that lies in several files")
 }
 
 /// What an end record says of the directory.
