@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use bakpak_format::geometry::BlockSize;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use self::keys::{EnvelopeKeyOptions, KeyOptions};
@@ -125,6 +125,9 @@ pub(crate) struct PackArguments {
     /// Size of a sealed block: 4K, 64K, 1M or 4M [default: by the size of the archive]
     #[arg(long, value_name = "B", value_parser = block_size)]
     pub(crate) block_size: Option<BlockSize>,
+    /// Parity, with which `repair` mends damage: none, 1.5, 3, 6 or 12 percent
+    #[arg(long, value_name = "P", default_value = "3", value_parser = parity)]
+    pub(crate) parity: ParityGeometry,
     #[command(flatten)]
     pub(crate) matching: MatchingOptions,
 
@@ -369,4 +372,11 @@ fn block_size(typed: &str) -> Result<BlockSize, String> {
     found
         .map(|(size, _)| *size)
         .ok_or_else(|| "it must be 4K, 64K, 1M or 4M".to_owned())
+}
+
+/// Reads `none`, or percents that there are.
+fn parity(typed: &str) -> Result<ParityGeometry, String> {
+    ParityGeometry::all()
+        .find(|parity| parity.name() == typed)
+        .ok_or_else(|| "it must be none, 1.5, 3, 6 or 12".to_owned())
 }

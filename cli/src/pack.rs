@@ -146,6 +146,7 @@ impl Plan {
         settings.level = arguments.level;
         settings.threads = arguments.threads.map_or(settings.threads, usize::from);
         settings.block_size = arguments.block_size;
+        settings.parity = arguments.parity;
         settings.matching = arguments.matching.meant();
         settings.allow_incomplete = arguments.allow_incomplete;
         settings.started = started;

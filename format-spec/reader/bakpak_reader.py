@@ -57,6 +57,7 @@ def verify(data: bytes, key_files: list[bytes], passphrases: list[bytes], keyles
         archive = Archive(data)
         if keyless:
             return summary(archive, None)
+        archive.check_parity()
         hasher = blake3_hasher()
         walk = read_all(archive, key_files, passphrases, None, piece_writer(hasher.update) if stream_hash else None)
         out = summary(archive, walk)

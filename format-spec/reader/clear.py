@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from parity import parity_blocks
 from wire import (DAMAGED, LIMIT, MALFORMED, MIB, NO_KEY_FITS, NOT_AUTHENTIC, SECTOR, TRUNCATED, UNSUPPORTED,
                   Fault, Fields, argon2id, blake3, crc32c, expand, extract, gcm_open, is_zero, mac, require, same)
 
 MAGIC = b"bakpak archive "
 VERSION = b"1-draft"
 HEADER_AT = 2048
-FULL_STRIPE = 510  # data blocks of a full stripe without parity (spec: chapter 5)
+PARITY_ROWS = (0, 4, 8, 16, 32)  # m, by parity_geometry (spec: chapter 5)
 
 
 def u(data: bytes, offset: int, length: int) -> int:
@@ -25,6 +26,7 @@ def u(data: bytes, offset: int, length: int) -> int:
 class Header:
     archive_id: bytes
     block_size: int
+    rows: int  # m
     slot_area: int
     chunk_size: int
     envelope_len: int
@@ -42,6 +44,18 @@ class Header:
     @property
     def payload_size(self) -> int:
         return self.block_size - 96
+
+    @property
+    def full_stripe(self) -> int:
+        """Data blocks of a full stripe."""
+        return 510 - 2 * self.rows
+
+    def parity_count(self, n: int) -> int:
+        """P (spec: chapter 5)"""
+        if not self.rows:
+            return 0
+        count = max(2, -(-n * self.rows // (255 - self.rows)))
+        return count + count % 2 if n + count > 255 else count
 
 
 def whole_locator(data: bytes) -> bytes | None:
@@ -102,8 +116,8 @@ def parse_head(data: bytes) -> Header:
     require(u(head, 48, 2) == 1, UNSUPPORTED, "HDR-4", f"suite {u(head, 48, 2)}")
     require(head[50] in (12, 16, 20, 22), UNSUPPORTED, "HDR-5", f"block_size_log2 {head[50]}")
     require(head[51] <= 4, UNSUPPORTED, "HDR-6", f"parity_geometry {head[51]}")
-    require(head[51] == 0, UNSUPPORTED, "HDR-6", f"parity (geometry {head[51]}) is not implemented")
-    require(head[52] == 0, UNSUPPORTED, "HDR-6", f"parity_code {head[52]} without parity")
+    require(head[52] == min(head[51], 1), UNSUPPORTED, "HDR-6", f"parity_code {head[52]} with parity_geometry {head[51]}")
+    require(2 * PARITY_ROWS[head[51]] << head[50] <= 64 * MIB, LIMIT, "HDR-6", "over 64 MiB of parity in a stripe")
     require(12 <= head[53] <= 16, UNSUPPORTED, "HDR-5", f"slot_area_log2 {head[53]}")
     require(is_zero(head[54:56]), UNSUPPORTED, "HDR-1", "reserved bytes 54 to 55 of the header")
     chunk_size, envelope_len = u(head, 56, 4), u(head, 60, 4)
@@ -112,7 +126,7 @@ def parse_head(data: bytes) -> Header:
     require(envelope_len > 0 or is_zero(head[136:200]), MALFORMED, "HDR-7", "envelope fields without an envelope")
     require(is_zero(head[204:240]), UNSUPPORTED, "HDR-1", "reserved bytes 204 to 239 of the header")
     signers = parse_extensions(head[240:-64])
-    return Header(head[8:24], 1 << head[50], 1 << head[53], chunk_size, envelope_len, u(head, 64, 8), head[72:104],
+    return Header(head[8:24], 1 << head[50], PARITY_ROWS[head[51]], 1 << head[53], chunk_size, envelope_len, u(head, 64, 8), head[72:104],
                   head[104:136], head[136:168], head[168:200], signers, head_len, head[-32:], page[:end - 64], head[-64:-32])
 
 
@@ -251,6 +265,8 @@ class Stripe:
     start: int
     salt: bytes
     digest: bytes = b""  # check page digest
+    page: bytes = b""  # check page
+    parity_at: int = 0  # where the first parity block stands
 
 
 @dataclass
@@ -322,10 +338,11 @@ class Archive:
 
     def stripe(self, start: int) -> tuple[int, bool]:
         """Checks one stripe; returns where it ends and whether it says that it is the last. spec: TAL-2, RDR-4"""
-        index, first = len(self.stripes), FULL_STRIPE * len(self.stripes)
+        index, full = len(self.stripes), self.header.full_stripe
+        first = full * index
         size, salt, count, at = self.header.block_size, None, 0, start
         told = u(self.locator, 40, 8) - first if self.locator else None  # only to name the right place of a damage
-        while count < FULL_STRIPE:
+        while count < full:
             magic = self.take(at, 4, "block")
             if magic == b"BPCP" or magic != b"BPBK" and told == count > 0:
                 break
@@ -336,8 +353,39 @@ class Archive:
         require(count > 0, DAMAGED, "CHK-1", f"stripe {index}: a check page without blocks")
         stripe = Stripe(index, first, count, start, salt or b"")
         self.stripes.append(stripe)
-        page_len, last = self.check_page(stripe, at)
-        return at + page_len, last
+        parity_count = self.header.parity_count(count)
+        if not parity_count:
+            stripe.page, last = self.check_page(stripe, at)
+            return at + len(stripe.page), last
+        stripe.parity_at = at + self.page_len(count)
+        good, faults = [], []
+        for place in (at, stripe.parity_at + parity_count * size):  # CHK-7
+            try:
+                good.append(self.check_page(stripe, place))
+            except Fault as fault:
+                faults.append(fault)
+                if self.verifying:
+                    raise
+        if not good:
+            raise faults[0]
+        stripe.page, last = good[0]
+        covered = u(stripe.page, 40, 4)
+        require(not self.verifying or good[0][0][:covered] == good[1][0][:covered], DAMAGED, "CHK-7", f"check pages of stripe {index} differ")
+        return stripe.parity_at + parity_count * size + self.page_len(count), last
+
+    def page_len(self, n: int) -> int:
+        """C (spec: chapter 6)"""
+        return self.page_lens(n)[2]
+
+    def page_lens(self, n: int) -> tuple[int, int, int]:
+        """Bytes behind the list of the page's own CRCs, covered_len and C. spec: chapter 6"""
+        h, shards, carries = self.header, n + self.header.parity_count(n), n >= 16
+        fixed = 32 * shards + 4 * shards * (h.block_size // SECTOR) + (h.head_len + h.envelope_len if carries else 0)
+        sectors = 1
+        while 256 + 4 * sectors + fixed > sectors * SECTOR:
+            sectors += 1
+        covered = sectors * SECTOR
+        return fixed, covered, covered + (h.slot_area * (2 if h.envelope_len else 1) if carries else 0)
 
     def block_header(self, block: bytes, number: int, salt: bytes | None) -> bytes:
         """spec: BLK-1 to BLK-3. Returns the stripe's salt."""
@@ -351,17 +399,13 @@ class Archive:
         require(salt is None or block[24:40] == salt, DAMAGED, "BLK-3", f"{where}: the salt differs from its stripe's")
         return block[24:40]
 
-    def check_page(self, stripe: Stripe, at: int) -> tuple[int, bool]:
-        """spec: CHK-1 to CHK-6. Returns the page's length and the flag of the last stripe."""
+    def check_page(self, stripe: Stripe, at: int) -> tuple[bytes, bool]:
+        """spec: CHK-1 to CHK-6. Returns the page and the flag of the last stripe."""
         h, n, where = self.header, stripe.count, f"check page {stripe.index}"
+        parity_count = h.parity_count(n)
         sectors_of_block = h.block_size // SECTOR
-        carries = n >= 16
-        fixed = 32 * n + 4 * n * sectors_of_block + (h.head_len + h.envelope_len if carries else 0)
-        sectors = 1
-        while 256 + 4 * sectors + fixed > sectors * SECTOR:
-            sectors += 1
-        covered = sectors * SECTOR
-        length = covered + (h.slot_area * (2 if h.envelope_len else 1) if carries else 0)
+        fixed, covered, length = self.page_lens(n)
+        sectors = covered // SECTOR
 
         page = self.take(at, SECTOR, "check-page")
         require(page[:4] == b"BPCP", DAMAGED, "CHK-1", f"{where}: magic")
@@ -369,12 +413,12 @@ class Archive:
         require(page[4] == 1, UNSUPPORTED, "CHK-1", f"{where}: version {page[4]}")
         require(page[5] <= 1 and is_zero(page[6:8] + page[44:48] + page[88:256]), DAMAGED, "CHK-1", f"{where}: reserved bytes")
         for name, got, want in (("stripe_index", u(page, 8, 8), stripe.index), ("archive_id", page[16:32], h.archive_id),
-                                ("data_count", u(page, 32, 2), n), ("parity_count", u(page, 34, 2), 0),
+                                ("data_count", u(page, 32, 2), n), ("parity_count", u(page, 34, 2), parity_count),
                                 ("page_len", u(page, 36, 4), length), ("covered_len", u(page, 40, 4), covered),
                                 ("first block", u(page, 48, 8), stripe.first_block), ("head digest", page[56:88], h.head_digest)):
             require(got == want, DAMAGED, "CHK-1", f"{where}: wrong {name}")
         last = bool(page[5] & 1)
-        require(last or n == FULL_STRIPE, DAMAGED, "CHK-6", f"{where}: a short stripe that is not the last")
+        require(last or n == h.full_stripe, DAMAGED, "CHK-6", f"{where}: a short stripe that is not the last")
         page = self.take(at, length, "check-page")
         for i in range(1, sectors):
             good = crc32c(page[i * SECTOR:(i + 1) * SECTOR]) == u(page, 256 + 4 * i, 4)
@@ -382,23 +426,36 @@ class Archive:
         require(is_zero(page[256 + 4 * sectors + fixed:covered]), DAMAGED, "CHK-1", f"{where}: unused bytes are not zero")
 
         hashes = 256 + 4 * sectors
-        crcs = hashes + 32 * n
-        for j in range(n):
-            place = stripe.start + j * h.block_size
-            block = self.data[place:place + h.block_size]
-            require(blake3(block) == page[hashes + 32 * j:hashes + 32 * j + 32], DAMAGED, "CHK-3",
-                    f"block {stripe.first_block + j} is damaged")
+        crcs = hashes + 32 * (n + parity_count)
+        for j in range(n + parity_count):
+            block = self.shard(stripe, j)
+            name = f"block {stripe.first_block + j}" if j < n else f"parity block {j - n} of stripe {stripe.index}"
+            require(blake3(block) == page[hashes + 32 * j:hashes + 32 * j + 32], DAMAGED, "CHK-3" if j < n else "PAR-2",
+                    f"{name} is damaged")
             bad = [i for i in range(sectors_of_block) if crc32c(block[i * SECTOR:(i + 1) * SECTOR]) !=
                    u(page, crcs + 4 * (j * sectors_of_block + i), 4)]
-            require(not bad, DAMAGED, "CHK-4", f"block {stripe.first_block + j}: CRC of sectors {bad}")
-        if carries:
-            copy, end = self.head_page + self.envelope, crcs + 4 * n * sectors_of_block
+            require(not bad, DAMAGED, "CHK-4", f"{name}: CRC of sectors {bad}")
+        if n >= 16:
+            copy, end = self.head_page + self.envelope, crcs + 4 * (n + parity_count) * sectors_of_block
             require(page[end:end + len(copy)] == copy, DAMAGED, "CHK-5", f"{where}: the copy of the head differs")
             self.table_copy(page[covered:covered + h.slot_area], self.data_table, where, "CHK-5")
             if self.envelope_table:
                 self.table_copy(page[covered + h.slot_area:], self.envelope_table, where, "CHK-5")
         stripe.digest = blake3(page[:covered])
-        return length, last
+        return page, last
+
+    def shard(self, stripe: Stripe, number: int) -> bytes:
+        """Data blocks, then parity blocks. spec: chapter 5"""
+        size, n = self.header.block_size, stripe.count
+        return self.take(stripe.start + number * size if number < n else stripe.parity_at + (number - n) * size, size, "block")
+
+    def check_parity(self) -> None:
+        """spec: PAR-1"""
+        for stripe in self.stripes:
+            data = [self.shard(stripe, j) for j in range(stripe.count)]
+            for number, block in enumerate(parity_blocks(data, self.header.rows, self.header.parity_count(stripe.count))):
+                require(block == self.shard(stripe, stripe.count + number), MALFORMED, "PAR-1",
+                        f"parity block {number} of stripe {stripe.index} is not that of its blocks")
 
     def table_copy(self, copy: bytes, original: Table, where: str, rule: str) -> None:
         """spec: CHK-5, TAL-1. An older table that is whole is reported only."""

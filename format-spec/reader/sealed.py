@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from clear import FULL_STRIPE, Archive, Keys, Stripe
+from clear import Archive, Keys, Stripe
 from entries import FILE, HARD_LINK, Piece, StreamParser
 from wire import (ALL_ONES, LIMIT, MALFORMED, MIB, NOT_AUTHENTIC, UNSUPPORTED, Fault, Fields, blake3_hasher, gcm_open,
                   is_zero, require, zstd_open)
@@ -34,7 +34,7 @@ class Blocks:
 
     def open_block(self, number: int) -> tuple[int, int, bytes]:
         """used_len, first_record and the used payload."""
-        header, stripe = self.archive.header, self.archive.stripes[number // FULL_STRIPE]
+        header, stripe = self.archive.header, self.archive.stripes[number // self.archive.header.full_stripe]
         at = stripe.start + (number - stripe.first_block) * header.block_size
         block = self.archive.data[at:at + header.block_size]
         key = self.keys.subkey(b"bakpak/1 stripe", stripe.index.to_bytes(8, "little") + stripe.salt)

@@ -23,7 +23,7 @@ NOT_AUTHENTIC, NO_KEY_FITS, MALFORMED = "NotAuthentic", "NoKeyFits", "Malformed"
 # The stage of a fault by the rule that was broken (spec: end of chapter 14); a whole label goes before its first letters.
 STAGES = {
     "FIL": "tail", "HED": "head", "HDR-9": "head", "HDR": "header", "KEY-3": "header", "KEY": "slots", "SLT": "slots",
-    "ENV": "envelope", "CHK-3": "block", "BLK": "block", "CHK": "check-page", "REC": "record", "CHU": "chunk",
+    "ENV": "envelope", "CHK-3": "block", "BLK": "block", "CHK": "check-page", "PAR": "parity", "REC": "record", "CHU": "chunk",
     "CHU-2": "script", "CHU-5": "script", "CHU-7": "script", "CHU-8": "script", "CHU-9": "script",
     "ENT": "entry", "CAT": "catalogue", "FAC": "facts", "CKP": "checkpoint", "TRE": "tree", "FIN": "final", "TAL": "tail",
 }

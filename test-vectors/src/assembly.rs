@@ -9,9 +9,7 @@ use crate::zstd_frame::frame;
 use bakpak_format::catalogue::{CataloguePage, PageItem, StripeItem};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::Timestamp;
-use bakpak_format::geometry::{
-    BlockIndex, DATA_BLOCKS_PER_STRIPE, DataOffset, Place, StreamOffset,
-};
+use bakpak_format::geometry::{BlockIndex, DataOffset, Place, StreamOffset};
 use bakpak_format::record::{
     Checkpoint, ChunkPlace, Facts, FactsPlace, Final, PagePlace, RecordHeader, RecordType, TreeRoot,
 };
@@ -304,7 +302,8 @@ impl<'a> Assembly<'a> {
     }
 
     fn end_stripe(&mut self) {
-        while !self.blocks.len().is_multiple_of(DATA_BLOCKS_PER_STRIPE) {
+        let full = self.builder.parity.data_blocks_per_stripe();
+        while !self.blocks.len().is_multiple_of(full) {
             self.blocks.push((Vec::new(), None));
         }
         self.blocks.push((Vec::new(), None));

@@ -14,7 +14,7 @@ use crate::stream::{Item, Row, Stream, file};
 use bakpak_format::catalogue::{PageItem, StripeItem};
 use bakpak_format::digest::SECTOR_LEN;
 use bakpak_format::envelope::EnvelopeItem;
-use bakpak_format::geometry::{BlockSize, Geometry, StripeIndex};
+use bakpak_format::geometry::{BlockSize, Geometry, ParityGeometry, StripeIndex};
 use bakpak_format::record::{Checkpoint, Cursor, FactsPlace, Final};
 use bakpak_format::slots::Domain;
 use bakpak_format::tail::Signature;
@@ -59,6 +59,10 @@ pub enum Site {
     CheckPage(u64),
     /// A check page with its CRCs, before the root is computed.
     CheckPageSums(u64),
+    /// The parity blocks of a stripe, before their hashes are taken.
+    Parity(u64),
+    /// The second check page of a stripe, before its CRCs are computed.
+    SecondPage(u64),
     /// The copies in the tail of head, slot tables and envelope body.
     TailCopies,
     /// The tail page up to its locator, before its digest is taken.
@@ -79,6 +83,8 @@ pub struct Builder {
     pub cover: Vec<u8>,
     /// B.
     pub block_size: BlockSize,
+    /// How much parity.
+    pub parity: ParityGeometry,
     /// The most raw bytes that a chunk may have.
     pub chunk_size: u32,
     /// S.
@@ -178,6 +184,7 @@ impl Builder {
             archive_id: [0; 16],
             cover: b"A test vector of the bakpak archive format.\n".to_vec(),
             block_size: BlockSize::FOUR_KIB,
+            parity: ParityGeometry::NONE,
             chunk_size: 65_536,
             slot_area: SECTOR_LEN,
             copy_reach: 0,
@@ -317,12 +324,13 @@ impl Builder {
             archive.extend([&parts.envelope_slots[..], &parts.envelope_slots].concat());
             archive.extend_from_slice(&parts.envelope);
         }
-        let geometry = Geometry::new(
-            self.block_size,
-            parts.head.len(),
-            self.slot_area,
-            parts.envelope.len(),
-        );
+        let geometry = Geometry {
+            block_size: self.block_size,
+            parity: self.parity,
+            head_len: parts.head.len(),
+            slot_area: self.slot_area,
+            envelope_len: parts.envelope.len(),
+        };
         let blocks = Blocks::new(self, &stream).blocks;
         let block_count = blocks.len() as u64;
         for stripe in 0..geometry.stripe_count(block_count) {

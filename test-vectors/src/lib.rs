@@ -23,6 +23,7 @@ pub mod builder;
 pub mod components;
 pub mod keys;
 pub mod manifest;
+mod parity;
 pub mod records;
 pub mod stream;
 pub mod vectors;

@@ -9,6 +9,7 @@ mod entries;
 mod envelope;
 mod facts;
 mod head;
+mod parity;
 mod records;
 mod slots;
 mod tail;
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Vector> {
         envelope::vectors(),
         blocks::vectors(),
         check_pages::vectors(),
+        parity::vectors(),
         records::vectors(),
         chunks::vectors(),
         facts::vectors(),

@@ -10,6 +10,7 @@ use bakpak_codec::keyring::SlotKind;
 use bakpak_format::entry::EntryPath;
 use bakpak_format::envelope::item_kind;
 use bakpak_format::error::Class;
+use bakpak_format::geometry::ParityGeometry;
 use bakpak_format::preamble::MAGIC;
 use bakpak_format::record::KnownFacts;
 
@@ -95,6 +96,13 @@ fn tell_head(path: &Path, head: &HeadInfo, output: &Output) {
     line("format", head.version.clone());
     line("archive id", id.clone());
     line("size", told_size(head));
+    line(
+        "parity",
+        match head.parity {
+            ParityGeometry::NONE => "none: damage cannot be mended".to_owned(),
+            parity => format!("{} %, `bakpak repair` mends damage with it", parity.name()),
+        },
+    );
     line("opens with", slots_words(&head.slots));
     let envelope_slots = head.envelope_slots.as_deref().unwrap_or_default();
     match head.envelope_slots {
@@ -139,6 +147,7 @@ fn tell_head(path: &Path, head: &HeadInfo, output: &Output) {
         cover_text: head.cover_text.clone(),
         block_size: head.block_size.bytes() as u64,
         block_count: head.block_count,
+        parity: head.parity.name(),
         archive_len: head.archive_len,
         copy_reach: Some(head.copy_reach).filter(|reach| *reach != u64::MAX),
         envelope_len: head.envelope_len as u64,

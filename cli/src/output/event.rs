@@ -152,6 +152,7 @@ pub(crate) struct Archive {
     pub(crate) cover_text: String,
     pub(crate) block_size: u64,
     pub(crate) block_count: Option<u64>,
+    pub(crate) parity: &'static str,
     pub(crate) archive_len: Option<u64>,
     pub(crate) copy_reach: Option<u64>,
     pub(crate) envelope_len: u64,

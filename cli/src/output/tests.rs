@@ -164,6 +164,7 @@ fn samples() -> Vec<Event> {
             cover_text: text(),
             block_size: 0,
             block_count: None,
+            parity: "none",
             archive_len: None,
             copy_reach: None,
             envelope_len: 0,

@@ -230,11 +230,11 @@ impl Finding {
     /// Whether it shows only to whoever has the key.
     pub(crate) fn is_sealed(&self) -> bool {
         use Structure::{
-            Block, Catalogue, Checkpoint, Chunk, Entry, Facts, Final, Record, Script, Tree,
+            Block, Catalogue, Checkpoint, Chunk, Entry, Facts, Final, Parity, Record, Script, Tree,
         };
         match self.structure {
             Record | Chunk | Script | Entry | Catalogue | Facts | Checkpoint | Tree | Final => true,
-            Block => matches!(self.class, Class::NotAuthentic | Class::Malformed),
+            Block | Parity => matches!(self.class, Class::NotAuthentic | Class::Malformed),
             _ => false,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) struct HeadPlan {
     pub(crate) salt: [u8; 32],
     pub(crate) chunk_size: usize,
     pub(crate) copy_reach: u64,
+    pub(crate) parity: ParityGeometry,
     pub(crate) data: DomainPlan,
     pub(crate) envelope: Option<EnvelopePlan>,
 }
@@ -65,15 +66,16 @@ impl HeadPlan {
             features_read_only: 0,
             features_compatible: 0,
             suite: header::SUITE,
-            parity_geometry: ParityGeometry::NONE,
+            parity_geometry: self.parity,
             salt: self.salt,
             extensions: Vec::new(),
         };
         let mac_key = self.data.subkeys.header_mac_key();
         let head = Head::encode(&self.cover_text, &header, |bytes| mac_key.mac(bytes))?;
-        let geometry = Geometry::new(block_size, head.len(), slot_area, envelope_body.len());
+        let decoded = Head::decode(&head)?;
+        let geometry = decoded.geometry();
         let parts = HeadParts {
-            head_digest: Head::decode(&head)?.head_digest,
+            head_digest: decoded.head_digest,
             head,
             data_slots: self.data.table(Domain::Data, self.archive_id, slot_area)?,
             envelope_slots: match &self.envelope {

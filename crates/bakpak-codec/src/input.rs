@@ -66,12 +66,17 @@ pub(crate) fn is_locator(bytes: &[u8; LOCATOR_LEN]) -> bool {
     matches!(Locator::decode(bytes), Ok(Some(_)))
 }
 
+/// Reads into `buffer` what there is at `offset`, and says how much that is.
+pub(crate) fn read_part_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let (len, read) = read_full(buffer, |rest, done| read_at(file, rest, offset + done));
+    read.map(|()| len)
+}
+
 /// Reads exactly `buffer` at `offset`, without moving the file's position.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    let (len, read) = read_full(buffer, |rest, done| read_at(file, rest, offset + done));
-    match read {
-        Ok(()) if len < buffer.len() => Err(io::ErrorKind::UnexpectedEof.into()),
-        read => read,
+    match read_part_at(file, buffer, offset)? {
+        len if len < buffer.len() => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
 }
 

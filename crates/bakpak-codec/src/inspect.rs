@@ -6,7 +6,7 @@ use crate::keyring::SlotKind;
 use crate::opening::Opening;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::Timestamp;
-use bakpak_format::geometry::BlockSize;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use bakpak_format::header::ArchiveId;
 use bakpak_format::preamble;
 use bakpak_format::record::Final;
@@ -33,6 +33,8 @@ pub struct HeadInfo {
     pub archive_id: ArchiveId,
     /// Block size.
     pub block_size: BlockSize,
+    /// How much parity its stripes have.
+    pub parity: ParityGeometry,
     /// Most raw bytes of a chunk.
     pub chunk_size: usize,
     /// How far COPY may reach back.
@@ -106,6 +108,7 @@ impl HeadInfo {
             cover_text: opening.head.cover_text.clone(),
             archive_id: header.archive_id,
             block_size: header.block_size,
+            parity: header.parity_geometry,
             chunk_size: header.chunk_size,
             copy_reach: header.copy_reach,
             slots: slot_infos(&opening.data_table),

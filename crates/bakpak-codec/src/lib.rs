@@ -10,7 +10,7 @@
 //! let key = Credential::KeyFile(KeyFile::generate()?);
 //! let mut archive = Vec::new();
 //! let report = pack(std::iter::empty(), PackSettings::new(key), &mut archive, &Unobserved)?;
-//! assert_eq!(report.archive_len, 32_768);
+//! assert_eq!(report.archive_len, 45_056);
 //!
 //! let input = Input::stream(std::io::Cursor::new(archive));
 //! let verified = verify_keyless(input, 1, &Unobserved)?;
@@ -36,7 +36,7 @@
 //! | the stream of entries | `stream`, `order`, `zeros` |
 //! | chunks | `chunks`, `compress`; to find repeats `matcher`, `history`; for COPY `data_map`, `data_space`, `chunk_store`, `joined`, `fetch`, `spool` |
 //! | records, and the way to one of them | `records`, `decoder`, `index` |
-//! | blocks, stripes, what stands before and behind | `blocks`, `stripes`, `scan`, `head_plan`, `tail` |
+//! | blocks, stripes with their parity, what stands before and behind | `blocks`, `stripes`, `parity`, `parity_lane`, `scan`, `head_plan`, `tail` |
 //! | keys | [`keyring`], `slots`, `opening`, `seal`, [`aead`], `keys` (all derivation), [`random`] |
 //! | all threads | `pipeline`, and what goes between them `batches` |
 //!
@@ -75,6 +75,8 @@ pub mod observer;
 mod opening;
 mod order;
 pub mod pack;
+pub mod parity;
+mod parity_lane;
 mod pass;
 mod pipeline;
 pub mod random;

@@ -21,9 +21,9 @@ use bakpak_format::digest::Digest;
 use bakpak_format::entry::{EntryPath, Timestamp};
 use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
 use bakpak_format::error::FormatError;
-use bakpak_format::geometry::BlockSize;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use bakpak_format::header::ArchiveId;
-use bakpak_format::limits::MIN_CHUNK_SIZE;
+use bakpak_format::limits::{MAX_PARITY_LEN, MIN_CHUNK_SIZE};
 use bakpak_format::preamble;
 use bakpak_format::record::{EnvelopeItemFacts, Facts, MissingFacts};
 use bakpak_format::slots::{Argon2Params, Domain};
@@ -62,6 +62,8 @@ pub struct PackSettings {
     pub envelope: Option<EnvelopeSettings>,
     /// Cost of passphrase slots.
     pub argon2: Argon2Params,
+    /// How much parity the archive gets; in memory there is as much of it as a stripe has.
+    pub parity: ParityGeometry,
     /// Total size of the sources, if known: sets the segment length.
     pub expected_len: Option<u64>,
     /// What to look for that stands in the archive already; `None`: nothing.
@@ -178,6 +180,7 @@ impl PackSettings {
             key,
             envelope: None,
             argon2: DEFAULT_ARGON2,
+            parity: ParityGeometry::THREE,
             expected_len: None,
             matching: Some(Matching::default()),
             missing: Vec::new(),
@@ -372,6 +375,17 @@ fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
         );
         return Err(PackError::Settings(what));
     }
+    // Of the largest blocks that are taken where none are asked for, there is room for all parity.
+    let block_size = settings.block_size.unwrap_or(BlockSize::ONE_MIB);
+    let parity_len = settings.parity.max_len(block_size);
+    if parity_len > MAX_PARITY_LEN {
+        let what = format!(
+            "{} MiB of parity a stripe with blocks of this size, at most {} allowed",
+            parity_len >> 20,
+            MAX_PARITY_LEN >> 20
+        );
+        return Err(PackError::Settings(what));
+    }
     settings.argon2.check_limits().map_err(refused)
 }
 
@@ -432,6 +446,7 @@ fn plan_head(
         salt,
         chunk_size,
         copy_reach: settings.matching.map_or(0, |m| m.copy_reach),
+        parity: settings.parity,
         data,
         envelope,
     };

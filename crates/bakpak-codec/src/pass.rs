@@ -8,14 +8,14 @@ use crate::input::{self, Feed};
 use crate::keys::Subkeys;
 use crate::observer::{Observer, Warning};
 use crate::opening::Opening;
+use crate::parity_lane::ParityLane;
 use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Workers};
 use crate::scan::{Piece, Scan};
 use crate::seal::StripeKey;
 use bakpak_format::block::BlockHeader;
-use bakpak_format::check_page::CheckPage;
 use bakpak_format::digest::Digest;
 use bakpak_format::error::FormatError;
-use bakpak_format::geometry::{BlockIndex, StripeIndex, StripeLayout};
+use bakpak_format::geometry::{BlockIndex, Geometry, StripeIndex, StripeLayout};
 use std::sync::Arc;
 
 mod compare;
@@ -54,6 +54,9 @@ pub(crate) struct Pass<'a, T> {
     buffers: Buffers,
     checking: InOrder<CheckedBlock>,
     stripe: StripeState,
+    /// Computes parity anew.
+    parity: Option<ParityLane>,
+    summing: InOrder<(ShardSums, Vec<u8>)>,
     page_digests: Vec<Digest>,
 }
 
@@ -62,6 +65,8 @@ struct StripeState {
     salt: Option<[u8; 16]>,
     key: Option<StripeKey>,
     sums: Vec<Option<ShardSums>>,
+    /// Its check page, and the second one if it has parity.
+    pages: Vec<Vec<u8>>,
     /// How many findings there were before it.
     findings_before: usize,
 }
@@ -98,8 +103,22 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
             buffers: Buffers::new(2 * JOBS_PER_THREAD * workers.threads() + 8),
             checking: InOrder::new(),
             stripe: StripeState::default(),
+            parity: None,
+            summing: InOrder::new(),
             page_digests: Vec::new(),
         }
+    }
+
+    /// Computes parity anew, if the purpose is to verify, and compares it with what is there
+    /// (spec: PAR-1).
+    pub(crate) fn recomputing_parity(mut self) -> Self {
+        let Geometry {
+            parity, block_size, ..
+        } = self.opening.geometry;
+        if self.purpose == Purpose::Verify {
+            self.parity = ParityLane::new(parity, block_size);
+        }
+        self
     }
 
     /// Opens every block with these keys, and decodes it if there is a decoder.
@@ -142,7 +161,9 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
                     offset,
                     bytes,
                 }) => self.block(index, offset, bytes)?,
-                Ok(Piece::Page { layout, bytes }) => self.page(layout, bytes)?,
+                Ok(Piece::Page { bytes }) => self.stripe.pages.push(bytes),
+                Ok(Piece::Parity { bytes }) => self.parity_block(bytes)?,
+                Ok(Piece::StripeEnd { layout }) => self.stripe_end(layout)?,
                 Ok(Piece::Tail { block_count }) => break block_count,
                 Err(ReadError::Fault(finding)) => {
                     // The archive ends here. What came before is still checked.
@@ -212,6 +233,12 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
         }
         let archive_id = self.opening.head.header.archive_id;
         let key = self.key_for(index, &bytes);
+        if let Some(lane) = &mut self.parity {
+            let mut copy = self.buffers.take().unwrap_or_default();
+            copy.clone_from(&bytes);
+            let done = lane.add(copy, self.workers)?;
+            done.into_iter().for_each(|copy| self.buffers.give(copy));
+        }
         let sums = self.purpose == Purpose::Verify;
         let spool = self.decoder.as_ref().is_some_and(Decoder::spools);
         self.workers.submit_short(&mut self.checking, move || {
@@ -331,40 +358,43 @@ impl<'a, T: StreamTaker> Pass<'a, T> {
         self.fault(finding)
     }
 
-    fn page(&mut self, layout: StripeLayout, bytes: Vec<u8>) -> Result<(), ReadError> {
-        self.drain_checks()?;
-        let head = &self.opening.head;
-        let offset = layout.page_offset.0;
-        let decoded = CheckPage::decode(
-            &bytes,
-            &self.opening.geometry,
-            &head.header.archive_id,
-            &head.head_digest,
-            layout.index,
-        )
-        .and_then(|page| page.check_layout(&layout).map(|()| page));
-        match decoded {
-            Ok(page) => {
-                self.compare_sums(&page, &layout)?;
-                self.compare_copies(&page, &bytes, offset);
-                self.page_digests.push(page.digest);
-            }
-            Err(error) => {
-                let mut finding = Finding::from(error).at(offset);
-                let damaged = CheckPage::damaged_sectors(&bytes, layout.covered_len);
-                finding.sectors = damaged.into_iter().map(|s| s as u32).collect();
-                self.page_digests
-                    .push(Digest::of(&bytes[..layout.covered_len.min(bytes.len())]));
-                self.fault(finding)?;
-            }
+    fn parity_block(&mut self, bytes: Vec<u8>) -> Result<(), ReadError> {
+        if self.purpose == Purpose::Extract {
+            self.buffers.give(bytes);
+            return Ok(());
         }
+        while self.summing.len() > JOBS_PER_THREAD * self.workers.threads() {
+            self.next_summed()?;
+        }
+        self.workers
+            .submit_short(&mut self.summing, move || (ShardSums::of(&bytes), bytes));
+        Ok(())
+    }
+
+    fn next_summed(&mut self) -> Result<(), ReadError> {
+        if let Some(summed) = self.summing.next() {
+            // The data blocks come before the parity blocks.
+            self.drain_checks()?;
+            let (sums, bytes) = summed?;
+            self.buffers.give(bytes);
+            self.stripe.sums.push(Some(sums));
+        }
+        Ok(())
+    }
+
+    fn stripe_end(&mut self, layout: StripeLayout) -> Result<(), ReadError> {
+        self.drain_checks()?;
+        while self.summing.len() > 0 {
+            self.next_summed()?;
+        }
+        self.pages(&layout)?;
         self.stripe = StripeState {
             findings_before: self.findings.len(),
             ..StripeState::default()
         };
         if let Some(decoder) = &mut self.decoder {
             let ended = decoder.stripe_ended(layout.last);
-            self.decoded(ended.map_err(|e| e.at(offset)))?;
+            self.decoded(ended.map_err(|e| e.at(layout.page_offset.0)))?;
         }
         Ok(())
     }

@@ -83,6 +83,9 @@ impl<'r> Reading<'_, 'r> {
             &workers,
             self.observer,
         );
+        if decoder.is_some() {
+            pass = pass.recomputing_parity();
+        }
         if let Some(subkeys) = subkeys {
             pass = pass.with_keys(subkeys, decoder);
         }

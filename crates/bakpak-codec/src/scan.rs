@@ -2,12 +2,12 @@
 
 use crate::error::{Finding, ReadError};
 use crate::input::{Feed, read_exact_at};
-use bakpak_format::block;
+use bakpak_format::block::{self, BlockHeader};
 use bakpak_format::check_page::{self, CheckPage};
 use bakpak_format::digest::SECTOR_LEN;
 use bakpak_format::error::{FormatError, Structure};
-use bakpak_format::geometry::{BlockIndex, Geometry, StripeIndex, StripeLayout};
-use bakpak_format::header::Head;
+use bakpak_format::geometry::{ArchiveOffset, BlockIndex, Geometry, StripeIndex, StripeLayout};
+use bakpak_format::header::{Head, Header};
 use std::fs::File;
 
 /// The next piece of an archive.
@@ -18,11 +18,12 @@ pub(crate) enum Piece {
         offset: u64,
         bytes: Vec<u8>,
     },
-    /// The check page that ends a stripe, unchecked.
-    Page {
-        layout: StripeLayout,
-        bytes: Vec<u8>,
-    },
+    /// A check page, unchecked: behind the data blocks, and again behind parity.
+    Page { bytes: Vec<u8> },
+    /// A parity block, unchecked.
+    Parity { bytes: Vec<u8> },
+    /// The stripe is at its end.
+    StripeEnd { layout: StripeLayout },
     /// The stripes are at their end; the feed stands at the tail.
     Tail { block_count: u64 },
 }
@@ -37,9 +38,23 @@ pub(crate) struct Scan<'a> {
     block_count: Option<u64>,
     stripe: StripeIndex,
     blocks_read: usize,
-    ended: bool,
+    next: Next,
+    /// Whether a page of this stripe says that it is the last one.
+    said_last: Option<bool>,
     /// The sector that was read to see what comes.
     peeked: Vec<u8>,
+}
+
+/// What comes next in a stripe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// A data block, or the check page.
+    Block,
+    /// So many parity blocks have been read.
+    Parity(usize),
+    SecondPage,
+    StripeEnd,
+    Tail,
 }
 
 impl<'a> Scan<'a> {
@@ -50,7 +65,8 @@ impl<'a> Scan<'a> {
             block_count,
             stripe: StripeIndex(0),
             blocks_read: 0,
-            ended: false,
+            next: Next::Block,
+            said_last: None,
             peeked: Vec::new(),
         }
     }
@@ -66,57 +82,93 @@ impl<'a> Scan<'a> {
         mut buffer: Vec<u8>,
     ) -> Result<Piece, ReadError> {
         buffer.clear();
-        if self.ended {
-            let full = self.geometry.data_blocks_per_stripe() as u64;
-            let block_count = (self.stripe.0 - 1) * full + self.blocks_read as u64;
-            return Ok(Piece::Tail { block_count });
+        match self.next {
+            Next::Block => match self.page_is_next(feed)? {
+                true => self.page(feed, buffer),
+                false => self.block(feed, buffer),
+            },
+            Next::Parity(count) => self.parity(feed, buffer, count),
+            Next::SecondPage => self.page(feed, buffer),
+            Next::StripeEnd => self.stripe_end(feed),
+            Next::Tail => {
+                let full = self.geometry.data_blocks_per_stripe() as u64;
+                let block_count = (self.stripe.0 - 1) * full + self.blocks_read as u64;
+                Ok(Piece::Tail { block_count })
+            }
         }
+    }
+
+    fn block(&mut self, feed: &mut Feed, mut bytes: Vec<u8>) -> Result<Piece, ReadError> {
         let offset = feed.position() - self.peeked.len() as u64;
-        if self.page_is_next(feed)? {
-            return self.page(feed, buffer);
-        }
-        buffer.append(&mut self.peeked);
-        let rest = self.geometry.block_size.bytes() - buffer.len();
-        let index = self
-            .geometry
-            .first_block(self.stripe)
-            .plus(self.blocks_read as u64);
-        feed.extend(&mut buffer, rest, Structure::Block)
+        bytes.append(&mut self.peeked);
+        let rest = self.geometry.block_size.bytes() - bytes.len();
+        let first = self.geometry.first_block(self.stripe);
+        let index = first.plus(self.blocks_read as u64);
+        feed.extend(&mut bytes, rest, Structure::Block)
             .map_err(|e| name_block(e, index))?;
         self.blocks_read += 1;
         Ok(Piece::Block {
             index,
             offset,
-            bytes: buffer,
+            bytes,
         })
     }
 
-    fn page(&mut self, feed: &mut Feed, mut buffer: Vec<u8>) -> Result<Piece, ReadError> {
-        let mut layout = self
-            .geometry
-            .stripe_of(self.stripe, self.blocks_read, false);
-        buffer.append(&mut self.peeked);
-        let rest = layout.page_len - buffer.len();
-        feed.extend(&mut buffer, rest, Structure::CheckPage)?;
+    fn page(&mut self, feed: &mut Feed, mut bytes: Vec<u8>) -> Result<Piece, ReadError> {
+        let layout = self.layout();
+        bytes.append(&mut self.peeked);
+        let rest = layout.page_len - bytes.len();
+        feed.extend(&mut bytes, rest, Structure::CheckPage)?;
+        self.said_last = self.said_last.or_else(|| self.peek_last(&bytes));
+        self.next = match self.next {
+            Next::Block if layout.parity_count > 0 => Next::Parity(0),
+            _ => Next::StripeEnd,
+        };
+        Ok(Piece::Page { bytes })
+    }
+
+    fn parity(
+        &mut self,
+        feed: &mut Feed,
+        mut bytes: Vec<u8>,
+        number: usize,
+    ) -> Result<Piece, ReadError> {
+        let len = self.geometry.block_size.bytes();
+        feed.extend(&mut bytes, len, Structure::Parity)?;
+        self.next = match number + 1 {
+            count if count < self.layout().parity_count => Next::Parity(count),
+            _ => Next::SecondPage,
+        };
+        Ok(Piece::Parity { bytes })
+    }
+
+    fn stripe_end(&mut self, feed: &mut Feed) -> Result<Piece, ReadError> {
+        let mut layout = self.layout();
         layout.last = match self.block_count {
             Some(count) => self.stripe.0 + 1 == self.geometry.stripe_count(count),
-            // A short stripe is the last one. A full one says so itself, and if its page is
+            // A short stripe is the last one. A full one says so itself, and if its pages are
             // damaged, what follows decides.
             None if self.blocks_read < self.geometry.data_blocks_per_stripe() => true,
-            None => match self.peek_last(&buffer) {
+            None => match self.said_last {
                 Some(last) => last,
                 None => !self.block_follows(feed)?,
             },
         };
         self.stripe = StripeIndex(self.stripe.0 + 1);
-        self.ended = layout.last;
-        if !self.ended {
+        self.said_last = None;
+        if layout.last {
+            self.next = Next::Tail;
+        } else {
+            self.next = Next::Block;
             self.blocks_read = 0;
         }
-        Ok(Piece::Page {
-            layout,
-            bytes: buffer,
-        })
+        Ok(Piece::StripeEnd { layout })
+    }
+
+    /// Of this stripe, as far as it has been read.
+    fn layout(&self) -> StripeLayout {
+        self.geometry
+            .stripe_of(self.stripe, self.blocks_read, false)
     }
 
     fn page_is_next(&mut self, feed: &mut Feed) -> Result<bool, ReadError> {
@@ -186,53 +238,64 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Finds the number of blocks without a locator: by the magics at computed places (spec: TAL-2).
+/// Finds the number of blocks without a locator: by what stands at computed places (spec: TAL-2).
 ///
 /// # Errors
 ///
-/// The file ends before its last stripe does, or something else stands where a block or a check
-/// page must.
+/// The end of the last stripe is not found.
 pub(crate) fn count_blocks(file: &File, head: &Head) -> Result<u64, FormatError> {
     let geometry = head.geometry();
     let full = geometry.data_blocks_per_stripe();
-    let sector_at = |offset: u64| {
-        let mut sector = vec![0; SECTOR_LEN];
-        let read = read_exact_at(file, &mut sector, offset);
-        read.map(|()| sector).map_err(|_| FormatError::Truncated {
-            structure: Structure::Tail,
-        })
+    let page_of = |layout: &StripeLayout| {
+        let offsets = [
+            Some(layout.page_offset),
+            geometry.second_page_offset(layout),
+        ];
+        let mut found = offsets.into_iter().flatten().filter_map(|offset| {
+            let sector = sector_at(file, offset)?;
+            let Header { archive_id, .. } = &head.header;
+            let digest = &head.head_digest;
+            CheckPage::peek(&sector, &geometry, archive_id, digest, layout.index).ok()
+        });
+        found.find(|found| found.data_count == layout.data_count)
     };
     let mut stripe = StripeIndex(0);
     loop {
         let whole = geometry.stripe_of(stripe, full, false);
-        let page = sector_at(whole.page_offset.0).and_then(|sector| {
-            let Head {
-                header,
-                head_digest,
-                ..
-            } = head;
-            CheckPage::peek(&sector, &geometry, &header.archive_id, head_digest, stripe)
-        });
-        match page {
-            Ok(page) if page.last => return Ok(whole.first_block.0 + full as u64),
-            Ok(_) => stripe = StripeIndex(stripe.0 + 1),
-            // The last stripe, then, and shorter: its page follows its last block.
-            Err(_) => {
-                for number in 0..=full {
-                    let index = whole.first_block.plus(number as u64);
-                    let sector = sector_at(geometry.block_offset(index).0)?;
-                    if number > 0 && sector.starts_with(check_page::MAGIC) {
-                        return Ok(index.0);
-                    }
-                    if !sector.starts_with(block::MAGIC) {
-                        break;
-                    }
-                }
-                let what = "it tells where all else is, and cannot be found";
-                return Err(FormatError::damaged(Structure::Tail, what));
+        let next = StripeIndex(stripe.0 + 1);
+        let goes_on = match page_of(&whole) {
+            Some(page) => !page.last,
+            None => {
+                let sector = sector_at(file, geometry.stripe_offset(next));
+                sector.is_some_and(|sector| {
+                    let clear = sector.first_chunk().expect("a sector is longer");
+                    let first = geometry.first_block(next);
+                    BlockHeader::decode(clear).is_ok_and(|block| block.block_index == first)
+                })
             }
+        };
+        if goes_on {
+            stripe = next;
+            continue;
         }
+        // The last stripe, then, and perhaps shorter.
+        let mut counts = (1..=full).rev();
+        let count =
+            counts.find(|count| page_of(&geometry.stripe_of(stripe, *count, true)).is_some());
+        return match count {
+            Some(count) => Ok(whole.first_block.0 + count as u64),
+            None => {
+                let what = "it tells where all else is, and cannot be found";
+                Err(FormatError::damaged(Structure::Tail, what))
+            }
+        };
     }
+}
+
+fn sector_at(file: &File, offset: ArchiveOffset) -> Option<[u8; SECTOR_LEN]> {
+    let mut sector = [0; SECTOR_LEN];
+    read_exact_at(file, &mut sector, offset.0).ok()?;
+    Some(sector)
 }
 
 fn name_block(error: ReadError, index: BlockIndex) -> ReadError {

@@ -1,8 +1,9 @@
-//! Stripes: up to 510 blocks and the check page behind them (spec: chapters 5, 6).
+//! Stripes: up to 510 shards and the check page behind the data (spec: chapters 5, 6).
 
 use crate::blocks::{OpenBlock, SealedBlock, ShardSums};
 use crate::error::PackError;
 use crate::keys::Subkeys;
+use crate::parity_lane::ParityLane;
 use crate::pipeline::{Belt, Buffers, InOrder, Workers};
 use crate::random::Random;
 use crate::seal::StripeKey;
@@ -48,6 +49,7 @@ pub(crate) struct StripeWriter<'a> {
     submitted: usize,
     sealing: InOrder<SealedBlock>,
     sums: Vec<ShardSums>,
+    parity: Option<ParityLane>,
     page_digests: Vec<Digest>,
 }
 
@@ -82,6 +84,7 @@ impl<'a> StripeWriter<'a> {
             submitted: 0,
             sealing: InOrder::new(),
             sums: Vec::new(),
+            parity: ParityLane::new(geometry.parity, geometry.block_size),
             page_digests: Vec::new(),
         })
     }
@@ -136,7 +139,8 @@ impl<'a> StripeWriter<'a> {
         Ok(place)
     }
 
-    /// Ends the stripe: empty blocks up to its full number (unless it is the last), check page.
+    /// Ends the stripe: empty blocks up to its full number (unless it is the last), check page,
+    /// parity.
     pub(crate) fn end(&mut self, position: Position) -> Result<(), PackError> {
         if self.open.used() > 0 {
             self.submit()?;
@@ -149,6 +153,14 @@ impl<'a> StripeWriter<'a> {
         while let Some(sealed) = self.sealing.next() {
             self.pass_on(sealed?)?;
         }
+        let mut parity = Vec::new();
+        if let Some(lane) = &mut self.parity {
+            let (blocks, ended) = lane.end(self.tools.workers)?;
+            parity = ended;
+            blocks.into_iter().try_for_each(|block| self.send(block))?;
+        }
+        self.sums
+            .extend(parity.iter().map(|block| block.sums.clone()));
         let layout =
             self.geometry
                 .stripe_of(self.stripe, self.submitted, position == Position::Last);
@@ -172,7 +184,12 @@ impl<'a> StripeWriter<'a> {
         });
         self.page_digests
             .push(Digest::of(&page[..layout.covered_len]));
+        let again = (!parity.is_empty()).then(|| page.clone());
         self.send(page)?;
+        for block in parity {
+            self.send(block.bytes)?;
+        }
+        again.map_or(Ok(()), |page| self.send(page))?;
         self.sums.clear();
         self.submitted = 0;
         self.stripe = StripeIndex(self.stripe.0 + 1);
@@ -234,7 +251,13 @@ impl<'a> StripeWriter<'a> {
 
     fn pass_on(&mut self, sealed: SealedBlock) -> Result<(), PackError> {
         self.sums.push(sealed.sums);
-        self.send(sealed.bytes)
+        match &mut self.parity {
+            None => self.send(sealed.bytes),
+            Some(lane) => {
+                let done = lane.add(sealed.bytes, self.tools.workers)?;
+                done.into_iter().try_for_each(|block| self.send(block))
+            }
+        }
     }
 
     fn send(&self, bytes: Vec<u8>) -> Result<(), PackError> {

@@ -13,6 +13,7 @@ use bakpak_codec::random::Random;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::entry::{EntryKind, Extent};
 use bakpak_format::error::{Class, Structure};
+use bakpak_format::geometry::ParityGeometry;
 use bakpak_format::slots::Domain;
 use bakpak_format::tail::LOCATOR_LEN;
 use std::ops::Range;
@@ -74,6 +75,10 @@ enum Expected {
 impl Case {
     /// Some of everything, in so many bytes that compress badly.
     fn new(filler: usize) -> Self {
+        Self::with_parity(filler, ParityGeometry::NONE)
+    }
+
+    fn with_parity(filler: usize, parity: ParityGeometry) -> Self {
         let sources = |seed: &str| {
             let mut hole = vec![0; 30_000];
             hole[8192..12_288].copy_from_slice(&noise(&format!("{seed} hole"), 4096));
@@ -113,6 +118,7 @@ impl Case {
             let settings = PackSettings {
                 random: Random::seeded(seed.as_bytes()),
                 envelope: envelope(items.clone()),
+                parity,
                 cover_text: "Orders of the night.\nRing 555-0100.\n".into(),
                 ..settings()
             };
@@ -213,9 +219,14 @@ impl Case {
         let head = has(|s| matches!(s, Site::Head)) || has_both(Domain::Data);
         let blocks = has(|s| matches!(s, Site::Block(_)));
         // What the root covers of a check page; the copies of slot tables are not.
-        let page = changed.iter().any(|region| {
-            matches!(region.site, Site::CheckPage(_)) && !region.name.ends_with("slots copy")
-        });
+        let is_changed = |is_page: fn(&Site) -> bool| {
+            let mut regions = changed.iter().filter(|region| is_page(&region.site));
+            regions.any(|region| !region.name.ends_with("slots copy"))
+        };
+        let has_parity = (self.map.sites.iter()).any(|(site, _)| matches!(site, Site::Parity(_)));
+        // With parity there are two of them, and one is enough.
+        let page = is_changed(|site| matches!(site, Site::CheckPage(_)))
+            && (!has_parity || is_changed(|site| matches!(site, Site::SecondPage(_))));
         let envelope = has(|s| matches!(s, Site::Envelope));
         let resized = bytes.len() != self.archive.len();
         let tail = has(|s| matches!(s, Site::TailCopy | Site::TailPage));
@@ -233,7 +244,8 @@ impl Case {
                 envelope
                     || maybe_head
                     || has_both(Domain::Envelope)
-                    || has(|s| matches!(s, Site::CheckPage(_) | Site::TailCopy | Site::TailPage)),
+                    || has(|s| matches!(s, Site::TailCopy | Site::TailPage))
+                    || has(|s| matches!(s, Site::CheckPage(_) | Site::SecondPage(_))),
             ),
             // What the locator says can be found out without it (spec: TAL-2); where the pages
             // are damaged too, perhaps not.
@@ -364,7 +376,8 @@ fn no_complaints(mut complaints: Vec<String>) {
 
 #[test]
 fn whole_archives_are_read_by_every_command() {
-    for case in [Case::new(9000), Case::new(60_000)] {
+    let with_parity = Case::with_parity(60_000, ParityGeometry::TWELVE);
+    for case in [Case::new(9000), Case::new(60_000), with_parity] {
         let bytes = forever(&case.archive);
         let file = file_of(bytes);
         for command in COMMANDS {
@@ -398,6 +411,21 @@ fn damage_of_check_page_and_tail_is_noticed() {
 fn damage_of_a_check_page_that_carries_the_head_is_noticed() {
     // 16 blocks of 4 KiB are the fewest, so this one is above 64 KiB.
     Case::new(60_000).walk(|r| matches!(r.site, Site::CheckPage(_) | Site::Block(0 | 1)));
+}
+
+#[test]
+fn damage_of_a_stripe_with_parity_is_noticed() {
+    for (filler, parity) in [
+        (9000, ParityGeometry::THREE),
+        (60_000, ParityGeometry::TWELVE),
+    ] {
+        Case::with_parity(filler, parity).walk(|r| {
+            matches!(
+                r.site,
+                Site::CheckPage(_) | Site::Parity(_) | Site::SecondPage(_) | Site::Block(1)
+            )
+        });
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use bakpak_codec::secret::{Credential, KeyFile, Passphrase};
 use bakpak_codec::unpack::{tar, unpack};
 use bakpak_codec::verify::{VerifyLevel, verify};
 use bakpak_format::error::{Class, Structure};
-use bakpak_format::geometry::BlockSize;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use bakpak_format::slots::{Argon2Params, Domain, Slot, SlotTable};
 use std::io;
 use support::forge::Parts;
@@ -35,6 +35,7 @@ fn passphrase(text: &str) -> Credential {
 fn pack_with(key: Credential, argon2: Argon2Params) -> Result<Vec<u8>, PackError> {
     let settings = PackSettings {
         argon2,
+        parity: ParityGeometry::NONE,
         ..PackSettings::new(key)
     };
     Ok(try_pack(vec![file("sql/a", "content")], settings)?.0)

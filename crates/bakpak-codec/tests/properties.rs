@@ -19,7 +19,7 @@ use bakpak_codec::unpack::unpack;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::catalogue::RowKind;
 use bakpak_format::entry::{EntryKind, EntryPath, Extent};
-use bakpak_format::geometry::BlockSize;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -217,6 +217,7 @@ fn settings_of(block_size: Option<u8>, matching: Option<Matching>, seed: u64) ->
     PackSettings {
         block_size: block_size.and_then(BlockSize::from_log2),
         matching,
+        parity: ParityGeometry::new((seed % 5) as u8).unwrap(),
         random: Random::seeded(&seed.to_le_bytes()),
         ..settings()
     }

@@ -11,10 +11,14 @@ mod support;
 use bakpak_codec::observer::Unobserved;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::entry::{EntryKind, Extent};
-use bakpak_format::geometry::BlockSize;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use support::*;
 
-fn check(sources: Vec<MemorySource>, block_size: Option<BlockSize>) -> Vec<u8> {
+fn check(
+    sources: Vec<MemorySource>,
+    block_size: Option<BlockSize>,
+    parity: ParityGeometry,
+) -> Vec<u8> {
     let expected: Vec<_> = sources
         .iter()
         .map(|s| (s.entry.clone(), s.content.clone(), s.behaviour))
@@ -23,6 +27,7 @@ fn check(sources: Vec<MemorySource>, block_size: Option<BlockSize>) -> Vec<u8> {
         sources,
         bakpak_codec::pack::PackSettings {
             block_size,
+            parity,
             ..settings()
         },
     )
@@ -54,8 +59,15 @@ fn check(sources: Vec<MemorySource>, block_size: Option<BlockSize>) -> Vec<u8> {
 }
 
 #[test]
-fn an_archive_of_nothing_is_32_kib() {
-    assert_eq!(check(Vec::new(), None).len(), 32_768);
+fn an_archive_of_nothing_is_32_kib_and_44_with_parity() {
+    for parity in ParityGeometry::all() {
+        let len = if parity == ParityGeometry::NONE {
+            32
+        } else {
+            44
+        };
+        assert_eq!(check(Vec::new(), None, parity).len(), len << 10);
+    }
 }
 
 #[test]
@@ -99,6 +111,7 @@ fn every_kind_of_entry_comes_back() {
             file("attachments/readme.txt", "restore me"),
         ],
         None,
+        ParityGeometry::THREE,
     );
 }
 
@@ -129,14 +142,15 @@ fn many_small_and_some_large_files_come_back_with_every_block_size() {
         ));
         sources
     };
-    for block_size in [
-        None,
-        Some(BlockSize::FOUR_KIB),
-        Some(BlockSize::SIXTY_FOUR_KIB),
-        Some(BlockSize::FOUR_MIB),
+    for (block_size, parity) in [
+        (None, ParityGeometry::THREE),
+        (Some(BlockSize::FOUR_KIB), ParityGeometry::NONE),
+        (Some(BlockSize::FOUR_KIB), ParityGeometry::TWELVE),
+        (Some(BlockSize::SIXTY_FOUR_KIB), ParityGeometry::SIX),
+        (Some(BlockSize::FOUR_MIB), ParityGeometry::ONE_AND_A_HALF),
     ] {
-        let archive = check(sources(), block_size);
-        assert!(archive.len() < 40_000_000, "{}", archive.len());
+        let archive = check(sources(), block_size, parity);
+        assert!(archive.len() < 45_000_000, "{}", archive.len());
     }
 }
 
@@ -160,6 +174,7 @@ fn parts_of_any_length_come_back() {
                 Behaviour::Stream,
             )],
             None,
+            ParityGeometry::THREE,
         );
     }
 }

@@ -253,7 +253,9 @@ fn a_header_of_another_suite_or_with_features_is_not_supported() {
         ("base link", 24, &[2]),
         ("an unknown feature", 24, &[0x20]),
         ("another block size", 50, &[13]),
-        ("parity", 51, &[2, 1]),
+        ("parity without its code", 51, &[2]),
+        ("a parity geometry that does not exist", 51, &[5, 1]),
+        ("another parity code", 51, &[2, 2]),
         ("a parity code without parity", 52, &[1]),
         ("reserved bytes", 54, &[1]),
     ] {

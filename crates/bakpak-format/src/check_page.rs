@@ -63,6 +63,53 @@ pub struct CheckPage {
     pub digest: Digest,
 }
 
+/// Where the entries of a check page's lists stand in it.
+///
+/// For whoever has a part of a page only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLists {
+    hashes: usize,
+    crcs: usize,
+    sectors: usize,
+}
+
+impl PageLists {
+    /// Those of a stripe's page.
+    pub fn new(geometry: &Geometry, layout: &StripeLayout) -> Self {
+        let hashes = CHECK_PAGE_HEADER_LEN + CRC_LEN * (layout.covered_len / SECTOR_LEN);
+        Self {
+            hashes,
+            crcs: hashes + HASH_LEN * layout.shard_count(),
+            sectors: geometry.block_size.sectors(),
+        }
+    }
+
+    /// The hash of a shard.
+    pub fn hash(&self, shard: usize) -> Range<usize> {
+        let start = self.hashes + HASH_LEN * shard;
+        start..start + HASH_LEN
+    }
+
+    /// The CRC of a sector of a shard.
+    pub fn crc(&self, shard: usize, sector: usize) -> Range<usize> {
+        let start = self.crcs + CRC_LEN * (shard * self.sectors + sector);
+        start..start + CRC_LEN
+    }
+}
+
+/// The CRCs that a page lists of its own sectors, from its first sector on; what follows them is
+/// given too.
+pub fn own_crcs(page: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    stored_crcs(page)
+}
+
+/// Where the copies of head, envelope, data and envelope slots stand in the page of a stripe; empty
+/// where it carries none.
+pub fn copies_of(geometry: &Geometry, layout: &StripeLayout) -> [Range<usize>; 4] {
+    let lists = PageLists::new(geometry, layout);
+    copies(geometry, layout, lists.crc(layout.shard_count(), 0).start)
+}
+
 impl CheckPage {
     /// Encodes a check page of `layout.page_len` bytes.
     ///
@@ -97,6 +144,12 @@ impl CheckPage {
             page.extend_from_slice(parts.envelope_slots);
         }
         page
+    }
+
+    /// Tells which stripe a page says that it is of, unchecked.
+    pub fn peek_index(first_sector: &[u8]) -> Option<StripeIndex> {
+        let index = first_sector.get(8..16)?.first_chunk()?;
+        Some(StripeIndex(u64::from_le_bytes(*index)))
     }
 
     /// Learns the layout of a stripe from the first sector of its check page.

@@ -18,6 +18,8 @@ pub enum Structure {
     Block,
     /// A check page.
     CheckPage,
+    /// A parity block.
+    Parity,
     /// A record's header, or its body's encoding.
     Record,
     /// A CHUNK record.
@@ -207,6 +209,7 @@ impl Structure {
             Self::Envelope => "the master-key envelope",
             Self::Block => "a block",
             Self::CheckPage => "a check page",
+            Self::Parity => "a parity block",
             Self::Record => "a record",
             Self::Chunk => "a chunk",
             Self::Script => "the script of a chunk",
@@ -231,6 +234,7 @@ impl fmt::Display for Structure {
             Self::Envelope => "envelope",
             Self::Block => "block",
             Self::CheckPage => "check-page",
+            Self::Parity => "parity",
             Self::Record => "record",
             Self::Chunk => "chunk",
             Self::Script => "script",

@@ -102,7 +102,7 @@ pub struct ParityGeometry(u8);
 pub struct Geometry {
     /// B.
     pub block_size: BlockSize,
-    /// How much parity; none in this draft.
+    /// How much parity.
     pub parity: ParityGeometry,
     /// H: length of the head page(s).
     pub head_len: usize,
@@ -187,17 +187,51 @@ impl BlockSize {
 }
 
 impl ParityGeometry {
-    /// No parity: all that this draft reads and writes.
+    /// No parity.
     pub const NONE: Self = Self(0);
+    /// 4 parity shards for each group of 255: 1.5 %.
+    pub const ONE_AND_A_HALF: Self = Self(1);
+    /// 8 of 255: 3 %, what a writer takes if it is not told.
+    pub const THREE: Self = Self(2);
+    /// 16 of 255: 6 %.
+    pub const SIX: Self = Self(3);
+    /// 32 of 255: 12 %.
+    pub const TWELVE: Self = Self(4);
 
     /// The geometry of that number; `None` over 4 (spec: HDR-6).
     pub fn new(number: u8) -> Option<Self> {
         (number <= 4).then_some(Self(number))
     }
 
+    /// All of them, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=4).map(Self)
+    }
+
+    /// What it is called by: parity in percent of a full stripe, or `none`.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            0 => "none",
+            1 => "1.5",
+            2 => "3",
+            3 => "6",
+            _ => "12",
+        }
+    }
+
     /// The number of the geometry.
     pub const fn number(self) -> u8 {
         self.0
+    }
+
+    /// The header's `parity_code`: 1, the only one, where there is parity (spec: HDR-6).
+    pub const fn code(self) -> u8 {
+        (self.0 > 0) as u8
+    }
+
+    /// Bytes of the parity blocks of a full stripe; that many are held in memory.
+    pub const fn max_len(self, block_size: BlockSize) -> usize {
+        2 * self.rows() * block_size.bytes()
     }
 
     /// m: parity shards of each of the two groups of a full stripe.
@@ -334,6 +368,17 @@ impl Geometry {
     pub fn stripe_of_block(&self, block: BlockIndex) -> (StripeIndex, usize) {
         let full = self.data_blocks_per_stripe() as u64;
         (StripeIndex(block.0 / full), (block.0 % full) as usize)
+    }
+
+    /// Where parity block `number` of a stripe starts.
+    pub fn parity_offset(&self, layout: &StripeLayout, number: usize) -> ArchiveOffset {
+        let parity = layout.page_offset.plus(layout.page_len as u64);
+        parity.plus(self.blocks_len(number))
+    }
+
+    /// Where the second check page of a stripe starts; only a stripe with parity has one.
+    pub fn second_page_offset(&self, layout: &StripeLayout) -> Option<ArchiveOffset> {
+        (layout.parity_count > 0).then(|| self.parity_offset(layout, layout.parity_count))
     }
 
     /// Where a data block starts (spec: BLK-2).

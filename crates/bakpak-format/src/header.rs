@@ -8,8 +8,8 @@ use crate::digest::{Digest, SECTOR_LEN};
 use crate::error::{FormatError, Structure};
 use crate::geometry::{BlockSize, Geometry, ParityGeometry};
 use crate::limits::{
-    MAX_CHUNK_SIZE, MAX_ENVELOPE_LEN, MAX_HEADER_LEN, MAX_SLOT_AREA, MIN_CHUNK_SIZE,
-    MIN_HEADER_LEN, MIN_SLOT_AREA,
+    MAX_CHUNK_SIZE, MAX_ENVELOPE_LEN, MAX_HEADER_LEN, MAX_PARITY_LEN, MAX_SLOT_AREA,
+    MIN_CHUNK_SIZE, MIN_HEADER_LEN, MIN_SLOT_AREA,
 };
 use crate::preamble::{self, PREAMBLE_LEN};
 use crate::wire::{WireReader, all_zero, u32_len};
@@ -48,7 +48,7 @@ pub struct Header {
     pub suite: u16,
     /// B (spec: HDR-5).
     pub block_size: BlockSize,
-    /// How much parity; none in this draft (spec: HDR-6).
+    /// How much parity (spec: HDR-6).
     pub parity_geometry: ParityGeometry,
     /// S: a power of two from 4 to 64 KiB (spec: HDR-5).
     pub slot_area: usize,
@@ -212,10 +212,7 @@ impl Header {
             let what = format!("a slot area of {} bytes", self.slot_area);
             return Err(FormatError::unsupported(Structure::Header, what));
         }
-        let parity = [
-            self.parity_geometry.number(),
-            u8::from(self.parity_geometry.rows() > 0),
-        ];
+        let parity = [self.parity_geometry.number(), self.parity_geometry.code()];
         let start = bytes.len();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&header_len.to_le_bytes());
@@ -262,7 +259,7 @@ impl Header {
             // spec: HDR-5
             return unsupported(format!("block_size_log2 {log2}"));
         };
-        let parity_geometry = check_parity(cursor.u8()?, cursor.u8()?)?;
+        let parity_geometry = check_parity(cursor.u8()?, cursor.u8()?, block_size)?;
         let slot_area = check_slot_area(cursor.u8()?)?;
         let reserved = cursor.bytes(2)?;
         let chunk_size = cursor.len32()?;
@@ -353,15 +350,32 @@ fn check_features(features: u64) -> Result<(), FormatError> {
     Err(FormatError::unsupported(Structure::Header, what))
 }
 
-/// Refuses parity, which this draft does not read, and codes without it (spec: HDR-6).
-fn check_parity(geometry: u8, code: u8) -> Result<ParityGeometry, FormatError> {
-    let what = match (geometry, code) {
-        (0, 0) => return Ok(ParityGeometry::NONE),
-        (1..=4, 1) => format!("parity (parity_geometry {geometry})"),
-        (0..=4, _) => format!("parity_code {code} with parity_geometry {geometry}"),
-        _ => format!("parity_geometry {geometry}"),
+/// Refuses geometries and codes that are not defined, and more parity than is held in memory
+/// (spec: HDR-6).
+fn check_parity(
+    number: u8,
+    code: u8,
+    block_size: BlockSize,
+) -> Result<ParityGeometry, FormatError> {
+    let structure = Structure::Header;
+    let Some(geometry) = ParityGeometry::new(number) else {
+        return Err(FormatError::unsupported(
+            structure,
+            format!("parity_geometry {number}"),
+        ));
     };
-    Err(FormatError::unsupported(Structure::Header, what))
+    if code != geometry.code() {
+        let what = format!("parity_code {code} with parity_geometry {number}");
+        return Err(FormatError::unsupported(structure, what));
+    }
+    let found = geometry.max_len(block_size) as u64;
+    FormatError::check_range(
+        structure,
+        "parity of a stripe",
+        found,
+        0..=MAX_PARITY_LEN as u64,
+    )?;
+    Ok(geometry)
 }
 
 /// S of its power of two (spec: HDR-5).
@@ -487,9 +501,9 @@ mod tests {
             (31, 0x80, Class::Unsupported), // incompatible bit 63
             (48, 2, Class::Unsupported),    // suite
             (50, 13, Class::Unsupported),   // block_size_log2
-            (51, 3, Class::Unsupported),    // parity_geometry
+            (51, 3, Class::Unsupported),    // parity_geometry without its code
             (51, 5, Class::Unsupported),
-            (52, 1, Class::Unsupported),  // parity_code
+            (52, 1, Class::Unsupported),  // parity_code without geometry
             (53, 17, Class::Unsupported), // slot_area_log2
             (53, 11, Class::Unsupported),
             (53, 255, Class::Unsupported),

@@ -24,6 +24,9 @@ pub const MIN_SLOT_AREA: usize = 4 * KIB;
 /// Largest area of a slot table (spec: HDR-5).
 pub const MAX_SLOT_AREA: usize = 64 * KIB;
 
+/// Longest parity of a stripe, in bytes: it is held in memory (spec: HDR-6).
+pub const MAX_PARITY_LEN: usize = 64 * MIB;
+
 /// Least and most Argon2id memory in KiB (spec: SLT-7).
 pub const ARGON2_MEMORY_KIB: std::ops::RangeInclusive<u64> = 65_536..=1_048_576;
 

@@ -92,7 +92,8 @@ impl Builder {
         header.extend(le32(304 + extensions.len()));
         header.extend(self.archive_id);
         header.extend([0; 24]); // features
-        header.extend([1, 0, self.block_size.log2(), 0, 0]); // suite, B, parity
+        let parity = [self.parity.number(), self.parity.code()];
+        header.extend([1, 0, self.block_size.log2(), parity[0], parity[1]]); // suite, B, parity
         header.extend([self.slot_area.trailing_zeros() as u8, 0, 0]);
         header.extend(self.chunk_size.to_le_bytes());
         header.extend(le32(envelope.len()));

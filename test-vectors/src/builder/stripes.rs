@@ -1,7 +1,8 @@
-//! Stripes: sealed blocks and their check page.
+//! Stripes: sealed blocks, parity, check pages.
 
 use super::{Builder, Parts, Site};
 use crate::keys;
+use crate::parity::parity;
 use bakpak_format::block::{BlockHeader, CLEAR_LEN, InnerHeader};
 use bakpak_format::check_page::{CheckPage, CheckPageParts};
 use bakpak_format::digest::{Digest, SECTOR_LEN, crc32c, sector_crcs};
@@ -32,9 +33,15 @@ impl Builder {
             parts.blocks.push((sealed, plain));
         }
         self.apply(Site::Blocks(layout.index.0), &mut shards);
-        let page = self.check_page(layout, &shards, parts);
+        let mut parity = parity(layout, self.parity.rows(), &shards);
+        self.apply(Site::Parity(layout.index.0), &mut parity);
+        let page = self.check_page(layout, &[&shards[..], &parity].concat(), parts);
         archive.extend(shards);
         archive.extend_from_slice(&page);
+        if !parity.is_empty() {
+            archive.extend(parity);
+            archive.extend(self.second_page(layout, &page));
+        }
         parts.check_pages.push(page);
     }
 
@@ -84,6 +91,16 @@ impl Builder {
         put_page_crcs(&mut page, layout.covered_len);
         self.apply(Site::CheckPageSums(layout.index.0), &mut page);
         page
+    }
+
+    /// The page again; its CRCs are computed anew only where it was changed.
+    fn second_page(&self, layout: &StripeLayout, page: &[u8]) -> Vec<u8> {
+        let mut second = page.to_vec();
+        self.apply(Site::SecondPage(layout.index.0), &mut second);
+        if second != page {
+            put_page_crcs(&mut second, layout.covered_len);
+        }
+        second
     }
 }
 

@@ -340,13 +340,6 @@ fn header() -> Vec<Vector> {
             |b| header_field(b, 53, [11]),
         ),
         refused(
-            "parity-geometry-3",
-            UNSUPPORTED_HEADER,
-            &["HDR-6"],
-            "parity, which this draft does not read",
-            |b| header_field(b, 51, [3, 1]),
-        ),
-        refused(
             "parity-geometry-5",
             UNSUPPORTED_HEADER,
             &["HDR-6"],
@@ -359,6 +352,20 @@ fn header() -> Vec<Vector> {
             &["HDR-6"],
             "parity_code is 1 without parity",
             |b| header_field(b, 52, [1]),
+        ),
+        refused(
+            "parity-code-2",
+            UNSUPPORTED_HEADER,
+            &["HDR-6"],
+            "parity by another code",
+            |b| header_field(b, 51, [3, 2]),
+        ),
+        refused(
+            "parity-over-limit",
+            LIMIT_HEADER,
+            &["HDR-6"],
+            "6 % of parity with blocks of 4 MiB: 128 MiB a stripe",
+            |b| header_field(b, 50, [22, 3, 1]),
         ),
         refused(
             "envelope-fields-without-envelope",

@@ -5,11 +5,100 @@ use crate::decoder::StreamTaker;
 use crate::error::{Finding, ReadError};
 use crate::observer::Warning;
 use bakpak_format::check_page::CheckPage;
+use bakpak_format::digest::Digest;
 use bakpak_format::error::{Class, FormatError, Structure};
-use bakpak_format::geometry::StripeLayout;
+use bakpak_format::geometry::{Geometry, StripeLayout};
 use bakpak_format::slots::{Domain, SlotTable};
 
 impl<T: StreamTaker> Pass<'_, T> {
+    /// Checks what the check pages of a stripe are, and what they say of it. Of two that differ, one
+    /// that is whole is used; the other one is told.
+    pub(super) fn pages(&mut self, layout: &StripeLayout) -> Result<(), ReadError> {
+        let opening = self.opening;
+        let head = &opening.head;
+        let offsets = [
+            Some(layout.page_offset),
+            opening.geometry.second_page_offset(layout),
+        ];
+        let pages = std::mem::take(&mut self.stripe.pages);
+        let mut used: Option<CheckPage> = None;
+        let mut faults = Vec::new();
+        for (bytes, offset) in pages.iter().zip(offsets.into_iter().flatten()) {
+            let decoded = CheckPage::decode(
+                bytes,
+                &opening.geometry,
+                &head.header.archive_id,
+                &head.head_digest,
+                layout.index,
+            )
+            .and_then(|page| page.check_layout(layout).map(|()| page));
+            match (decoded, &used) {
+                (Ok(page), None) => {
+                    self.compare_copies(&page, bytes, offset.0);
+                    used = Some(page);
+                }
+                (Ok(page), Some(first)) => {
+                    self.compare_copies(&page, bytes, offset.0);
+                    if page.digest != first.digest {
+                        let what = "the two check pages of the stripe differ"; // spec: CHK-7
+                        let error = FormatError::damaged(Structure::CheckPage, what);
+                        faults.push(Finding::from(error).at(offset.0));
+                    }
+                }
+                (Err(error), _) => {
+                    let damaged = CheckPage::damaged_sectors(bytes, layout.covered_len);
+                    let mut finding = Finding::from(error).at(offset.0);
+                    finding.sectors = damaged.into_iter().map(|s| s as u32).collect();
+                    faults.push(finding);
+                }
+            }
+        }
+        let Some(page) = used else {
+            let digests = pages.iter().take(1);
+            self.page_digests.extend(
+                digests.map(|bytes| Digest::of(&bytes[..layout.covered_len.min(bytes.len())])),
+            );
+            self.end_parity(None)?;
+            return faults.into_iter().try_for_each(|fault| self.fault(fault));
+        };
+        self.compare_sums(&page, layout)?;
+        self.end_parity(Some(&page))?;
+        faults
+            .into_iter()
+            .for_each(|fault| self.damaged_copy(fault));
+        self.page_digests.push(page.digest);
+        Ok(())
+    }
+
+    /// Compares parity as it must be with what the page says of it (spec: PAR-1), if nothing is
+    /// wrong with the blocks.
+    fn end_parity(&mut self, page: Option<&CheckPage>) -> Result<(), ReadError> {
+        let Some(lane) = &mut self.parity else {
+            return Ok(());
+        };
+        let (copies, parity) = lane.end(self.workers)?;
+        copies.into_iter().for_each(|copy| self.buffers.give(copy));
+        let Some(page) = page else { return Ok(()) };
+        if self.findings.len() > self.stripe.findings_before {
+            return Ok(());
+        }
+        let listed = page.shard_hashes.iter().skip(page.layout.data_count);
+        for (number, (block, listed)) in parity.iter().zip(listed).enumerate() {
+            if block.sums.hash != *listed {
+                let stripe = page.layout.index;
+                let message =
+                    format!("parity block {number} of stripe {stripe} is not that of its blocks");
+                let offset = self.opening.geometry.parity_offset(&page.layout, number).0;
+                let finding = Finding {
+                    rule: Some("PAR-1"),
+                    ..Finding::new(Class::Malformed, Structure::Parity, message)
+                };
+                self.fault(finding.at(offset))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Compares every block and sector with what the page says (spec: CHK-3, CHK-4).
     pub(super) fn compare_sums(
         &mut self,
@@ -17,7 +106,6 @@ impl<T: StreamTaker> Pass<'_, T> {
         layout: &StripeLayout,
     ) -> Result<(), ReadError> {
         let sectors = self.opening.geometry.block_size.sectors();
-        let block_size = self.opening.geometry.block_size.bytes() as u64;
         let sums = std::mem::take(&mut self.stripe.sums);
         let listed = page
             .shard_hashes
@@ -30,24 +118,20 @@ impl<T: StreamTaker> Pass<'_, T> {
                 .filter(|(_, (found, listed))| found != listed)
                 .map(|(sector, _)| sector)
                 .collect();
-            let index = layout.first_block.plus(number as u64);
-            let offset = layout.offset.0 + number as u64 * block_size;
+            let shard = Shard::new(layout, &self.opening.geometry, number);
+            let name = shard.name(layout);
             let (structure, at, message) = match (sums.hash == *hash, damaged.is_empty()) {
                 (true, true) => continue,
-                (false, _) => (
-                    Structure::Block,
-                    offset,
-                    format!("block {index} is damaged"),
-                ),
+                (false, _) => (shard.structure, shard.offset, format!("{name} is damaged")),
                 (true, false) => (
                     Structure::CheckPage,
                     layout.page_offset.0,
-                    format!("the check page's checksums of block {index} are wrong"),
+                    format!("the check page's checksums of {name} are wrong"),
                 ),
             };
             self.note_block(Finding {
                 offset: Some(at),
-                block: Some(index.0),
+                block: shard.block,
                 sectors: damaged,
                 ..Finding::new(Class::Damaged, structure, message)
             })?;
@@ -61,7 +145,7 @@ impl<T: StreamTaker> Pass<'_, T> {
             .iter_mut()
             .rev()
             .find(|f| f.block == finding.block && f.structure == finding.structure);
-        match known {
+        match known.filter(|known| known.block.is_some()) {
             Some(known) => {
                 // What shows without a key is said so, also where the tag fails too
                 // (spec: CHK-3).
@@ -127,6 +211,43 @@ impl<T: StreamTaker> Pass<'_, T> {
                 let finding = Finding::from(FormatError::damaged(structure, what));
                 self.damaged_copy(finding.at(offset));
             }
+        }
+    }
+}
+
+/// A shard of a stripe, to be told of.
+struct Shard {
+    structure: Structure,
+    block: Option<u64>,
+    number: usize,
+    offset: u64,
+}
+
+impl Shard {
+    fn new(layout: &StripeLayout, geometry: &Geometry, number: usize) -> Self {
+        match number.checked_sub(layout.data_count) {
+            None => {
+                let block = layout.first_block.plus(number as u64);
+                Self {
+                    structure: Structure::Block,
+                    block: Some(block.0),
+                    number,
+                    offset: geometry.block_offset(block).0,
+                }
+            }
+            Some(number) => Self {
+                structure: Structure::Parity,
+                block: None,
+                number,
+                offset: geometry.parity_offset(layout, number).0,
+            },
+        }
+    }
+
+    fn name(&self, layout: &StripeLayout) -> String {
+        match self.block {
+            Some(index) => format!("block {index}"),
+            None => format!("parity block {} of stripe {}", self.number, layout.index),
         }
     }
 }

@@ -19,6 +19,10 @@ pub enum Site {
     Envelope,
     Block(u64),
     CheckPage(u64),
+    /// The n-th parity block of all.
+    Parity(u64),
+    /// The check page again, behind the parity.
+    SecondPage(u64),
     /// Copy of the head, of a slot table, or of the envelope body.
     TailCopy,
     /// With its locator.
@@ -48,7 +52,8 @@ impl Site {
             Self::SlotsA(_) | Self::SlotsB(_) => &[Structure::Slots],
             Self::Envelope => &[Structure::Envelope],
             Self::Block(_) => &[Structure::Block],
-            Self::CheckPage(_) => &[Structure::CheckPage],
+            Self::CheckPage(_) | Self::SecondPage(_) => &[Structure::CheckPage],
+            Self::Parity(_) => &[Structure::Parity],
             Self::TailCopy | Self::TailPage => &[Structure::Tail],
         }
     }
@@ -88,6 +93,7 @@ impl Map {
             at += len;
         }
         let block_size = geometry.block_size.bytes();
+        let mut parity = 0;
         for index in 0..geometry.stripe_count(locator.block_count) {
             let stripe = geometry.stripe(locator.block_count, StripeIndex(index));
             for block in stripe.blocks() {
@@ -109,7 +115,7 @@ impl Map {
             )
             .expect("the check page is whole");
             let list = 4 * (stripe.covered_len / SECTOR_LEN);
-            let (hashes, crcs) = (32 * stripe.data_count, 4 * page.sector_crcs.len());
+            let (hashes, crcs) = (32 * stripe.shard_count(), 4 * page.sector_crcs.len());
             let lists = CHECK_PAGE_HEADER_LEN + list + hashes + crcs;
             let copies = page.head.len() + page.envelope.len();
             let parts = [
@@ -125,6 +131,15 @@ impl Map {
             ];
             map.site(Site::CheckPage(index), at, &parts);
             at += stripe.page_len;
+            for _ in 0..stripe.parity_count {
+                map.site(Site::Parity(parity), at, &[("all", block_size)]);
+                at += block_size;
+                parity += 1;
+            }
+            if stripe.parity_count > 0 {
+                map.site(Site::SecondPage(index), at, &parts);
+                at += stripe.page_len;
+            }
         }
         assert_eq!(at as u64, locator.tail_offset.0);
         map.site(Site::TailCopy, at, &[("of the head", head.head_len)]);

@@ -19,6 +19,7 @@ use bakpak_codec::source::{Grid, Identity, Opened, Source, SourceSize};
 use bakpak_codec::unpack::{UnpackReport, unpack};
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, Extent, Timestamp};
 use bakpak_format::envelope::EnvelopeItem;
+use bakpak_format::geometry::ParityGeometry;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -55,7 +56,15 @@ pub fn path(path: &str) -> EntryPath {
     EntryPath::new(path.as_bytes().to_vec()).expect("a legal path")
 }
 
+/// Without parity, so that a byte of an archive stands in one place.
 pub fn settings() -> PackSettings {
+    PackSettings {
+        parity: ParityGeometry::NONE,
+        ..settings_with_parity()
+    }
+}
+
+pub fn settings_with_parity() -> PackSettings {
     PackSettings {
         random: Random::seeded(b"test"),
         threads: 2,
