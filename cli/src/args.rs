@@ -57,6 +57,9 @@ pub(crate) enum Verb {
     /// List the entries of an archive
     #[command(after_help = help::LIST)]
     List(ListArguments),
+    /// Mend a damaged archive from its parity and its copies; needs no key
+    #[command(after_help = help::REPAIR)]
+    Repair(RepairArguments),
     /// Write one file of an archive, or all of it as a tar, to standard output
     #[command(after_help = help::CAT)]
     Cat(CatArguments),
@@ -174,6 +177,32 @@ pub(crate) struct VerifyArguments {
     pub(crate) keys: KeyOptions,
     #[command(flatten)]
     pub(crate) outcome: OutcomeOptions,
+}
+
+/// `bakpak repair`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("target").required(true))]
+pub(crate) struct RepairArguments {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+    /// Write the mended archive to MENDED, which appears only when it is whole
+    #[arg(short, long, value_name = "MENDED", group = "target", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Mend ARCHIVE itself; nothing is written unless all of it can be mended
+    #[arg(long, group = "target")]
+    pub(crate) in_place: bool,
+    /// Replace MENDED if it is already there, once the mended archive is whole
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    /// Show no progress and no summary; warnings and errors are told
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// One JSON object a line on standard output (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
 }
 
 /// `bakpak unpack`.

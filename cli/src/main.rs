@@ -28,10 +28,12 @@ mod pack;
 mod plan;
 mod progress;
 mod prompt;
+mod repair;
 mod report;
 mod restorability;
 mod runbook;
 mod select;
+mod shared_file;
 mod unpack;
 mod verify;
 
@@ -63,6 +65,7 @@ fn run(verb: &Verb, output: &Output) -> Exit {
     let done = match verb {
         Verb::Pack(arguments) => pack::run(arguments, output),
         Verb::Verify(arguments) => verify::run(arguments, output),
+        Verb::Repair(arguments) => repair::run(arguments, output),
         Verb::Unpack(arguments) => unpack::run(arguments, output),
         Verb::List(arguments) => list::run(arguments, output),
         Verb::Cat(arguments) => cat::run(arguments, output),
@@ -96,6 +99,7 @@ fn output_for(verb: &Verb) -> Output {
     let (json, quiet) = match verb {
         Verb::Pack(arguments) => (arguments.outcome.json, arguments.quiet),
         Verb::Verify(arguments) => (arguments.outcome.json, false),
+        Verb::Repair(arguments) => (arguments.json, arguments.quiet),
         Verb::Unpack(arguments) => (arguments.outcome.json, false),
         Verb::Inspect(arguments) => (arguments.outcome.json, false),
         Verb::List(arguments) => (arguments.json, false),

@@ -20,7 +20,6 @@ use self::clear_key::ClearKeySearch;
 use self::cover::Cover;
 use self::keys::keys;
 use self::secrets::MasterKey;
-use self::shared_file::SharedFile;
 use self::sources::{Sources, WalkedSource};
 use crate::args::{KeyOptions, PackArguments};
 use crate::exit::{Exit, Failure};
@@ -31,6 +30,7 @@ use crate::progress::Progress;
 use crate::prompt;
 use crate::restorability::Answer;
 use crate::select;
+use crate::shared_file::SharedFile;
 
 pub(crate) use self::backups::may_be_a_backup;
 
@@ -39,7 +39,6 @@ mod clear_key;
 mod cover;
 mod keys;
 mod secrets;
-mod shared_file;
 mod sources;
 
 /// What the command line means.

@@ -264,7 +264,7 @@ fn entries(report: &VerifyReport) -> u64 {
     report.totals.as_ref().map_or(0, |totals| totals.row_count)
 }
 
-fn listed(finding: &Finding) -> event::Finding {
+pub(crate) fn listed(finding: &Finding) -> event::Finding {
     event::Finding {
         class: finding.class.to_string(),
         structure: finding.structure.to_string(),

@@ -7,10 +7,11 @@ Examples:
   bakpak pack -o server.bakpak --sql /backups --home /srv/octopus \\
       --key-file server.key
   bakpak verify --keyless server.bakpak     is the file whole? needs no secret
+  bakpak repair server.bakpak -o mended.bakpak
   bakpak unpack server.bakpak --to /srv/restored --key-file server.key
 
 Exit codes:
-   0 done                          20 damaged
+   0 done                          21 damaged, and repair can mend it
    1 failed                        23 incomplete: not all restorable
    2 wrong usage                   24 cut short
    3 warnings (--fail-on warning)  25 not supported by this version
@@ -18,7 +19,7 @@ Exit codes:
   11 locked by another run         31 would overwrite
   12 wrong passphrase or key       32 moment out of reach (plan)
   13 no key offered                70 error of the program
-                                   129, 130, 143 hung up, Ctrl-C, terminated";
+  20 damaged                       129, 130, 143 hung up, Ctrl-C, terminated";
 
 /// Where secrets come from, the same for every verb that takes keys.
 macro_rules! secrets {
@@ -82,6 +83,23 @@ Examples:
 All damage is told, not only the first. In place of a damaged head its copy at
 the archive's end is read; from a pipe, whose end comes last, nothing is read
 behind such a head. Several keys may be offered; one that fits is enough.
+
+",
+    secrets!()
+);
+
+pub(super) const REPAIR: &str = concat!(
+    "\
+Examples:
+  bakpak repair server.bakpak -o mended.bakpak
+  bakpak repair server.bakpak --in-place --key-file server.key
+
+Blocks are mended by parity (`bakpak pack --parity`), up to as much of each
+stretch of 510 blocks as its parity has; everything else has copies. Bytes that
+are missing are made good in the same way, added ones are dropped. What comes out
+is proved by checksums, with a key by the seals too, before it appears. Exit code
+0: whole or mended; 20: something is lost for good, and nothing was written.
+Without any key nothing is asked for.
 
 ",
     secrets!()

@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Packed(Packed),
     Finding(Finding),
     Verified(Verified),
+    Mended(Finding),
+    Repaired(Repaired),
     Unpacked(Unpacked),
     Entry(ListedEntry),
     Archive(Archive),
@@ -107,6 +109,21 @@ pub(crate) struct Verified {
     pub(crate) findings: usize,
     pub(crate) missing: usize,
     pub(crate) warnings: usize,
+}
+
+/// `repair` is done.
+#[derive(Debug, Serialize)]
+pub(crate) struct Repaired {
+    pub(crate) archive: String,
+    pub(crate) output: Option<String>,
+    pub(crate) verdict: &'static str,
+    pub(crate) exit: u8,
+    pub(crate) archive_len: u64,
+    pub(crate) file_len: u64,
+    pub(crate) blocks: u64,
+    pub(crate) moved: bool,
+    pub(crate) mended: usize,
+    pub(crate) lost: usize,
 }
 
 /// `unpack` is done.

@@ -25,6 +25,7 @@
 //! | unpack, tar | [`unpack`] | [`input::Input`] to a [`sink::Sink`], or to any `Write` |
 //! | list, cat | [`archive`] | a file, by position |
 //! | inspect | [`inspect`] | a file's head, without a key |
+//! | repair | [`repair`] | a damaged file to a whole one, without a key |
 //! | (on the way) | [`tap`] | each entry's content, as it is packed or verified |
 //! | master-key | [`envelope`] | a file's envelope, with its own keys |
 //!
@@ -82,6 +83,7 @@ mod pipeline;
 pub mod random;
 mod reading;
 mod records;
+pub mod repair;
 mod scan;
 mod seal;
 pub mod secret;

@@ -100,6 +100,15 @@ impl PendingFile {
         status.ok().map(|status| status.id)
     }
 
+    /// A handle of it, to read it and to write to any place, for what is not written in order.
+    ///
+    /// # Errors
+    ///
+    /// The system gives none.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Where the file lies until it gets its name.
     ///
     /// A program that must end at once can remove it there, at any time: the name is random and

@@ -1,6 +1,6 @@
 //! The output file while it is written.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,7 +12,7 @@ use crate::output::{Output, quoted};
 
 /// The output file, which a sudden end must be able to remove.
 #[derive(Clone)]
-pub(super) struct SharedFile {
+pub(crate) struct SharedFile {
     file: Arc<Mutex<PendingFile>>,
     /// It is getting its name.
     is_persisting: Arc<AtomicBool>,
@@ -20,7 +20,7 @@ pub(super) struct SharedFile {
 
 impl SharedFile {
     /// Takes charge of the file.
-    pub(super) fn new(file: PendingFile, output: &Output) -> Self {
+    pub(crate) fn new(file: PendingFile, output: &Output) -> Self {
         for leftover in file.leftovers() {
             let leftover = quoted(leftover);
             let text = format!("{leftover} is left from a run that was killed; it can be removed");
@@ -51,13 +51,22 @@ impl SharedFile {
     /// # Errors
     ///
     /// It was, or the system refuses.
-    pub(super) fn persist(&self) -> anyhow::Result<()> {
+    pub(crate) fn persist(&self) -> anyhow::Result<()> {
         // Writing all to disk may take long, and nothing asks for signals meanwhile.
         interrupt::enter(Phase::Sudden)?;
         self.is_persisting.store(true, Ordering::Relaxed);
         self.lock()?.persist()?;
         interrupt::complete();
         Ok(())
+    }
+
+    /// A handle of it, to write to any place.
+    ///
+    /// # Errors
+    ///
+    /// The system gives none.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.lock()?.handle()
     }
 
     fn lock(&self) -> io::Result<MutexGuard<'_, PendingFile>> {

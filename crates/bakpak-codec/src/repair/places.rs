@@ -1,0 +1,260 @@
+//! Where the parts of an archive really stand in a file that has lost bytes, or has more of them.
+
+use crate::error::ReadError;
+use crate::input::read_part_at;
+use crate::observer::Observer;
+use bakpak_format::block::{self, BlockHeader};
+use bakpak_format::digest::SECTOR_LEN;
+use bakpak_format::geometry::{BlockIndex, Geometry};
+use bakpak_format::header::ArchiveId;
+use memchr::memmem::Finder;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+/// As much of a file is searched at a time.
+const PIECE_LEN: usize = 1 << 20;
+
+/// So much that cannot be read at one place is no longer taken for lost sectors.
+const REFUSED_LEN: usize = 16 << 20;
+
+/// Of one part, so many places at most are remembered: repeated bytes can be many.
+const MAX_PLACES: usize = 4;
+
+/// A file, read by the offsets that its parts should have.
+///
+/// Between two parts that were found, both their displacements may be right; which one, the
+/// checksums of what is read tell.
+pub(super) struct Places<'a> {
+    file: &'a File,
+    file_len: u64,
+    /// By how many bytes what should stand at an offset stands behind it, as far as that is known.
+    shifts: BTreeMap<u64, Vec<i64>>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(file: &'a File) -> Result<Self, ReadError> {
+        let file_len = file.metadata().map_err(ReadError::reading)?.len();
+        Ok(Self {
+            file,
+            file_len,
+            shifts: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn file(&self) -> &'a File {
+        self.file
+    }
+
+    pub(super) fn file_len(&self) -> u64 {
+        self.file_len
+    }
+
+    /// What should stand at `offset` was found at `found`.
+    pub(super) fn found(&mut self, offset: u64, found: u64) {
+        let shift = found.cast_signed() - offset.cast_signed();
+        let shifts = self.shifts.entry(offset).or_default();
+        if shifts.len() < MAX_PLACES && !shifts.contains(&shift) {
+            shifts.push(shift);
+        }
+    }
+
+    /// Whether anything stands elsewhere than it should.
+    pub(super) fn is_moved(&self) -> bool {
+        self.shifts.values().flatten().any(|shift| *shift != 0)
+    }
+
+    /// Looks for the blocks: first where they should be, then, where they are not, everywhere
+    /// between those that are.
+    pub(super) fn find_blocks(
+        &mut self,
+        geometry: &Geometry,
+        block_count: u64,
+        archive_id: &ArchiveId,
+        observer: &dyn Observer,
+    ) -> Result<(), ReadError> {
+        let mut searched_from = None;
+        for number in 0..block_count {
+            if number % 1024 == 0 && observer.cancelled() {
+                return Err(ReadError::Interrupted);
+            }
+            let offset = geometry.block_offset(BlockIndex(number)).0;
+            if self.block_at(offset, archive_id)? == Some(BlockIndex(number)) {
+                self.found(offset, offset);
+                if let Some(from) = searched_from.take() {
+                    self.search(from..offset, geometry, block_count, archive_id, observer)?;
+                }
+            } else {
+                searched_from.get_or_insert(offset);
+            }
+        }
+        match searched_from {
+            Some(from) => self.search(
+                from..self.file_len,
+                geometry,
+                block_count,
+                archive_id,
+                observer,
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of the block that begins here, if one of this archive does.
+    fn block_at(
+        &self,
+        offset: u64,
+        archive_id: &ArchiveId,
+    ) -> Result<Option<BlockIndex>, ReadError> {
+        let mut clear = [0; block::CLEAR_LEN];
+        if self.read_at(&mut clear, offset)? < clear.len() {
+            return Ok(None);
+        }
+        let header = BlockHeader::decode(&clear).ok();
+        let header = header.filter(|h| h.archive_id_prefix == block::prefix(archive_id));
+        Ok(header.map(|header| header.block_index))
+    }
+
+    fn search(
+        &mut self,
+        range: Range<u64>,
+        geometry: &Geometry,
+        block_count: u64,
+        archive_id: &ArchiveId,
+        observer: &dyn Observer,
+    ) -> Result<(), ReadError> {
+        for place in find_all(self.file, range, block::MAGIC, observer) {
+            let place = place?;
+            if let Some(index) = self.block_at(place, archive_id)?
+                && index.0 < block_count
+            {
+                self.found(geometry.block_offset(index).0, place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what stands at `offset` if it is displaced by `shift`; zeros where there is nothing.
+    pub(super) fn read(&self, offset: u64, shift: i64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        buffer.fill(0);
+        let start = offset.cast_signed().saturating_add(shift);
+        // What would stand before the file's start is not there.
+        let missing = usize::try_from(start.saturating_neg().max(0)).unwrap_or(usize::MAX);
+        if let Some(rest) = buffer.get_mut(missing..) {
+            self.read_at(rest, start.max(0).cast_unsigned())?;
+        }
+        Ok(())
+    }
+
+    /// Reads what stands at `offset` wherever `is_right` says that it does; says whether that was
+    /// anywhere. If not, the bytes are those of the likeliest place.
+    pub(super) fn read_right(
+        &self,
+        offset: u64,
+        buffer: &mut [u8],
+        is_right: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool, ReadError> {
+        let shifts = self.shifts_at(offset, buffer.len());
+        for shift in &shifts {
+            self.read(offset, *shift, buffer)?;
+            if is_right(buffer) {
+                return Ok(true);
+            }
+        }
+        if shifts.len() > 1 {
+            self.read(offset, shifts[0], buffer)?;
+        }
+        Ok(false)
+    }
+
+    /// The displacements that a part may have, the likeliest first.
+    fn shifts_at(&self, offset: u64, len: usize) -> Vec<i64> {
+        let before = self.shifts.range(..=offset).next_back();
+        let after = self.shifts.range(offset + len as u64..).next();
+        let known = before.into_iter().chain(after);
+        let mut shifts: Vec<i64> = Vec::new();
+        for shift in known.flat_map(|(_, shifts)| shifts).chain(&[0]) {
+            if !shifts.contains(shift) {
+                shifts.push(*shift);
+            }
+        }
+        shifts
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        read_what_can_be(self.file, buffer, offset).map_err(ReadError::reading)
+    }
+}
+
+/// Reads what there is. Where the medium gives an error, it is asked sector by sector, and for those
+/// that it does not give there are zeros: they are as good as lost.
+fn read_what_can_be(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let whole = read_part_at(file, buffer, offset);
+    let Err(error) = whole else { return whole };
+    let file_len = file.metadata()?.len();
+    let len = usize::try_from(file_len.saturating_sub(offset))
+        .map_or(buffer.len(), |rest| rest.min(buffer.len()));
+    // Sectors of the file, not of the buffer: those that are whole shall not go with those that
+    // are not.
+    let mut at = 0;
+    let mut has_read = false;
+    while at < len {
+        let in_sector = SECTOR_LEN - (offset as usize).wrapping_add(at) % SECTOR_LEN;
+        let now = in_sector.min(len - at);
+        let sector = &mut buffer[at..at + now];
+        match read_part_at(file, sector, offset + at as u64) {
+            Ok(_) => has_read = true,
+            Err(_) => sector.fill(0),
+        }
+        at += now;
+    }
+    // A file of which nothing at all can be read has another fault than lost sectors.
+    match has_read || len < REFUSED_LEN {
+        true => Ok(len),
+        false => Err(error),
+    }
+}
+
+/// All places in a stretch of a file at which `needle` begins.
+pub(super) fn find_all<'f>(
+    file: &'f File,
+    range: Range<u64>,
+    needle: &'f [u8],
+    observer: &'f dyn Observer,
+) -> impl Iterator<Item = Result<u64, ReadError>> + 'f {
+    let finder = Finder::new(needle);
+    let mut piece = Vec::new();
+    let (mut piece_offset, mut next) = (range.start, 0);
+    let mut is_ended = false;
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(at) = finder.find(piece.get(next..).unwrap_or_default()) {
+                let place = piece_offset + (next + at) as u64;
+                next += at + 1;
+                return (place < range.end).then_some(Ok(place));
+            }
+            if is_ended || piece_offset >= range.end {
+                return None;
+            }
+            if observer.cancelled() {
+                is_ended = true;
+                return Some(Err(ReadError::Interrupted));
+            }
+            // A needle that begins at a piece's end is found in the next one.
+            piece_offset += piece.len().saturating_sub(needle.len() - 1) as u64;
+            piece.resize(PIECE_LEN, 0);
+            match read_what_can_be(file, &mut piece, piece_offset) {
+                Ok(len) => {
+                    is_ended = len < PIECE_LEN;
+                    piece.truncate(len);
+                    next = 0;
+                }
+                Err(error) => {
+                    is_ended = true;
+                    return Some(Err(ReadError::reading(error)));
+                }
+            }
+        }
+    })
+}
