@@ -4,7 +4,6 @@
 //! only. Nobody can restore one that is cut off or damaged, and it shows in three places: the
 //! directory at the end of the ZIP, the CRC-32 of each member, and the SHA-256 of the model.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -14,7 +13,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::fault::{FaultKind, Faults};
-use crate::zip_walk::{self, Visitor};
+use crate::zip_walk::{self, MAX_MEMBERS, Visitor, Walked};
 
 use end_record::EndRecord;
 use origin::{MAX_XML_LEN, Metadata};
@@ -28,9 +27,7 @@ pub use origin::Origin;
 
 /// The longest directory that is read, in bytes: the memory it takes is a few times that.
 pub const MAX_DIRECTORY_LEN: u64 = 16 << 20;
-/// How many members it may list; a BACPAC has one for about four megabytes of rows.
-pub const MAX_MEMBERS: u64 = 100_000;
-/// How many members of another ZIP are looked into for backups.
+/// How many members of another ZIP are looked into for backups, and how many are named.
 const MAX_LOOKED_INTO: usize = 64;
 
 const MODEL: &str = "model.xml";
@@ -39,7 +36,8 @@ const METADATA: &str = "DacMetadata.xml";
 const CONTENT_TYPES: &str = "[Content_Types].xml";
 /// Without these it is no package.
 const REQUIRED: [&str; 4] = [CONTENT_TYPES, METADATA, MODEL, ORIGIN];
-/// What is said of a model that is not the exported one.
+/// What is said of a model that is not the exported one. Archives keep it, and it is all by which
+/// [`rule`] knows the fault again: it stays as it is.
 const MODEL_CHANGED: &str =
     "its SHA-256 is not the one in Origin.xml: it was changed after the export";
 
@@ -62,8 +60,6 @@ pub enum ZipContent {
 /// What a check of a BACPAC or DACPAC found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Package {
-    /// Whether it has the three members by which [`look_into`] knows a package.
-    pub is_package: bool,
     /// Whether rows are in it, and so whether it is a BACPAC.
     pub has_data: bool,
     /// The name in `DacMetadata.xml`: that of the database.
@@ -82,13 +78,34 @@ pub struct Package {
     pub faults: Faults,
 }
 
+/// What a check of a ZIP found of which nobody knew what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checked {
+    /// It has the three members by which [`look_into`] knows a package.
+    Package(Box<Package>),
+    /// It has not, or was not read that far.
+    Other(OtherZip),
+}
+
+/// What a check of a ZIP found that is no package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherZip {
+    /// The members that are backups of SQL Server, by the first bytes: the first 64 of them.
+    pub backups: Vec<String>,
+    /// How many members it has.
+    pub member_count: u64,
+    /// What is wrong with it. Nothing, if it is whole.
+    pub faults: Faults,
+}
+
 /// Tells what a ZIP holds, without a check of it.
 ///
 /// # Errors
 ///
 /// What the reader returns.
 pub fn look_into<R: Read + Seek>(reader: R) -> io::Result<ZipContent> {
-    let Some(mut zip) = open(reader, &mut Faults::default())? else {
+    let Some(mut zip) = open(reader)? else {
         return Ok(ZipContent::Unreadable);
     };
     if REQUIRED[1..]
@@ -132,16 +149,29 @@ pub fn look_into<R: Read + Seek>(reader: R) -> io::Result<ZipContent> {
 ///
 /// What the reader returns; whatever the bytes are, they are no error but [`Package::faults`].
 pub fn check(reader: impl Read) -> io::Result<Package> {
-    let mut reading = Reading::default();
-    let mut faults = Faults::default();
-    let member_count = zip_walk::check(reader, &mut reading, &mut faults)?;
-    let mut package = Package {
-        member_count,
-        faults,
-        ..Package::default()
-    };
-    reading.conclude(&mut package);
-    Ok(package)
+    let mut passing = Passing::read(reader)?;
+    passing.reading.begun();
+    Ok(passing.package())
+}
+
+/// Checks any ZIP in the same way, and tells whether it is a package; of one that is none, whether
+/// it holds backups of SQL Server.
+///
+/// # Errors
+///
+/// What the reader returns.
+pub fn check_any(reader: impl Read) -> io::Result<Checked> {
+    let mut passing = Passing::read(reader)?;
+    passing.reading.begun();
+    let seen = &passing.reading.seen;
+    Ok(match REQUIRED[1..].iter().all(|name| seen.contains(name)) {
+        true => Checked::Package(Box::new(passing.package())),
+        false => Checked::Other(OtherZip {
+            backups: passing.reading.backups,
+            member_count: passing.walked.member_count,
+            faults: passing.faults,
+        }),
+    })
 }
 
 /// The rule that a fault of a package falls under, by what is said of it.
@@ -153,11 +183,45 @@ pub(crate) fn rule(message: &str) -> &'static str {
     }
 }
 
+/// A ZIP that has passed, before it is said what is wrong with it as a package.
+struct Passing {
+    reading: Reading,
+    walked: Walked,
+    faults: Faults,
+}
+
+impl Passing {
+    fn read(reader: impl Read) -> io::Result<Self> {
+        let mut reading = Reading::default();
+        let mut faults = Faults::default();
+        let walked = zip_walk::check(reader, &mut reading, &mut faults)?;
+        Ok(Self {
+            reading,
+            walked,
+            faults,
+        })
+    }
+
+    fn package(self) -> Package {
+        let mut package = Package {
+            member_count: self.walked.member_count,
+            faults: self.faults,
+            ..Package::default()
+        };
+        self.reading.conclude(self.walked.saw_all, &mut package);
+        package
+    }
+}
+
 /// What is gathered while members pass.
 #[derive(Default)]
 struct Reading {
     /// The member that passes.
     name: String,
+    /// Its first bytes.
+    first: Vec<u8>,
+    /// The members that are backups of SQL Server.
+    backups: Vec<String>,
     /// Its bytes, if it is one of the two that are kept.
     kept: Vec<u8>,
     is_too_long: bool,
@@ -175,6 +239,7 @@ struct Reading {
 
 impl Visitor for Reading {
     fn begin(&mut self, name: &str) {
+        self.begun();
         name.clone_into(&mut self.name);
         self.kept.clear();
         self.is_too_long = false;
@@ -185,6 +250,9 @@ impl Visitor for Reading {
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
+        let lacking = PEEK_LEN - self.first.len();
+        self.first
+            .extend_from_slice(&bytes[..bytes.len().min(lacking)]);
         match self.name.as_str() {
             MODEL => self.hasher.update(bytes),
             ORIGIN | METADATA => {
@@ -209,6 +277,15 @@ impl Visitor for Reading {
 }
 
 impl Reading {
+    /// Of a member that has begun, and may have broken off, the first bytes tell what it is.
+    fn begun(&mut self) {
+        let is_backup = Kind::of(&self.first).is_sql_server();
+        if is_backup && self.backups.len() < MAX_LOOKED_INTO {
+            self.backups.push(self.name.clone());
+        }
+        self.first.clear();
+    }
+
     /// Rows lie in `Data/SCHEMA.TABLE/TableData-nnn-nnnnn.BCP`.
     fn count_data(&mut self, len: u64) {
         let in_data = self.name.strip_prefix("Data/");
@@ -221,16 +298,15 @@ impl Reading {
         }
     }
 
-    fn conclude(self, package: &mut Package) {
-        package.is_package = REQUIRED[1..].iter().all(|name| self.seen.contains(name));
+    /// Says what is wrong with it as a package. Of one that was cut off or could not be followed,
+    /// of which not `all` was seen, nothing is known to be missing.
+    fn conclude(self, saw_all: bool, package: &mut Package) {
         package.has_data = self.has_data;
         package.data_len = self.data_len;
         package.table_count = self.tables.len() as u64;
         let faults = &mut package.faults;
-        // Of one that was cut off or could not be followed, nothing is known to be missing.
-        let is_walked = !faults.list().iter().any(|fault| fault.part.is_none());
         for name in REQUIRED {
-            if is_walked && !self.seen.contains(name) {
+            if saw_all && !self.seen.contains(name) {
                 let message = "the package has no such member";
                 faults.add_in(name, FaultKind::Missing, message);
             }
@@ -260,50 +336,27 @@ impl Reading {
             }
             _ => {}
         }
-        if package.origin.contains_data == Some(true) && !package.has_data {
+        if saw_all && package.origin.contains_data == Some(true) && !package.has_data {
             let message = "Origin.xml says that rows are in it, but there is no member in Data/";
             faults.add(FaultKind::Missing, message);
         }
     }
 }
 
-/// Opens the directory, or says why it cannot be.
-fn open<R: Read + Seek>(mut reader: R, faults: &mut Faults) -> io::Result<Option<ZipArchive<R>>> {
+/// Opens the directory. None if it cannot be read: cut off, damaged, or more than is read.
+fn open<R: Read + Seek>(mut reader: R) -> io::Result<Option<ZipArchive<R>>> {
     let file_len = reader.seek(SeekFrom::End(0))?;
-    let Some(record) = EndRecord::read(&mut reader, file_len)? else {
-        let message = "there is no directory at its end: it was cut off, or something was appended";
-        faults.add(FaultKind::Truncated, message);
-        return Ok(None);
+    let record = EndRecord::read(&mut reader, file_len)?;
+    let is_too_large = |record: &EndRecord| {
+        record.member_count > MAX_MEMBERS || record.directory_len > MAX_DIRECTORY_LEN
     };
-    if record.member_count > MAX_MEMBERS || record.directory_len > MAX_DIRECTORY_LEN {
-        let message = format!(
-            "its directory lists {} members in {} bytes, at most {MAX_MEMBERS} in \
-             {MAX_DIRECTORY_LEN} are read",
-            record.member_count, record.directory_len,
-        );
-        faults.add(FaultKind::LimitExceeded, message);
+    if record.as_ref().is_none_or(is_too_large) {
         return Ok(None);
     }
     reader.rewind()?;
     match ZipArchive::new(reader) {
         Ok(zip) => Ok(Some(zip)),
-        Err(error) => add_zip_error(faults, None, error).map(|()| None),
+        Err(ZipError::Io(error)) => Faults::default().add_error(None, error).map(|()| None),
+        Err(_) => Ok(None),
     }
-}
-
-fn add_zip_error(faults: &mut Faults, part: Option<&str>, error: ZipError) -> io::Result<()> {
-    let (kind, message): (_, Cow<'_, str>) = match error {
-        ZipError::Io(error) => return faults.add_error(part, error),
-        ZipError::UnsupportedArchive(what) => (FaultKind::Unsupported, what.into()),
-        ZipError::CompressionMethodNotSupported(method) => {
-            let message = format!("its compression method {method} is not supported");
-            (FaultKind::Unsupported, message.into())
-        }
-        error => (FaultKind::Damaged, error.to_string().into()),
-    };
-    match part {
-        Some(part) => faults.add_in(part, kind, message),
-        None => faults.add(kind, message),
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a file that was checked, said once for all kinds of files.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 
@@ -18,7 +19,7 @@ pub struct Fault {
 }
 
 /// The family of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FaultKind {
     /// The file, or a part of it, ends before its end.
@@ -40,6 +41,8 @@ pub enum FaultKind {
 pub struct Faults {
     list: Vec<Fault>,
     count: u64,
+    /// Of all, with those that are not in the list.
+    kinds: BTreeSet<FaultKind>,
 }
 
 impl Faults {
@@ -61,10 +64,23 @@ impl Faults {
         self.count == 0
     }
 
-    /// Whether one of them is of this kind.
+    /// Whether one of them is of this kind, be it in the list or not.
     #[must_use]
     pub fn has(&self, kind: FaultKind) -> bool {
-        self.list.iter().any(|fault| fault.kind == kind)
+        self.kinds.contains(&kind)
+    }
+
+    /// Whether there are some, and all are of these kinds, be they in the list or not.
+    #[must_use]
+    pub fn are_only(&self, kinds: &[FaultKind]) -> bool {
+        !self.is_empty() && self.kinds.iter().all(|kind| kinds.contains(kind))
+    }
+
+    /// Whether there are some, and none says that anything is wrong: what was met is not understood
+    /// here, or more than is allowed.
+    #[must_use]
+    pub fn say_nothing(&self) -> bool {
+        self.are_only(&[FaultKind::LimitExceeded, FaultKind::Unsupported])
     }
 
     /// Adds a fault of the file as a whole.
@@ -95,6 +111,7 @@ impl Faults {
     /// Adds those of another file, such as one inside this one.
     pub(crate) fn extend(&mut self, other: Self) {
         self.count += other.count - other.list.len() as u64;
+        self.kinds.extend(other.kinds);
         for fault in other.list {
             self.push(fault.kind, fault.part, fault.message);
         }
@@ -102,6 +119,7 @@ impl Faults {
 
     fn push(&mut self, kind: FaultKind, part: Option<String>, message: String) {
         self.count += 1;
+        self.kinds.insert(kind);
         if self.list.len() < MAX_FAULTS {
             self.list.push(Fault {
                 kind,

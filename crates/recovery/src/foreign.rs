@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mssql_backup::kind::{Kind, PostgresFormat};
 
-use crate::bacpac::{self, Package, ZipContent};
+use crate::bacpac::{self, Checked, OtherZip, Package, ZipContent};
 use crate::fault::{Fault, Faults};
 use crate::pg_dump::{self, Compression, Dump};
 use crate::qdrant::{self, Snapshot, SnapshotKind};
@@ -39,6 +39,8 @@ pub enum ForeignKind {
 pub enum ForeignReport {
     /// Of a BACPAC or DACPAC.
     Package(Box<Package>),
+    /// Of another ZIP that cannot be passed over: it holds backups, or has faults.
+    Zip(Box<OtherZip>),
     /// Of a dump of PostgreSQL.
     Dump(Box<Dump>),
     /// Of a snapshot of Qdrant.
@@ -72,7 +74,8 @@ pub fn recognise(first_bytes: &[u8], name: &str) -> Option<ForeignKind> {
 
 /// Tells what a ZIP is by its directory, whatever its name; other kinds stay what they are.
 ///
-/// A ZIP whose directory cannot be read stays what its name says, so that a check of it tells why.
+/// One that holds neither a package nor backups, or whose directory cannot be read, stays what its
+/// name says: a check of it tells what is wrong.
 ///
 /// # Errors
 ///
@@ -92,28 +95,32 @@ pub fn look_into<R: Read + Seek>(kind: ForeignKind, reader: R) -> io::Result<For
     })
 }
 
-/// Checks a file of this kind as it passes, to its last byte. None if there is nothing to check in
+/// Checks a file of this kind as it passes, to its last byte. None if there is nothing to say of
 /// such a file.
 ///
-/// Whether a ZIP of another name is a package is known when it has passed.
+/// Whether a ZIP of another name is a package, or holds backups, is known when it has passed. One of
+/// other content that is whole is nothing; one that is not may have been anything, and is told.
 ///
 /// # Errors
 ///
 /// What the reader returns; faults of the file are no errors.
 pub fn check(kind: &ForeignKind, reader: impl Read) -> io::Result<Option<ForeignReport>> {
     Ok(Some(match kind {
-        ForeignKind::Bacpac | ForeignKind::Dacpac | ForeignKind::Zip => {
-            let package = bacpac::check(reader)?;
-            if *kind == ForeignKind::Zip && !package.is_package {
+        ForeignKind::Bacpac | ForeignKind::Dacpac => {
+            ForeignReport::Package(Box::new(bacpac::check(reader)?))
+        }
+        ForeignKind::Zip | ForeignKind::ZippedBackups(_) => match bacpac::check_any(reader)? {
+            Checked::Package(package) => ForeignReport::Package(package),
+            Checked::Other(zip) if zip.backups.is_empty() && zip.faults.is_empty() => {
                 return Ok(None);
             }
-            ForeignReport::Package(Box::new(package))
-        }
+            Checked::Other(zip) => ForeignReport::Zip(Box::new(zip)),
+        },
         ForeignKind::PostgresDump(format) => {
             ForeignReport::Dump(Box::new(pg_dump::check(reader, *format)?))
         }
         ForeignKind::QdrantSnapshot => ForeignReport::Snapshot(Box::new(qdrant::check(reader)?)),
-        ForeignKind::ZippedBackups(_) | ForeignKind::Tar => return Ok(None),
+        ForeignKind::Tar => return Ok(None),
     }))
 }
 
@@ -123,9 +130,18 @@ impl ForeignReport {
     pub fn faults(&self) -> &Faults {
         match self {
             Self::Package(package) => &package.faults,
+            Self::Zip(zip) => &zip.faults,
             Self::Dump(dump) => &dump.faults,
             Self::Snapshot(snapshot) => &snapshot.faults,
         }
+    }
+
+    /// Whether it could not be checked, so that nothing is known against it: what was met is not
+    /// understood here, or RESTORE does not read it, whatever it holds.
+    #[must_use]
+    pub fn is_unjudged(&self) -> bool {
+        let holds_backups = matches!(self, Self::Zip(zip) if !zip.backups.is_empty());
+        self.faults().say_nothing() || self.faults().is_empty() && holds_backups
     }
 
     /// The rule that a fault of this file falls under, by its id.
@@ -139,6 +155,7 @@ impl ForeignReport {
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Package(package) => package_facts(package),
+            Self::Zip(zip) => zip_facts(zip),
             Self::Dump(dump) => dump_facts(dump),
             Self::Snapshot(snapshot) => snapshot_facts(snapshot),
         }
@@ -172,6 +189,12 @@ fn package_facts(package: &Package) -> Vec<(&'static str, String)> {
         .map(|(_, count)| count)
         .fold(0, |sum, count| sum.saturating_add(*count));
     facts.push(("objects", objects.to_string()));
+    facts
+}
+
+fn zip_facts(zip: &OtherZip) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("members", zip.member_count.to_string())];
+    facts.extend(zip.backups.iter().map(|name| ("backup", name.clone())));
     facts
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fault::Fault;
 use proptest::collection;
 use proptest::prelude::*;
 use std::io::{Cursor, Write};
@@ -205,37 +206,151 @@ fn large_xml_is_not_kept() {
 
 #[test]
 fn a_directory_of_too_many_members_is_not_read() {
-    let mut bytes = package_of(&members());
-    let end = bytes.len() - 22;
-    bytes[end + 12..end + 16].copy_from_slice(&0x7000_0000_u32.to_le_bytes());
-    assert!(check_bytes(&bytes).faults.has(FaultKind::Damaged));
+    let whole = package_of(&members());
+    let end = whole.len() - 22;
+    let (len, offset) = (
+        end - offset_of_directory(&whole),
+        offset_of_directory(&whole),
+    );
     // ZIP64 with a count of its own.
-    let zip64_offset = end as u64;
-    let tail = bytes.split_off(end);
-    let mut zip64 = b"PK\x06\x06".to_vec();
-    zip64.resize(56, 0);
-    zip64[32..40].copy_from_slice(&(MAX_MEMBERS + 1).to_le_bytes());
-    bytes.extend(zip64);
-    bytes.extend(b"PK\x06\x07\0\0\0\0");
-    bytes.extend(zip64_offset.to_le_bytes());
-    bytes.extend([1, 0, 0, 0]);
-    bytes.extend(tail);
-    assert!(check_bytes(&bytes).faults.has(FaultKind::Damaged));
-    let content = look_into(Cursor::new(&bytes)).unwrap();
-    assert_eq!(content, ZipContent::Unreadable);
+    let with_count = |count: u64| {
+        let mut bytes = whole[..end].to_vec();
+        bytes.extend(b"PK\x06\x06");
+        bytes.extend(44_u64.to_le_bytes());
+        bytes.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        for value in [count, count, len as u64, offset as u64] {
+            bytes.extend(value.to_le_bytes());
+        }
+        bytes.extend(b"PK\x06\x07\0\0\0\0");
+        bytes.extend((end as u64).to_le_bytes());
+        bytes.extend([1, 0, 0, 0]);
+        bytes.extend(&whole[end..]);
+        let start = bytes.len() - 22;
+        bytes[start + 8..start + 12].fill(0xFF);
+        bytes
+    };
+    let look = |count| look_into(Cursor::new(with_count(count))).unwrap();
+    assert_eq!(look(7), ZipContent::Bacpac);
+    assert_eq!(check_bytes(&with_count(7)).faults.list(), []);
+    assert_eq!(look(MAX_MEMBERS + 1), ZipContent::Unreadable);
+    let faults = check_bytes(&with_count(MAX_MEMBERS + 1)).faults;
+    assert!(faults.has(FaultKind::Damaged));
+}
+
+fn offset_of_directory(zip: &[u8]) -> usize {
+    let end = zip.len() - 22;
+    u32::from_le_bytes(zip[end + 16..end + 20].try_into().unwrap()) as usize
 }
 
 #[test]
-fn members_that_overlap_are_not_read() {
-    // The directory names the first member's bytes a second time: work without bytes.
+fn a_member_that_the_directory_puts_where_another_is_is_told() {
+    // It names the first member's bytes a second time.
     let mut bytes = package_of(&[("a", vec![0; 100_000]), ("b", vec![1; 10])]);
     let second = bytes
         .windows(4)
         .rposition(|window| window == b"PK\x01\x02")
         .unwrap();
     bytes[second + 42..second + 46].fill(0);
-    let faults = check_bytes(&bytes).faults;
-    assert!(faults.has(FaultKind::Damaged), "{faults:?}");
+    let told = check_bytes(&bytes).faults;
+    let message = "the directory says something else of it";
+    let is_told = |fault: &Fault| fault.part.as_deref() == Some("b") && fault.message == message;
+    assert!(told.list().iter().any(is_told), "{told:?}");
+}
+
+/// One with this member's flags and method as given, in the local header and in the directory.
+fn with_method(name: &str, flags: u8, method: u8) -> Package {
+    let mut bytes = package_of(&members());
+    let places: Vec<usize> = (0..bytes.len() - name.len())
+        .filter(|at| bytes[*at..].starts_with(name.as_bytes()))
+        .collect();
+    for at in places {
+        if at >= 30 && bytes[at - 30..].starts_with(b"PK\x03\x04") {
+            (bytes[at - 24], bytes[at - 22]) = (flags, method);
+        } else if at >= 46 && bytes[at - 46..].starts_with(b"PK\x01\x02") {
+            (bytes[at - 38], bytes[at - 36]) = (flags, method);
+        }
+    }
+    check_bytes(&bytes)
+}
+
+#[test]
+fn a_member_that_cannot_be_read_is_not_missing() {
+    for name in REQUIRED {
+        for (flags, method, message) in [
+            (1, 8, "it is encrypted"),
+            (0, 14, "its compression method 14 is not supported"),
+        ] {
+            let package = with_method(name, flags, method);
+            let told: Vec<_> = package
+                .faults
+                .list()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(told, [format!("{name:?}: {message}")]);
+            assert!(package.faults.say_nothing());
+        }
+    }
+    let package = changed("Data/dbo.Note/TableData-000-00000.BCP", b"abc");
+    assert!(package.has_data);
+}
+
+#[test]
+fn faults_beyond_those_that_are_listed_count() {
+    // More members that nobody can read than are listed, then a cut.
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for number in 0..400 {
+        zip.start_file(format!("Data/dbo.A/{number}"), SimpleFileOptions::default())
+            .unwrap();
+        zip.write_all(b"abc").unwrap();
+    }
+    let mut bytes = zip.finish().unwrap().into_inner();
+    let heads: Vec<usize> = (0..bytes.len() - 4)
+        .filter(|at| bytes[*at..].starts_with(b"PK\x03\x04"))
+        .collect();
+    for at in heads {
+        bytes[at + 6] |= 1;
+    }
+    let faults = check_bytes(&bytes[..bytes.len() / 3]).faults;
+    assert!(faults.count() > crate::fault::MAX_FAULTS as u64);
+    assert!(faults.has(FaultKind::Truncated) && !faults.say_nothing());
+    // It was cut: nothing is known to be missing.
+    assert!(!faults.has(FaultKind::Missing));
+}
+
+#[test]
+fn a_zip_of_any_name_is_known_by_what_passes() {
+    let check = |bytes: &[u8]| check_any(Cursor::new(bytes)).unwrap();
+    let whole = package_of(&members());
+    assert!(matches!(check(&whole), Checked::Package(package) if package.faults.is_empty()));
+    // Cut behind the third of those by which it is known, and before.
+    let cut = check(&whole[..whole.len() - 200]);
+    assert!(matches!(cut, Checked::Package(package) if !package.faults.is_empty()));
+    let Checked::Other(zip) = check(&whole[..100]) else {
+        panic!("nobody can know what it was");
+    };
+    assert!(zip.faults.has(FaultKind::Truncated));
+    let zipped = [
+        ("read me.txt", b"x".to_vec()),
+        ("shop.bin", b"TAPE\0\0\x03\0".to_vec()),
+        ("more.bin", b"MSSQLBAK\x02".to_vec()),
+    ];
+    let Checked::Other(zip) = check(&package_of(&zipped)) else {
+        panic!("it is no package");
+    };
+    assert_eq!(
+        (zip.backups, zip.faults.count()),
+        (vec!["shop.bin".into(), "more.bin".into()], 0)
+    );
+}
+
+/// Archives keep this text, and know the fault again by it: old ones must be judged as before.
+#[test]
+fn the_words_for_a_changed_model_stay() {
+    let words = "its SHA-256 is not the one in Origin.xml: it was changed after the export";
+    assert_eq!(rule(words), "BP153");
+    let package = changed(MODEL, b"<DataSchemaModel/>");
+    assert_eq!(package.faults.list()[0].message, words);
 }
 
 #[test]

@@ -130,9 +130,9 @@ rules! {
     QDRANT_VERSION 151 Error "Qdrant of another minor version",
         "A Qdrant snapshot restores only to the same minor version.",
         "Install the version that is named.";
-    DUMP_TRUNCATED 152 Error "database dump truncated",
-        "The dump lacks its last line, so the program that made it did not finish.",
-        "Make the dump again and look at the exit code.";
+    OTHER_DAMAGED 152 Error "backup of another kind damaged or cut off",
+        "A dump, package or snapshot is not as it was made: cut off, changed, or the program that made it did not finish.",
+        "Take the file from another copy, or make it again and look at the exit code.";
     BACPAC_HASH 153 Error "bacpac's model does not match its hash",
         "The file was changed or damaged after the export.",
         "Take the file from another copy, or export again.";
@@ -184,4 +184,7 @@ rules! {
     NOT_ALL_NOTED 175 Warning "not every backup set is noted in the archive",
         "An archive notes a file's backup sets when it is packed, as far as there is room; the others are in the file, but not in the verdict.",
         "Run verify --level media, which reads all of them; pack fewer sets in one file.";
+    UNJUDGED 176 Warning "backup that cannot be judged here",
+        "It is in a form that is not read here, or within a ZIP, which RESTORE does not read; nothing need be wrong with it.",
+        "Pack it unzipped and without the ZIP's encryption, or try it in a rehearsal.";
 }
