@@ -43,6 +43,8 @@ pub mod other_source {
     pub const PG_DUMP: u16 = 2;
     /// A snapshot of Qdrant.
     pub const QDRANT: u16 = 3;
+    /// Another ZIP: with backups in it, or of which nobody can say what it was.
+    pub const ZIP: u16 = 4;
 }
 
 /// FACTS of an entry whose place in the stream is not yet told: no longer than the format allows.
