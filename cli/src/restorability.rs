@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bakpak_format::record::{OtherSourceFacts, PlacedFault, other_source, outcome};
 use mssql_backup::check::{LevelReport, Outcome};
 use mssql_backup::guid::Guid;
 use mssql_backup::report::{Report, SetReport, Unreadable};
@@ -14,7 +15,7 @@ use recovery::media::{MediaFile, Trouble};
 use recovery::rules::{self, Rule, Severity};
 use recovery::verdict::{Policy, Standing, Verdicts, judge};
 
-use crate::backups::media_file;
+use crate::backups::{facts, media_file};
 use crate::output::event::{self, Event};
 use crate::output::{Output, escaped};
 
@@ -116,6 +117,16 @@ impl Evidence {
         self.finding(&rules::ENCRYPTED, message);
     }
 
+    /// A ZIP was met with backups in it.
+    pub(crate) fn zipped_backups(&mut self, path: &str) {
+        self.is_unknown = true;
+        let message = format!(
+            "'{path}' is a ZIP with SQL Server backups in it, and RESTORE reads no ZIP: they were \
+             not checked"
+        );
+        self.finding(&rules::UNJUDGED, message);
+    }
+
     /// The facts of a file tell of some of its sets only.
     pub(crate) fn not_all_noted(&mut self, message: String) {
         self.is_unknown = true;
@@ -129,21 +140,34 @@ impl Evidence {
 
     /// Another backup was checked.
     pub(crate) fn other(&mut self, path: &str, report: &ForeignReport) {
-        self.others += 1;
-        for fault in report.faults().list() {
-            let part = fault.part.as_deref().map(|part| format!(" ({part})"));
-            let message = format!("'{path}'{}: {}", part.unwrap_or_default(), fault.message);
-            self.rule(report.rule(fault), message);
-        }
+        // As an archive keeps it, so that the verdict is the same from both.
+        self.other_told(path, &facts::other(report));
     }
 
     /// Another backup, as an archive's facts tell it.
-    pub(crate) fn other_told(&mut self, path: &str, kind: u16, faults: &[(String, String)]) {
-        use bakpak_format::record::other_source;
+    pub(crate) fn other_told(&mut self, path: &str, facts: &OtherSourceFacts) {
         self.others += 1;
-        for (place, message) in faults {
-            let rule = foreign::rule_of(kind == other_source::BACPAC, message);
-            self.rule(rule, format!("'{path}' {place}: {message}"));
+        // A newer outcome is not understood here.
+        let is_judged = matches!(
+            facts.outcome,
+            outcome::PASSED | outcome::FAILED | outcome::ABSENT | outcome::DOUBTFUL
+        );
+        self.is_unknown |= !is_judged;
+        let has_backups = facts.values.iter().any(|value| value.name == "backup");
+        if facts.kind == other_source::ZIP && has_backups {
+            self.zipped_backups(path);
+        }
+        for PlacedFault { place, message } in &facts.faults {
+            let place = match place.as_str() {
+                "" => String::new(),
+                place => format!(" ({place})"),
+            };
+            let code = foreign::rule_of(facts.kind == other_source::BACPAC, message);
+            let rule = match is_judged {
+                true => Rule::find(code).unwrap_or(&rules::UNREADABLE),
+                false => &rules::UNJUDGED,
+            };
+            self.finding(rule, format!("'{path}'{place}: {message}"));
         }
     }
 
@@ -171,11 +195,6 @@ impl Evidence {
     /// A broken rule that is none of chain and media.
     pub(crate) fn finding(&mut self, rule: &'static Rule, message: String) {
         self.findings.push(Finding::new(rule, message));
-    }
-
-    fn rule(&mut self, code: &str, message: String) {
-        let rule = Rule::find(code).unwrap_or(&rules::UNREADABLE);
-        self.finding(rule, message);
     }
 
     /// Judges all of it.
@@ -263,13 +282,15 @@ impl Judgement {
             }
             if finding.severity == Severity::Error && !are_accepted {
                 output.error(&escaped(&text).to_string());
-                errors.push(as_hint(&finding.help));
+                let hint = as_hint(&finding.help);
+                if !errors.contains(&hint) {
+                    errors.push(hint);
+                }
             } else {
                 let text = text.split_once(' ').map_or(text.as_str(), |(_, rest)| rest);
                 output.warn(Some(&finding.rule.code()), None, text);
             }
         }
-        errors.dedup();
         output.hint(&errors);
     }
 

@@ -46,9 +46,14 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
     let progress = Progress::new(output, "verified", len);
     let threads = default_threads();
     let mut keys = keys;
-    let rereading = Rereading::default();
+    let mut rereading = Rereading::default();
     // A pipe is read once: what its facts tell is behind what they are about.
     let rereads = arguments.level == Depth::Media || file.is_none();
+    if let (Some(keys), Some(file), true) = (&mut keys, &file, rereads)
+        && let Ok(mut archive) = Archive::open(file, keys)
+    {
+        rereading.learn_kinds(&mut archive);
+    }
     let (level, report) = match (&mut keys, arguments.level) {
         (None, _) => ("keyless", verify_keyless(input, threads, &progress)),
         (Some(keys), Depth::Blocks) => (
@@ -103,7 +108,7 @@ fn tell(
     output: &Output,
 ) -> Exit {
     absent::tell_changed(report.changed, output);
-    let mut exit = output.exit(arguments.outcome.fail_on);
+    let mut exit = Exit::DONE;
     for finding in &report.findings {
         output.error(&finding.to_string());
         output.event(&Event::Finding(listed(finding)));
@@ -150,6 +155,8 @@ fn tell(
             exit = exit.worst(Exit::INCOMPLETE);
         }
     }
+    // When all warnings have been told.
+    exit = exit.worst(output.exit(arguments.outcome.fail_on));
     output.hint(
         &exit
             .remedies()

@@ -400,3 +400,91 @@ fn a_bacpac_is_checked_while_it_is_packed_and_read_again() {
         }
     }
 }
+
+/// The same content at both levels, which must be judged alike: exit code, and what is said.
+fn verified_alike(sandbox: &Sandbox, more: &str, code: i32, words: &str) {
+    for level in ["", "--level media"] {
+        verify(sandbox, &format!("{level} {more}"))
+            .exits(code)
+            .says(words);
+    }
+}
+
+#[test]
+fn a_damaged_zip_is_told_whatever_its_name_and_wherever_it_is_damaged() {
+    let whole = bacpac(b"x");
+    let second = (10..whole.len())
+        .find(|at| whole[*at..].starts_with(b"PK\x03\x04"))
+        .unwrap();
+    // Cut before it can be known as a package, and a member that is none any more.
+    let mut broken = whole.clone();
+    broken[second] ^= 1;
+    for content in [&whole[..100], &broken] {
+        let sandbox = Sandbox::new();
+        sandbox.write("backups/shop.zip", content);
+        pack(&sandbox, "").exits(23).says("BP152");
+        verified_alike(&sandbox, "", 23, "BP152");
+    }
+}
+
+fn zip_of(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file(name, zip::write::SimpleFileOptions::default())
+        .unwrap();
+    zip.write_all(content).unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn zipped_backups_are_told_and_other_zips_are_not() {
+    let sandbox = Sandbox::new();
+    sandbox.write("backups/notes.zip", zip_of("notes.txt", b"nothing"));
+    let packed = pack(&sandbox, "").succeeds();
+    assert!(!packed.err.contains("BP"), "{}", packed.err);
+
+    let full = one_file(&chain()[0]);
+    sandbox.write("backups/orders.zip", zip_of("full.bak", &full));
+    let words = "RESTORE reads no ZIP";
+    let packed = pack(&sandbox, "--force").succeeds().says(words);
+    assert_eq!(packed.err.matches(words).count(), 1, "{}", packed.err);
+    verified_alike(&sandbox, "", 0, words);
+    verified_alike(&sandbox, "--fail-on warning", 3, words);
+
+    sandbox.write("backups/more.bak", zip_of("full.bak", &full));
+    let words = "'sql/more.bak' is no SQL Server backup, though its name says so";
+    sandbox
+        .typed("pack -o b.bakpak --sql backups --key-file data.key")
+        .exits(23)
+        .says(words);
+}
+
+#[test]
+fn a_bacpac_that_cannot_be_read_is_not_judged_at_all() {
+    let mut bytes = bacpac(b"x");
+    let heads: Vec<usize> = (0..bytes.len() - 4)
+        .filter(|at| bytes[*at..].starts_with(b"PK\x03\x04"))
+        .collect();
+    heads.iter().for_each(|at| bytes[at + 6] |= 1);
+    for name in ["backups/shop.bacpac", "backups/shop.zip"] {
+        let sandbox = Sandbox::new();
+        sandbox.write(name, &bytes);
+        let packed = pack(&sandbox, "").succeeds().says("it is encrypted");
+        assert!(!packed.err.contains("no such member"), "{}", packed.err);
+        verified_alike(&sandbox, "", 0, "BP176");
+        let event = line(&verify(&sandbox, "--json"), "restorability");
+        assert_eq!(event["answer"], "unknown");
+        // One word for it from facts and from content.
+        verified_alike(&sandbox, "", 0, "(model.xml): it is encrypted");
+    }
+}
+
+#[test]
+fn warnings_of_the_verdict_count_for_fail_on() {
+    // Made without CHECKSUM.
+    let full = Database::with_pages("Orders", 64, 40).full(at(5));
+    let sandbox = Sandbox::new();
+    sandbox.write("backups/full.bak", one_file(&full));
+    pack(&sandbox, "").succeeds();
+    verified_alike(&sandbox, "", 0, "BP");
+    verified_alike(&sandbox, "--fail-on warning", 3, "BP");
+}

@@ -27,6 +27,8 @@ pub(crate) enum Found {
 /// Sees the content of a file, from its first byte to its last.
 struct Content {
     name: String,
+    /// What it is, where that was seen before.
+    known: Option<ForeignKind>,
     state: State,
 }
 
@@ -47,10 +49,11 @@ enum State {
 }
 
 impl Content {
-    /// The name decides only between what begins alike.
-    fn new(name: String) -> Self {
+    /// The name decides only between what begins alike; what is `known` of a ZIP by its directory,
+    /// more than it.
+    fn new(name: String, known: Option<ForeignKind>) -> Self {
         let state = State::Start(Vec::new());
-        Self { name, state }
+        Self { name, known, state }
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -95,7 +98,7 @@ impl Content {
         };
         self.state = match Kind::of(&first) {
             kind if kind.is_sql_server() => State::Media(Checker::new()),
-            _ => match foreign::recognise(&first, &self.name) {
+            kind => match self.recognised(kind, &first) {
                 Some(kind) if kind != ForeignKind::Tar => {
                     Pulled::start(kind).map_or(State::Failed, State::Other)
                 }
@@ -104,11 +107,17 @@ impl Content {
         };
         self.bytes(&first);
     }
+
+    /// A file can have become another one since it was looked at.
+    fn recognised(&mut self, kind: Kind, first: &[u8]) -> Option<ForeignKind> {
+        let known = self.known.take().filter(|_| kind == Kind::Zip);
+        known.or_else(|| foreign::recognise(first, &self.name))
+    }
 }
 
 impl<F: FnOnce(Found) -> Vec<EntryFacts> + Send> ContentTap<F> {
-    pub(crate) fn new(name: String, found: F) -> Self {
-        let content = Content::new(name);
+    pub(crate) fn new(name: String, known: Option<ForeignKind>, found: F) -> Self {
+        let content = Content::new(name, known);
         Self { content, found }
     }
 }
@@ -195,7 +204,7 @@ mod tests {
     const DUMP: &str = "--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n\n--\n-- PostgreSQL database dump complete\n--\n\n";
 
     fn found(content: &[u8], piece_len: usize) -> Found {
-        let mut checked = Content::new("shop.sql".to_owned());
+        let mut checked = Content::new("shop.sql".to_owned(), None);
         content
             .chunks(piece_len)
             .for_each(|piece| checked.bytes(piece));
@@ -216,8 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn a_zip_that_was_cut_is_told_though_nobody_knows_what_it_was() {
+        assert!(matches!(found(b"PK\x03\x04", 1000), Found::Other(_)));
+    }
+
+    #[test]
     fn what_is_no_backup_is_left_alone() {
-        for content in [&b""[..], b"PK\x03\x04", &[7; 5000]] {
+        for content in [&b""[..], &[7; 5000]] {
             assert!(matches!(found(content, 1000), Found::Nothing));
         }
         // A ZIP without members.

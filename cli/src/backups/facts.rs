@@ -38,11 +38,15 @@ pub(crate) fn other(report: &ForeignReport) -> OtherSourceFacts {
         kind: match report {
             ForeignReport::Dump(_) => other_source::PG_DUMP,
             ForeignReport::Snapshot(_) => other_source::QDRANT,
+            ForeignReport::Zip(_) => other_source::ZIP,
             _ => other_source::BACPAC,
         },
-        outcome: match faults.is_empty() {
-            true => outcome::PASSED,
-            false => outcome::FAILED,
+        // The faults are stored without their kinds, so that this alone tells whether they say
+        // anything against it.
+        outcome: match (report.is_unjudged(), faults.is_empty()) {
+            (true, _) => outcome::UNKNOWN,
+            (false, true) => outcome::PASSED,
+            (false, false) => outcome::FAILED,
         },
         values: values.collect(),
         fault_count: faults.count(),

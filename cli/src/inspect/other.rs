@@ -108,6 +108,14 @@ impl Other {
             other_source::BACPAC => names(&ForeignKind::Bacpac),
             other_source::PG_DUMP => ("pg-dump", "a dump of PostgreSQL".to_owned()),
             other_source::QDRANT => names(&ForeignKind::QdrantSnapshot),
+            other_source::ZIP => {
+                let named = facts.values.iter().filter(|value| value.name == "backup");
+                let named: Vec<_> = named.map(|value| value.value.clone()).collect();
+                match named.is_empty() {
+                    true => names(&ForeignKind::Zip),
+                    false => names(&ForeignKind::ZippedBackups(named)),
+                }
+            }
             _ => ("", String::new()),
         };
         let (kind, words) = match kind {
@@ -160,13 +168,10 @@ impl Other {
                 (kind_of_fault(fault.kind).to_owned(), message)
             })
             .collect();
-        let all = |kinds: &[FaultKind]| listed.iter().all(|fault| kinds.contains(&fault.kind));
         self.exit = match faults.is_empty() {
             true => None,
-            false if all(&[FaultKind::LimitExceeded, FaultKind::Unsupported]) => {
-                Some(Exit::UNSUPPORTED)
-            }
-            false if all(&[FaultKind::Truncated]) => Some(Exit::TRUNCATED),
+            false if faults.say_nothing() => Some(Exit::UNSUPPORTED),
+            false if faults.are_only(&[FaultKind::Truncated]) => Some(Exit::TRUNCATED),
             false => Some(Exit::DAMAGED),
         };
     }

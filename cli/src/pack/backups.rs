@@ -16,7 +16,7 @@ use mssql_backup::read::read_headers;
 use mssql_backup::report::Report;
 use mssql_backup::{EXTENT_LEN, PAGE_LEN};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
-use recovery::foreign;
+use recovery::foreign::{self, ForeignKind};
 use recovery::rules;
 
 use crate::backups::content::{ContentTap, Found};
@@ -37,6 +37,8 @@ const EXTENSIONS: [&str; 16] = [
 pub(super) struct Backups {
     /// Where the pages of the backups stand.
     grids: HashMap<EntryPath, Vec<Grid>>,
+    /// What ZIPs are by their directories, which come last when they are packed.
+    zips: HashMap<EntryPath, ForeignKind>,
     /// What taps have learned.
     checked: Mutex<Evidence>,
     /// What was told before.
@@ -131,12 +133,16 @@ impl Backups {
                 self.grids.insert(path.clone(), grids(&report));
                 before.backup(name, report);
             }
-            Kind::Other | Kind::Tar { .. } if is_called_a_backup(path) => {
+            kind @ (Kind::Other | Kind::Tar { .. } | Kind::Zip) if is_called_a_backup(path) => {
                 let message = format!("'{name}' is no SQL Server backup, though its name says so");
-                for evidence in [before, at_end] {
+                for evidence in [&mut *before, at_end] {
                     evidence.finding(&rules::UNREADABLE, message.clone());
                 }
+                if kind == Kind::Zip {
+                    self.look_into_zip(path, &first, reader, before)?;
+                }
             }
+            Kind::Zip => self.look_into_zip(path, &first, reader, before)?,
             Kind::Empty if path.as_bytes().starts_with(b"sql/") => {
                 for evidence in [before, at_end] {
                     evidence.finding(&rules::UNREADABLE, format!("'{name}' is empty"));
@@ -156,6 +162,25 @@ impl Backups {
         Ok(())
     }
 
+    /// Looks at the directory of a ZIP: what it is, be its name what it may.
+    fn look_into_zip(
+        &mut self,
+        path: &EntryPath,
+        first: &[u8],
+        reader: SourceReader<'_>,
+        before: &mut Evidence,
+    ) -> io::Result<()> {
+        let name = path.to_string();
+        if let Some(kind) = foreign::recognise(first, &name) {
+            let kind = foreign::look_into(kind, reader)?;
+            if matches!(kind, ForeignKind::ZippedBackups(_)) {
+                before.zipped_backups(&name);
+            }
+            self.zips.insert(path.clone(), kind);
+        }
+        Ok(())
+    }
+
     /// Where the content of this entry is made of pages.
     pub(super) fn grids(&self, path: &EntryPath) -> Vec<Grid> {
         self.grids.get(path).cloned().unwrap_or_default()
@@ -167,8 +192,9 @@ impl Backups {
             return None;
         }
         let (backups, name) = (Arc::clone(self), path.to_string());
+        let known = self.zips.get(path).cloned();
         let found = move |found| backups.learned(name, found);
-        Some(Box::new(ContentTap::new(path.to_string(), found)))
+        Some(Box::new(ContentTap::new(path.to_string(), known, found)))
     }
 
     /// Notes what the content of an entry is; of what is no backup there is nothing to tell.

@@ -1,6 +1,6 @@
 //! The verdict on the backups in an archive: from its facts, or by reading them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,8 +10,9 @@ use bakpak_codec::tap::Tap;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::entry::Entry;
 use bakpak_format::envelope::item_kind;
-use bakpak_format::record::{Facts, KnownFacts};
+use bakpak_format::record::{Facts, KnownFacts, other_source};
 use recovery::certificate::MAX_LEN as MAX_CERTIFICATE_LEN;
+use recovery::foreign::ForeignKind;
 
 use crate::backups;
 use crate::backups::content::{ContentTap, Found};
@@ -53,15 +54,11 @@ fn others_by_facts(archive: &mut Archive, evidence: &mut Evidence) -> anyhow::Re
     for found in archive.facts_of_entries(|kind| kind == Facts::OTHER_SOURCE) {
         let found = found.context(UNREADABLE)?;
         if let Ok(Some(KnownFacts::OtherSource(facts))) = found.facts.known() {
-            let faults = facts
-                .faults
-                .into_iter()
-                .map(|fault| (fault.place, fault.message));
             let path = found
                 .row
                 .map(|row| row.path.to_string())
                 .unwrap_or_default();
-            evidence.other_told(&path, facts.kind, &faults.collect::<Vec<_>>());
+            evidence.other_told(&path, &facts);
         }
     }
     Ok(())
@@ -104,27 +101,48 @@ pub(crate) fn may_be_certificate(row: &Row) -> bool {
 
 /// Reads backups again, while the archive is verified.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rereading(Arc<Mutex<BTreeMap<String, Found>>>);
+pub(super) struct Rereading {
+    found: Arc<Mutex<BTreeMap<String, Found>>>,
+    /// What ZIPs were when they were packed: that is known from their directories, which come last.
+    kinds: HashMap<String, ForeignKind>,
+}
 
 impl Rereading {
+    /// Learns from the archive's facts what kind its ZIPs are. Of a damaged one as many as can be
+    /// read: to say that it is damaged is up to the verification.
+    pub(super) fn learn_kinds(&mut self, archive: &mut Archive) {
+        for found in archive.facts_of_entries(|kind| kind == Facts::OTHER_SOURCE) {
+            let Ok(found) = found else { return };
+            let Ok(Some(KnownFacts::OtherSource(facts))) = found.facts.known() else {
+                continue;
+            };
+            let (other_source::BACPAC, Some(row)) = (facts.kind, found.row) else {
+                continue;
+            };
+            self.kinds.insert(row.path.to_string(), ForeignKind::Bacpac);
+        }
+    }
+
     /// Who wants to see the content of this entry. Of one that was given up and packed again, the
     /// last content counts.
     pub(super) fn tap(&self, entry: &Entry) -> Option<Box<dyn Tap>> {
+        let known = self.kinds.get(&entry.path.to_string()).cloned();
         if !crate::pack::may_be_a_backup(&entry.path) {
             return None;
         }
-        let (all, path) = (Arc::clone(&self.0), entry.path.to_string());
+        let (all, path) = (Arc::clone(&self.found), entry.path.to_string());
         let learned = move |found| {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.insert(path, found);
             Vec::new()
         };
-        Some(Box::new(ContentTap::new(entry.path.to_string(), learned)))
+        let name = entry.path.to_string();
+        Some(Box::new(ContentTap::new(name, known, learned)))
     }
 
     /// What was read, with the certificates and the envelope of a file.
     pub(super) fn judge(&self, archive: Option<&mut Archive>) -> anyhow::Result<Judgement> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let mut evidence = Evidence::default();
         for (path, found) in std::mem::take(&mut *all) {
             match found {
