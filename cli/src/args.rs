@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 pub(crate) use self::keys::{EnvelopeKeyOptions, KeyOptions};
 use self::matching::MatchingOptions;
 pub(crate) use self::restore::{ExplainArguments, PlanArguments, ScriptOptions, Target};
-pub(crate) use self::runbook::{RunbookArguments, RunbookTarget};
+pub(crate) use self::runbook::{RESTORE_LINUX, RESTORE_WINDOWS, RunbookArguments, RunbookTarget};
 pub(crate) use self::time::TypedTime;
 
 mod help;

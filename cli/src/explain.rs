@@ -59,7 +59,10 @@ fn near(typed: &str) -> Vec<&'static Rule> {
 }
 
 fn tell(rule: &Rule, output: &Output) {
-    output.line(format!("{rule} ({})", rule.severity));
+    output.line(match rule.depends() {
+        true => format!("{rule} (error or warning, as it costs something newer or not)"),
+        false => format!("{rule} ({})", rule.severity),
+    });
     output.line(format!("  why  {}", rule.why));
     output.line(format!("  now  {}", rule.now));
     output.event(&event(rule));

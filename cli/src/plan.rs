@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use bakpak_codec::archive::Archive;
 use bakpak_format::preamble::MAGIC;
+use recovery::backup::Backup;
 use recovery::catalogue::Catalogue;
-use recovery::choice::{Choice, ChoiceError, Wanted, choose};
+use recovery::choice::{Choice, ChoiceError, Chosen, Wanted, choose};
 use recovery::finding::{Finding, quoted};
 use recovery::media::MediaFile;
-use recovery::plan::{Plan, PlanRequest, Verdict, plan};
+use recovery::plan::{Plan, PlanRequest, StepKind, Verdict, plan};
 use recovery::rules::{self, Severity};
 use recovery::verdict::{DatabaseVerdict, Policy, judge};
 
@@ -51,15 +52,14 @@ pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<
         to_sql_version: arguments.to_sql_version,
     };
     let mut plan = plan(&catalogue, &request).map_err(no_choice)?;
-    if moment.is_none() && plan.is_possible() {
-        let found = out_of_reach(&plan, &catalogue);
-        plan.findings.extend(found);
-    }
+    let is_newest = moment.is_none() && plan.is_possible();
+    add_judged(&mut plan, &catalogue, is_newest);
     plan.findings.extend(catalogue.findings.iter().cloned());
     plan.findings
         .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
 
     let mut notes = sources.notes;
+    notes.extend(unused_logs(&plan, &chosen).filter(|_| is_newest));
     // An instant is told apart from any other; a local time need not be.
     if let Some(Asked::Local(local)) = asked {
         notes.extend(clock.change_near(local));
@@ -257,22 +257,56 @@ fn costs_something(finding: &Finding) -> bool {
     finding.severity == Severity::Error && finding.database.is_some()
 }
 
-/// What is wrong with a database but does not show in a plan for its newest reachable state: that
-/// something newer cannot be reached.
-fn out_of_reach(plan: &Plan, catalogue: &Catalogue) -> Vec<Finding> {
+/// Adds what the verdict on the database says beyond its plan: copies, and of a plan for the newest
+/// reachable state, in which that does not show, why something newer cannot be reached.
+fn add_judged(plan: &mut Plan, catalogue: &Catalogue, is_newest: bool) {
     let verdicts = judge(catalogue, &Policy::default());
     let same = |one: &DatabaseVerdict| {
         (&one.name, one.family, one.fork) == (&plan.database, plan.family, plan.fork)
     };
-    let judged = verdicts.databases.into_iter().filter(same);
-    let errors = judged.flat_map(|one| one.findings).filter(costs_something);
-    let is_new = |finding: &Finding| {
-        !plan
-            .findings
-            .iter()
-            .any(|known| known.message == finding.message)
+    let judged: Vec<Finding> = verdicts
+        .databases
+        .into_iter()
+        .filter(same)
+        .flat_map(|one| one.findings)
+        .filter(|one| is_newest && costs_something(one) || *one.rule == rules::DUPLICATE)
+        .collect();
+    for finding in judged {
+        let mut known = plan.findings.iter_mut();
+        match known.find(|known| known.message == finding.message) {
+            // What the plan goes round is why something newer is lost: the cause of what follows.
+            Some(known) => known.severity = known.severity.max(finding.severity),
+            None => plan.findings.push(finding),
+        }
+    }
+}
+
+/// That logs are there of which the newest reachable state needs none: people look for them.
+fn unused_logs(plan: &Plan, chosen: &Chosen<'_>) -> Option<String> {
+    let last = plan
+        .steps
+        .last()
+        .filter(|last| last.kind == StepKind::Differential)?;
+    let branch = chosen.branches.iter().find(|one| one.fork == plan.fork)?;
+    let is_log = |one: &&Backup| {
+        branch.holds(one) && one.header().backup_type == Some(StepKind::Log.backup_type())
     };
-    errors.filter(is_new).collect()
+    let full = plan.steps.first()?.set.header.backup_finish_date;
+    let is_behind_full = |one: &&Backup| full < one.header().backup_finish_date;
+    let backups = chosen.database.backups.iter().filter(is_log);
+    let count = backups.filter(is_behind_full).count() as u64;
+    let file = last
+        .files
+        .first()
+        .map(|file| quoted(file))
+        .unwrap_or_default();
+    (count > 0).then(|| {
+        format!(
+            "not applied since the full backup: {}; the differential in {file} alone leads to the \
+             newest state that can be reached",
+            output::count(count, "log backup", "log backups")
+        )
+    })
 }
 
 /// How the program ends: whether the moment is not reached (32), or nothing is (23).

@@ -175,11 +175,15 @@ fn lost(
     if is_lost {
         exit = Exit::INCOMPLETE;
         let own = databases.verdicts(judgement).map(ToString::to_string);
-        lost.push(format!(
-            "NOT ALL OF IT CAN BE RESTORED. This runbook restores what can be; the section about \
-             the archive says what is lost, and why. {}",
-            own.collect::<Vec<_>>().join("; ")
-        ));
+        let mut text = "NOT ALL OF IT CAN BE RESTORED. This runbook restores what can be; the \
+                        section about the archive says what is lost, and why."
+            .to_owned();
+        let own = own.collect::<Vec<_>>().join("; ");
+        // Markdown ends no bold text behind a space.
+        if !own.is_empty() {
+            text = format!("{text} {own}");
+        }
+        lost.push(text);
     }
     if totals.incomplete {
         exit = Exit::INCOMPLETE;

@@ -301,6 +301,69 @@ fn behind_a_gap_in_the_log_there_is_no_way() {
 }
 
 #[test]
+fn a_missing_stripe_of_a_log_is_the_error_and_told_before_the_gap_it_makes() {
+    let sandbox = Sandbox::new();
+    let mut database = Database::new("Orders");
+    let full = database.full(at(2));
+    let mut logs = Vec::new();
+    for hour in [3, 4, 5] {
+        database.commit(at(hour));
+        logs.push(database.log(at(hour) + 30.minutes()));
+    }
+    write(&sandbox, "sql/full.bak", 1, &[full]);
+    write(&sandbox, "sql/one.trn", 1, &logs[..1]);
+    write(&sandbox, "sql/two.trn", 2, &logs[1..2]);
+    write(&sandbox, "sql/three.trn", 1, &logs[2..]);
+    fs::remove_file(sandbox.path("sql/two.trn.2")).unwrap();
+    let run = sandbox.typed("plan sql").exits(23);
+    let text = run.text();
+    let stripe = text.find("error    BP125").expect("it is an error");
+    let gap = text
+        .find("error    BP121 log chain gap: no usable log backup here")
+        .expect("it is told");
+    assert!(stripe < gap, "{text}");
+    assert_eq!(text.matches("BP125").count(), 1, "{text}");
+}
+
+#[test]
+fn a_backup_that_was_cut_is_told_once() {
+    let sandbox = Sandbox::new();
+    let mut database = Database::new("Orders");
+    let sets = [database.full(at(2)), database.full(at(3))];
+    write(&sandbox, "sql/one.bak", 1, &sets[..1]);
+    write(&sandbox, "sql/two.bak", 1, &sets[1..]);
+    for name in ["sql/two.bak", "sql/one.bak"] {
+        let bytes = sandbox.read(name);
+        sandbox.write(name, &bytes[..bytes.len() / 2]);
+        let text = sandbox.typed("plan sql").text();
+        let told: Vec<&str> = text.lines().filter(|line| line.contains("BP134")).collect();
+        let once: std::collections::BTreeSet<_> = told.iter().collect();
+        assert!(!told.is_empty() && told.len() == once.len(), "{text}");
+    }
+}
+
+#[test]
+fn logs_that_add_nothing_and_second_copies_are_noted() {
+    let sandbox = Sandbox::new();
+    let mut database = Database::new("Orders");
+    let full = database.full(at(2));
+    database.commit(at(3));
+    let log = database.log(at(4));
+    database.commit(at(5));
+    let differential = database.differential(at(6));
+    write(&sandbox, "sql/full.bak", 1, std::slice::from_ref(&full));
+    write(&sandbox, "sql/log.trn", 1, &[log]);
+    write(&sandbox, "sql/diff.bak", 1, &[differential]);
+    let text = sandbox.typed("plan sql").succeeds().text();
+    let note = "not applied since the full backup: 1 log backup";
+    assert!(!text.contains("BP168"), "{text}");
+    assert!(text.contains(note), "{text}");
+    fs::copy(sandbox.path("sql/full.bak"), sandbox.path("sql/copy.bak")).unwrap();
+    let text = sandbox.typed("plan sql").succeeds().text();
+    assert!(text.contains("info     BP168"), "{text}");
+}
+
+#[test]
 fn without_one_of_its_stripes_nothing_is_restored() {
     let sandbox = Sandbox::new();
     make_chain(&sandbox);
@@ -483,7 +546,29 @@ fn an_archive_tells_the_same_plan_as_the_files_in_it() {
         .says("by itself");
 
     let line = "plan a.bakpak --key-file data.key --sql out";
-    sandbox.typed(line).exits(2).says("--restore-from FOLDER");
+    // Where a runbook has it, unless a folder is named; and that is said.
+    for (number, target, place) in [
+        (1, "windows", "D:\\restore\\sql\\full.bak.2"),
+        (2, "linux", "/srv/restore/sql/full.bak.2"),
+    ] {
+        let data = match target {
+            "windows" => "E:\\data",
+            _ => "/data",
+        };
+        let line = format!("{line}{number} --target {target} --move-data {data}");
+        let run = sandbox.typed(&line).succeeds();
+        assert!(
+            run.text().contains("--restore-from says another folder"),
+            "{}",
+            run.text()
+        );
+        let script = sandbox.read(&format!("out{number}/04-restore.sql"));
+        let script = String::from_utf8(script).unwrap();
+        assert!(
+            script.contains(&format!("DISK = N'{place}'")),
+            "no {place} in:\n{script}"
+        );
+    }
     sandbox
         .typed(&format!("{line} --restore-from D:\\restored"))
         .succeeds();

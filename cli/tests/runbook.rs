@@ -384,6 +384,36 @@ fn another_application_and_a_dump_have_their_steps() {
 }
 
 #[test]
+fn a_damaged_package_is_marked_wherever_it_is_named() {
+    let sandbox = Sandbox::new();
+    backups(&sandbox, "Orders", at(1));
+    sandbox.write("sql/shop.bacpac", b"PK\x03\x04");
+    sandbox
+        .typed(&format!(
+            "pack -o a.bakpak --sql sql {KEY} --allow-incomplete"
+        ))
+        .succeeds();
+    let text = runbook(&sandbox, "").exits(23).text();
+    for told in [
+        "BACPAC 'sql/shop.bacpac', DAMAGED",
+        "BACPAC 'sql/shop.bacpac' was DAMAGED when it was packed",
+    ] {
+        assert!(text.contains(told), "no '{told}' in:\n{text}");
+    }
+    // Bold text that ends with a space is none.
+    assert!(
+        !text.contains(" **\n") && !text.contains("and why. \n"),
+        "{text}"
+    );
+    assert_eq!(
+        text.matches("BP123 no backup checksums").count(),
+        1,
+        "{text}"
+    );
+    assert!(text.contains("by 1 full and 1 log backups."), "{text}");
+}
+
+#[test]
 fn a_key_that_does_not_fit_gives_nothing() {
     let sandbox = packed();
     let run = sandbox.typed("runbook a.bakpak --key-file safe.key -o night.md");

@@ -49,7 +49,7 @@ pub(crate) struct ScriptOptions {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = SCRIPTS)]
     pub(crate) sql: Option<PathBuf>,
     /// Folder on the SQL Server in which the backup files will lie, or an archive will be unpacked
-    /// [default: files lie where they are now]
+    /// [default: where files are now; of an archive D:\restore, or /srv/restore]
     #[arg(long, value_name = "FOLDER", requires = "sql", help_heading = SCRIPTS)]
     pub(crate) restore_from: Option<String>,
     /// Folder on the SQL Server for the database's data files [default: where they were]
@@ -98,8 +98,12 @@ const YEARS: [(u16, u16); 10] = [
     (2025, 17),
 ];
 
-/// Reads `2019`, `15` or `15.0.4355.3`.
+/// Reads `2019`, `15` or `15.0.4355.3`; also `2008 R2`, whose major version is that of 2008.
 fn major_version(typed: &str) -> Result<u16, String> {
+    let is_r2 = |rest: &str| rest.trim_start().eq_ignore_ascii_case("r2");
+    if typed.strip_prefix("2008").is_some_and(is_r2) {
+        return Ok(10);
+    }
     let form = || "it must be a year as 2019, or a version as 15 or 15.0".to_owned();
     let mut parts = typed.split('.').map(str::parse::<u16>);
     let first = parts.next().and_then(Result::ok).ok_or_else(form)?;
@@ -125,13 +129,17 @@ mod tests {
             ("15.0.4355.3", 15),
             ("10.50", 10),
             ("2008", 10),
+            ("2008R2", 10),
+            ("2008 R2", 10),
+            ("2008 r2", 10),
             ("2025", 17),
             ("18", 18),
         ] {
             assert_eq!(major_version(typed), Ok(major), "{typed}");
         }
         for typed in [
-            "", "x", "2018", "2019.0", "15.", "15.x", "7", "-15", "100", "70000",
+            "", "x", "2018", "2008R3", "2019R2", "2019.0", "15.", "15.x", "7", "-15", "100",
+            "70000",
         ] {
             assert!(major_version(typed).is_err(), "{typed}");
         }

@@ -8,6 +8,11 @@ use jiff::tz::TimeZone;
 use super::KeyOptions;
 use super::time::{self, TypedTime};
 
+/// Where backups are unpacked to on the SQL Server, if nothing else is said.
+pub(crate) const RESTORE_WINDOWS: &str = "D:\\restore";
+/// Likewise on Linux.
+pub(crate) const RESTORE_LINUX: &str = "/srv/restore";
+
 /// `bakpak runbook`.
 #[derive(Debug, Args)]
 pub(crate) struct RunbookArguments {
@@ -62,8 +67,8 @@ impl RunbookArguments {
     /// The folder that backups are unpacked to.
     pub(crate) fn restore_folder(&self) -> String {
         let usual = match self.target {
-            RunbookTarget::Windows => "D:\\restore",
-            RunbookTarget::Docker => "/srv/restore",
+            RunbookTarget::Windows => RESTORE_WINDOWS,
+            RunbookTarget::Docker => RESTORE_LINUX,
         };
         self.restore_from
             .clone()

@@ -11,7 +11,7 @@ use recovery::plan::Plan;
 use recovery::sql::{Existing, OrderError, PathStyle, Script, scripts};
 
 use super::Origin;
-use crate::args::{ScriptOptions, Target};
+use crate::args::{RESTORE_LINUX, RESTORE_WINDOWS, ScriptOptions, Target};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -38,12 +38,12 @@ pub(super) fn write(
     let Some(directory) = options.sql.as_ref().filter(|_| plan.is_possible()) else {
         return Ok(Written::default());
     };
-    let (plan, options) = with_places(plan, options, origin)?;
+    let (plan, options, notes) = with_places(plan, options, origin)?;
     let order = order(&plan, &options).map_err(no_order)?;
     let scripts = scripts(&order).map_err(|error| refused(&error))?;
     let mut written = Written {
         paths: write_all(directory, &scripts)?,
-        notes: Vec::new(),
+        notes,
     };
     for script in &scripts {
         for name in &script.placeholders {
@@ -96,30 +96,30 @@ fn write_one(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(written?)
 }
 
-/// The plan with the paths that its files will have on the target, and what the order needs.
+/// The plan with the paths that its files will have on the target, what the order needs, and what
+/// to know of the places.
 fn with_places(
     plan: &Plan,
     options: &ScriptOptions,
     origin: &Origin,
-) -> anyhow::Result<(Plan, OrderOptions)> {
+) -> anyhow::Result<(Plan, OrderOptions, Vec<String>)> {
     let style = match options.target {
         Some(Target::Windows) => PathStyle::Windows,
         Some(Target::Linux) => PathStyle::Linux,
         None => style_of(plan),
     };
     let mut plan = plan.clone();
+    let mut notes = Vec::new();
     let files = match (origin, &options.restore_from) {
         (Origin::Archive(_), Some(folder)) => Files::Unpacked(folder.clone()),
         (Origin::Archive(path), None) => {
-            return Err(
-                Failure::usage("the backups will lie where the archive is unpacked")
-                    .hint("give that folder on the SQL Server: --restore-from FOLDER")
-                    .hint(format!(
-                        "`bakpak unpack {} --to DIR --only sql` unpacks them",
-                        output::quoted(path)
-                    ))
-                    .into(),
-            );
+            let folder = usual_folder(style);
+            notes.push(format!(
+                "the scripts restore from {folder} on the SQL Server: `bakpak unpack {} --to \
+                 {folder} --only sql` unpacks to there; --restore-from says another folder",
+                output::quoted(path)
+            ));
+            Files::Unpacked(folder.to_owned())
         }
         (Origin::Files, folder) => {
             let mut places = Places::default();
@@ -148,7 +148,15 @@ fn with_places(
         made_from,
         ..OrderOptions::new(style, "")
     };
-    Ok((plan, order))
+    Ok((plan, order, notes))
+}
+
+/// Where an archive is unpacked to, if nothing else is said: as in a runbook.
+fn usual_folder(style: PathStyle) -> &'static str {
+    match style {
+        PathStyle::Windows => RESTORE_WINDOWS,
+        PathStyle::Linux => RESTORE_LINUX,
+    }
 }
 
 /// That of the old server.

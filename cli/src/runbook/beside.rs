@@ -3,7 +3,7 @@
 use anyhow::Context;
 use bakpak_codec::archive::Archive;
 use bakpak_format::record::{
-    EnvelopeItemFacts, KnownFacts, NamedValue, OtherSourceFacts, other_source,
+    EnvelopeItemFacts, KnownFacts, NamedValue, OtherSourceFacts, other_source, outcome,
 };
 use mssql_backup::kind::PostgresFormat;
 use recovery::runbook::facts::{OtherBackup, OtherKind};
@@ -65,7 +65,11 @@ fn other(path: &str, facts: &OtherSourceFacts) -> Option<OtherBackup> {
         },
         _ => return None,
     };
-    Some(OtherBackup { path, kind })
+    Some(OtherBackup {
+        path,
+        kind,
+        is_damaged: facts.outcome == outcome::FAILED,
+    })
 }
 
 fn postgres_format(values: &[NamedValue]) -> PostgresFormat {

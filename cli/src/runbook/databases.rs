@@ -6,7 +6,7 @@ use recovery::catalogue::Catalogue;
 use recovery::choice::{Chosen, Wanted, choose, every_one};
 use recovery::finding::{Finding, quoted};
 use recovery::plan::{Plan, PlanRequest, plan};
-use recovery::rules::Severity;
+use recovery::rules::{self, Severity};
 use recovery::runbook::facts::{CertificateFacts, DatabaseFacts};
 use recovery::sql::RestoreOrder;
 use recovery::verdict::{DatabaseVerdict, Standing};
@@ -202,8 +202,18 @@ impl Databases {
                 .is_none_or(|name| names.contains(name));
             is_here && finding.severity > Severity::Info
         };
+        // A plan counts its own steps where the verdict counts all backups: once is enough.
+        let plans = self.list.iter().flat_map(|one| &one.facts.plan.findings);
+        let without_checksums: BTreeSet<&Option<String>> = plans
+            .filter(|finding| *finding.rule == rules::NO_CHECKSUMS)
+            .map(|finding| &finding.database)
+            .collect();
+        let is_counted = |finding: &&Finding| {
+            *finding.rule == rules::NO_CHECKSUMS && without_checksums.contains(&finding.database)
+        };
         let mut findings = Vec::new();
-        for finding in judgement.findings().filter(is_wanted) {
+        let judged = judgement.findings().filter(is_wanted);
+        for finding in judged.filter(|finding| !is_counted(finding)) {
             if told.insert(finding.to_string()) {
                 findings.push(finding.clone());
             }

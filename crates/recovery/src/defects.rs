@@ -142,7 +142,7 @@ pub fn of_gap(gap: &Gap<'_>) -> Finding {
     Finding::new(
         &rules::LOG_GAP,
         format!(
-            "no log backup here holds LSN {} to {}, made between {}{started}; next is the {}",
+            "no usable log backup here holds LSN {} to {}, made between {}{started}; next is the {}",
             gap.after,
             gap.before,
             clock(gap.since),

@@ -60,6 +60,14 @@ impl Rule {
         index.ok().map(|index| ALL[index])
     }
 
+    /// Whether it is an error where something newer than all that can be reached is lost by it, and
+    /// a warning otherwise; [`Self::severity`] is then only where it begins.
+    #[must_use]
+    pub fn depends(&self) -> bool {
+        const DEPENDING: [u16; 10] = [121, 122, 124, 125, 126, 127, 134, 137, 164, 172];
+        DEPENDING.contains(&self.number)
+    }
+
     /// The code that all outputs name it by: `BP121`.
     #[must_use]
     pub fn code(&self) -> String {

@@ -331,10 +331,9 @@ impl Writer<'_> {
             }
         }
         for other in &facts.others {
-            add(
-                "Also",
-                format!("{} {}", other.kind.name(), quoted(&other.path)),
-            );
+            let mark = if other.is_damaged { ", DAMAGED" } else { "" };
+            let name = other.kind.name();
+            add("Also", format!("{name} {}{mark}", quoted(&other.path)));
         }
         short
     }

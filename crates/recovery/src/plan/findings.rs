@@ -1,5 +1,7 @@
 //! What a plan says besides its steps.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::DateTime;
 use mssql_backup::set::{Flags, product};
 
@@ -142,6 +144,9 @@ pub(super) fn about_unused(
             .filter(is_newer)
             .filter_map(|one| bases.lacks(one)),
     );
+    let mut told = BTreeSet::new();
+    // What was cut off can be on the way and have no finish date as well.
+    findings.retain(|finding| told.insert(finding.to_string()));
     findings
         .into_iter()
         .map(|finding| finding.with(severity))

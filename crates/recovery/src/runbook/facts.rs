@@ -139,6 +139,8 @@ pub struct OtherBackup {
     pub path: String,
     /// What it is.
     pub kind: OtherKind,
+    /// Whether it was found damaged when it was packed.
+    pub is_damaged: bool,
 }
 
 /// What another backup is of.

@@ -35,6 +35,14 @@ impl Writer<'_> {
             block.bakpak(&unpack);
         })];
         for (number, other) in (1..).zip(others) {
+            if other.is_damaged {
+                steps.push(Step::Warning(format!(
+                    "{} {} was DAMAGED when it was packed: it cannot be restored as it is. Look \
+                     for another copy.",
+                    other.kind.name(),
+                    quoted(&other.path)
+                )));
+            }
             steps.extend(self.restore_other(number, other));
         }
         Some(Section {

@@ -76,12 +76,13 @@ impl TimeStrip {
                 .count()
         };
         format!(
-            "{} from {first} to {last}: restored as of {at}, by {} full, {} differential and {} \
-             log backups.",
+            "{} from {first} to {last}: restored as of {at}, by {}.",
             self.name,
-            count(StepKind::Full),
-            count(StepKind::Differential),
-            count(StepKind::Log)
+            backups_in_words(
+                count(StepKind::Full),
+                count(StepKind::Differential),
+                count(StepKind::Log)
+            )
         )
     }
 
@@ -142,4 +143,39 @@ fn place(time: DateTime, first: DateTime, last: DateTime) -> u32 {
 /// `2024-06-15 01:47`
 fn minute(time: DateTime) -> String {
     format!("{} {:02}:{:02}", time.date(), time.hour(), time.minute())
+}
+
+/// `1 full, 1 differential and 4 log backups`, without what there is none of.
+fn backups_in_words(full: usize, differential: usize, log: usize) -> String {
+    let counts = [(full, "full"), (differential, "differential"), (log, "log")];
+    let words: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{count} {kind}"))
+        .collect();
+    let noun = match full + differential + log {
+        1 => "backup",
+        _ => "backups",
+    };
+    match words.split_last() {
+        Some((last, before)) if !before.is_empty() => {
+            format!("{} and {last} {noun}", before.join(", "))
+        }
+        _ => format!("{} {noun}", words.join("")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_backups_that_there_are_are_counted() {
+        assert_eq!(backups_in_words(1, 0, 0), "1 full backup");
+        assert_eq!(backups_in_words(1, 0, 4), "1 full and 4 log backups");
+        assert_eq!(
+            backups_in_words(1, 1, 1),
+            "1 full, 1 differential and 1 log backups"
+        );
+    }
 }

@@ -227,6 +227,7 @@ fn others(path: &str) -> Vec<OtherBackup> {
     let other = |(number, kind)| OtherBackup {
         path: format!("attachments/{path}-{number}"),
         kind,
+        is_damaged: false,
     };
     (1..).zip(kinds).map(other).collect()
 }
