@@ -1,5 +1,6 @@
 //! `bakpak plan`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,10 @@ pub(crate) fn run(arguments: &PlanArguments, output: &Output) -> anyhow::Result<
     plan.findings.extend(catalogue.findings.iter().cloned());
     plan.findings
         .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    // Plan, verdict and catalogue look at the same backups; the gravest word counts.
+    let mut told = BTreeSet::new();
+    plan.findings
+        .retain(|finding| told.insert(finding.to_string()));
 
     let mut notes = sources.notes;
     notes.extend(unused_logs(&plan, &chosen).filter(|_| is_newest));

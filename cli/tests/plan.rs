@@ -329,9 +329,11 @@ fn a_missing_stripe_of_a_log_is_the_error_and_told_before_the_gap_it_makes() {
 fn a_backup_that_was_cut_is_told_once() {
     let sandbox = Sandbox::new();
     let mut database = Database::new("Orders");
-    let sets = [database.full(at(2)), database.full(at(3))];
-    write(&sandbox, "sql/one.bak", 1, &sets[..1]);
-    write(&sandbox, "sql/two.bak", 1, &sets[1..]);
+    let full = database.full(at(2));
+    database.commit(at(3));
+    write(&sandbox, "sql/one.bak", 1, &[full]);
+    write(&sandbox, "sql/log.trn", 1, &[database.log(at(4))]);
+    write(&sandbox, "sql/two.bak", 1, &[database.full(at(5))]);
     for name in ["sql/two.bak", "sql/one.bak"] {
         let bytes = sandbox.read(name);
         sandbox.write(name, &bytes[..bytes.len() / 2]);
