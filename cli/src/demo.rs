@@ -148,18 +148,26 @@ impl Demo<'_> {
     fn damage(&self) -> anyhow::Result<()> {
         self.heading("One byte of a copy is changed: it is noticed, and where");
         let offset = self.flip_one_byte()?;
-        self.bakpak("verify --keyless damaged.bakpak", 20)?;
+        self.bakpak("verify --keyless damaged.bakpak", 21)?;
         let block = self.named_block(offset)?;
         self.say(&format!(
             "(offset {offset} lies in block {block}: the report is right)"
         ));
-        self.bakpak("verify damaged.bakpak --key-file data.key", 20)?;
+        self.bakpak("verify damaged.bakpak --key-file data.key", 21)?;
         self.bakpak("unpack damaged.bakpak --to nothing --key-file data.key", 20)?;
         ensure!(
             !self.dir.join("nothing").exists(),
             "a damaged archive was unpacked"
         );
         self.say("(nothing was unpacked: the directory `nothing` does not exist)");
+
+        self.heading("Parity mends it, and needs no key for that");
+        self.bakpak("repair damaged.bakpak -o mended.bakpak", 0)?;
+        let [made, mended] = ["server.bakpak", "mended.bakpak"].map(|name| {
+            fs::read(self.dir.join(name)).with_context(|| format!("cannot read {name}"))
+        });
+        ensure!(made? == mended?, "the mended archive is another one");
+        self.say("(mended.bakpak is server.bakpak again, byte for byte)");
         Ok(())
     }
 

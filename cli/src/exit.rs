@@ -67,6 +67,7 @@ impl Exit {
                 &["the data and the master-key envelope have keys of their own"]
             }
             Self::DAMAGED => &["another copy of the file may be whole"],
+            Self::REPAIRABLE => &["`bakpak repair ARCHIVE -o MENDED` mends all of it"],
             Self::TRUNCATED => {
                 &["the end of the file is missing: copy it again, or use another copy"]
             }

@@ -1,14 +1,17 @@
 //! `bakpak verify`.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fs::File;
 
 use bakpak_codec::archive::Archive;
 use bakpak_codec::default_threads;
 use bakpak_codec::error::{Finding, ReadError};
 use bakpak_codec::input::Input;
 use bakpak_codec::inspect::Totals;
+use bakpak_codec::repair::{RepairReport, assess};
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless, verify_with_taps};
 use bakpak_format::entry::{Entry, EntryPath};
+use bakpak_format::error::Class;
 
 use crate::absent;
 use crate::archive;
@@ -88,6 +91,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         Some(_) => "keyless",
         None => level,
     };
+    let repairable = file.as_ref().map(File::try_clone).transpose()?;
     let can_judge = report.findings.is_empty() && !matches!(level, "keyless" | "blocks");
     let judgement = match (&mut keys, can_judge) {
         (Some(keys), true) if rereads => {
@@ -97,157 +101,219 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         (Some(keys), true) => file.map(|file| by_facts(&file, keys)).transpose()?,
         _ => None,
     };
-    Ok(tell(arguments, level, &report, judgement.as_ref(), output))
+    let repair = match &repairable {
+        Some(file) => assessed(file, &report, output)?,
+        None => None,
+    };
+    let seen = Seen {
+        level,
+        report: &report,
+        repair,
+        judgement: judgement.as_ref(),
+    };
+    Ok(seen.tell(arguments, output))
 }
 
-fn tell(
-    arguments: &VerifyArguments,
+/// What was found.
+struct Seen<'a> {
     level: &'static str,
+    report: &'a VerifyReport,
+    /// What a repair would do about damage; `None` if there is none, or if that cannot be known.
+    repair: Option<RepairReport>,
+    judgement: Option<&'a Judgement>,
+}
+
+/// Whether what shows without a key can be mended. What shows with a key only was made so.
+fn assessed(
+    file: &File,
     report: &VerifyReport,
-    judgement: Option<&Judgement>,
     output: &Output,
-) -> Exit {
-    absent::tell_changed(report.changed, output);
-    let mut exit = Exit::DONE;
-    for finding in &report.findings {
-        output.error(&finding.to_string());
-        output.event(&Event::Finding(listed(finding)));
-        exit = exit.worst(exit_of(finding.class()));
+) -> anyhow::Result<Option<RepairReport>> {
+    let is_damage = |finding: &Finding| matches!(finding.class, Class::Damaged | Class::Truncated);
+    if report.findings.is_empty() || !report.findings.iter().all(is_damage) {
+        return Ok(None);
     }
-    if let Some(error) = &report.without_key {
-        let code = exit_of(error.class());
-        let message = format!("{error}, so only what shows without a key was verified");
-        output.error(&message);
-        output.event(&Event::Error {
-            code: code.0,
-            message,
-            hints: Vec::new(),
-        });
-        exit = exit.worst(code);
+    let len = file.metadata().ok().map(|metadata| metadata.len());
+    let progress = Progress::new(output, "looked through again", len);
+    match assess(file, default_threads(), &progress) {
+        Ok(repair) => Ok(Some(repair)),
+        Err(error @ ReadError::Interrupted) => Err(error.into()),
+        Err(_) => Ok(None),
     }
-    for missing in &report.missing {
-        let (path, reason) = (&missing.path, &missing.reason);
-        output.error(&format!(
-            "'{path}' is not in the archive: {}",
-            output::escaped(reason)
-        ));
-        output.event(&Event::Missing {
-            path: path.into(),
-            reason: reason.clone(),
-        });
-    }
-    for path in only_unreadable(report) {
-        let text = format!("'{path}' could not be read when packed: its content is not there");
-        output.error(&text);
-    }
-    if !report.missing.is_empty()
-        || !report.unreadable.is_empty()
-        || report
-            .totals
-            .as_ref()
-            .is_some_and(|totals| totals.incomplete || totals.not_restorable)
-    {
-        exit = exit.worst(Exit::INCOMPLETE);
-    }
-    if let Some(judgement) = judgement {
-        judgement.tell_findings(&mut BTreeSet::new(), false, output);
-        if judgement.answer == Answer::NotRestorable {
+}
+
+impl Seen<'_> {
+    /// Tells all of it, and how to end.
+    fn tell(&self, arguments: &VerifyArguments, output: &Output) -> Exit {
+        let Self {
+            level,
+            report,
+            judgement,
+            ..
+        } = *self;
+        absent::tell_changed(report.changed, output);
+        let mut exit = Exit::DONE;
+        for finding in &report.findings {
+            output.error(&finding.to_string());
+            output.event(&Event::Finding(listed(finding)));
+            exit = exit.worst(match self.is_repairable() {
+                true => Exit::REPAIRABLE,
+                false => exit_of(finding.class()),
+            });
+        }
+        if let Some(error) = &report.without_key {
+            let code = exit_of(error.class());
+            let message = format!("{error}, so only what shows without a key was verified");
+            output.error(&message);
+            output.event(&Event::Error {
+                code: code.0,
+                message,
+                hints: Vec::new(),
+            });
+            exit = exit.worst(code);
+        }
+        for missing in &report.missing {
+            let (path, reason) = (&missing.path, &missing.reason);
+            output.error(&format!(
+                "'{path}' is not in the archive: {}",
+                output::escaped(reason)
+            ));
+            output.event(&Event::Missing {
+                path: path.into(),
+                reason: reason.clone(),
+            });
+        }
+        for path in only_unreadable(report) {
+            let text = format!("'{path}' could not be read when packed: its content is not there");
+            output.error(&text);
+        }
+        if !report.missing.is_empty()
+            || !report.unreadable.is_empty()
+            || report
+                .totals
+                .as_ref()
+                .is_some_and(|totals| totals.incomplete || totals.not_restorable)
+        {
             exit = exit.worst(Exit::INCOMPLETE);
         }
-    }
-    // When all warnings have been told.
-    exit = exit.worst(output.exit(arguments.outcome.fail_on));
-    output.hint(
-        &exit
-            .remedies()
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>(),
-    );
-    let verdict = verdict(exit);
-    let name = archive::name(&arguments.archive);
-    let name = name.trim_matches('\'');
-    let sentence = sentence(verdict, level, report, judgement);
-    output.line(format!("{name}: {sentence}"));
-    if let Some(judgement) = judgement.filter(|one| one.answer != Answer::NoBackups) {
-        for line in judgement.lines() {
-            output.line(line);
+        if let Some(judgement) = judgement {
+            judgement.tell_findings(&mut BTreeSet::new(), false, output);
+            if judgement.answer == Answer::NotRestorable {
+                exit = exit.worst(Exit::INCOMPLETE);
+            }
         }
-        judgement.tell_event(output);
+        // When all warnings have been told.
+        exit = exit.worst(output.exit(arguments.outcome.fail_on));
+        output.hint(
+            &exit
+                .remedies()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        );
+        let verdict = verdict(exit);
+        let name = archive::name(&arguments.archive);
+        let name = name.trim_matches('\'');
+        let sentence = self.sentence(verdict);
+        output.line(format!("{name}: {sentence}"));
+        if let Some(judgement) = judgement.filter(|one| one.answer != Answer::NoBackups) {
+            for line in judgement.lines() {
+                output.line(line);
+            }
+            judgement.tell_event(output);
+        }
+        output.event(&Event::Verified(Verified {
+            archive: arguments.archive.to_string_lossy().into_owned(),
+            level,
+            verdict,
+            exit: exit.0,
+            archive_len: report.archive_len,
+            blocks: report.blocks,
+            root: report.root.map(|root| hex(&root.0)),
+            entries: entries(report),
+            findings: report.findings.len(),
+            lost: self.repair.as_ref().map(|repair| repair.lost.len()),
+            missing: report.missing.len(),
+            warnings: output.warning_count(),
+        }));
+        exit
     }
-    output.event(&Event::Verified(Verified {
-        archive: arguments.archive.to_string_lossy().into_owned(),
-        level,
-        verdict,
-        exit: exit.0,
-        archive_len: report.archive_len,
-        blocks: report.blocks,
-        root: report.root.map(|root| hex(&root.0)),
-        entries: entries(report),
-        findings: report.findings.len(),
-        missing: report.missing.len(),
-        warnings: output.warning_count(),
-    }));
-    exit
+
+    fn is_repairable(&self) -> bool {
+        self.repair.as_ref().is_some_and(RepairReport::is_complete)
+    }
+
+    /// The verdict, and what it rests on.
+    fn sentence(&self, verdict: &str) -> String {
+        let Self {
+            level,
+            report,
+            judgement,
+            ..
+        } = *self;
+        let blocks = count(report.blocks, "block", "blocks");
+        let len = size(report.archive_len);
+        let mut entries = count(entries(report), "entry", "entries");
+        if level == "media" {
+            entries += "; backups checked again";
+        }
+        let findings = count(report.findings.len() as u64, "finding", "findings");
+        match (verdict, level) {
+            ("whole", "keyless") => format!(
+                "whole ({blocks}, {len}); checked without a key, which shows accidents, not attacks, \
+             and not whether it is restorable"
+            ),
+            ("whole", "blocks") => {
+                format!("whole and authentic ({blocks}, {len}); the entries were not looked at")
+            }
+            // A backup that grew while it was read is whole in the archive, and perhaps no backup.
+            ("whole", _) if report.changed > 0 => format!(
+                "whole ({blocks}, {len}, {entries}), but {} changed while packed",
+                count(report.changed, "file", "files")
+            ),
+            ("whole", _) => match judgement.map(|judgement| judgement.answer) {
+                Some(Answer::Restorable) => {
+                    format!("whole and RESTORABLE ({blocks}, {len}, {entries})")
+                }
+                Some(Answer::Unknown) => format!(
+                    "whole ({blocks}, {len}, {entries}), but some backups cannot be judged here"
+                ),
+                _ => format!("whole ({blocks}, {len}, {entries})"),
+            },
+            ("truncated", _) => format!("CUT SHORT after {len} ({findings})"),
+            ("incomplete", _) if is_nothing_missing(report) => {
+                format!("INTACT BUT NOT RESTORABLE, or not all of it ({blocks}, {len}, {entries})")
+            }
+            ("incomplete", _) => {
+                let missing = report.missing.len() + only_unreadable(report).count();
+                let missing = count(missing as u64, "source", "sources");
+                format!("whole but INCOMPLETE: {missing} could not be read when it was packed")
+            }
+            ("unsupported", _) => format!("NOT SUPPORTED by this version ({findings})"),
+            ("repairable", _) => format!("DAMAGED, AND REPAIRABLE ({findings} in {blocks}, {len})"),
+            _ => {
+                let lost = self.repair.as_ref().map(|repair| repair.lost.len() as u64);
+                let beyond = match lost {
+                    Some(lost) => format!(
+                        "; parity and copies do not suffice: {} cannot be mended",
+                        count(lost, "part", "parts")
+                    ),
+                    None => String::new(),
+                };
+                format!("DAMAGED ({findings} in {blocks}, {len}{beyond})")
+            }
+        }
+    }
 }
 
 fn verdict(exit: Exit) -> &'static str {
     match exit {
         Exit::DONE | Exit::WARNINGS => "whole",
+        Exit::REPAIRABLE => "repairable",
         Exit::TRUNCATED => "truncated",
         Exit::INCOMPLETE => "incomplete",
         Exit::UNSUPPORTED => "unsupported",
         _ => "damaged",
-    }
-}
-
-/// The verdict, and what it rests on.
-fn sentence(
-    verdict: &str,
-    level: &str,
-    report: &VerifyReport,
-    judgement: Option<&Judgement>,
-) -> String {
-    let blocks = count(report.blocks, "block", "blocks");
-    let len = size(report.archive_len);
-    let mut entries = count(entries(report), "entry", "entries");
-    if level == "media" {
-        entries += "; backups checked again";
-    }
-    let findings = count(report.findings.len() as u64, "finding", "findings");
-    match (verdict, level) {
-        ("whole", "keyless") => format!(
-            "whole ({blocks}, {len}); checked without a key, which shows accidents, not attacks, \
-             and not whether it is restorable"
-        ),
-        ("whole", "blocks") => {
-            format!("whole and authentic ({blocks}, {len}); the entries were not looked at")
-        }
-        // A backup that grew while it was read is whole in the archive, and perhaps no backup.
-        ("whole", _) if report.changed > 0 => format!(
-            "whole ({blocks}, {len}, {entries}), but {} changed while packed",
-            count(report.changed, "file", "files")
-        ),
-        ("whole", _) => match judgement.map(|judgement| judgement.answer) {
-            Some(Answer::Restorable) => {
-                format!("whole and RESTORABLE ({blocks}, {len}, {entries})")
-            }
-            Some(Answer::Unknown) => format!(
-                "whole ({blocks}, {len}, {entries}), but some backups cannot be judged here"
-            ),
-            _ => format!("whole ({blocks}, {len}, {entries})"),
-        },
-        ("truncated", _) => format!("CUT SHORT after {len} ({findings})"),
-        ("incomplete", _) if is_nothing_missing(report) => {
-            format!("INTACT BUT NOT RESTORABLE, or not all of it ({blocks}, {len}, {entries})")
-        }
-        ("incomplete", _) => {
-            let missing = report.missing.len() + only_unreadable(report).count();
-            let missing = count(missing as u64, "source", "sources");
-            format!("whole but INCOMPLETE: {missing} could not be read when it was packed")
-        }
-        ("unsupported", _) => format!("NOT SUPPORTED by this version ({findings})"),
-        _ => format!("DAMAGED ({findings} in {blocks}, {len})"),
     }
 }
 

@@ -16,7 +16,10 @@ fn the_demonstration_succeeds_and_keeps_what_was_asked_for() {
     for words in [
         "$ bakpak pack -o server.bakpak",
         "$ bakpak verify --keyless damaged.bakpak",
+        "(exit code 21)",
         "(exit code 20)",
+        "$ bakpak repair damaged.bakpak -o mended.bakpak",
+        "mended.bakpak is server.bakpak again, byte for byte",
         "the report is right",
         "identical in content",
         "every step did what it should",

@@ -66,7 +66,12 @@ fn every_verb_prints_what_is_documented() {
     runs.push(
         sandbox
             .typed("verify d.bakpak --json --key-file data.key")
-            .exits(20),
+            .exits(21),
+    );
+    runs.push(
+        sandbox
+            .typed("repair d.bakpak -o m.bakpak --json")
+            .succeeds(),
     );
 
     let media = Media {

@@ -80,6 +80,8 @@ Examples:
   ssh backup cat server.bakpak | bakpak verify - --key-file server.key
   bakpak verify server.bakpak --json | jq 'select(.type == \"finding\")'
 
+Exits with 21 if `bakpak repair` can mend all damage, with 20 if it cannot, or if
+that is not known: of an archive from a pipe.
 All damage is told, not only the first. In place of a damaged head its copy at
 the archive's end is read; from a pipe, whose end comes last, nothing is read
 behind such a head. Several keys may be offered; one that fits is enough.
@@ -94,12 +96,13 @@ Examples:
   bakpak repair server.bakpak -o mended.bakpak
   bakpak repair server.bakpak --in-place --key-file server.key
 
-Blocks are mended by parity (`bakpak pack --parity`), up to as much of each
-stretch of 510 blocks as its parity has; everything else has copies. Bytes that
-are missing are made good in the same way, added ones are dropped. What comes out
-is proved by checksums, with a key by the seals too, before it appears. Exit code
-0: whole or mended; 20: something is lost for good, and nothing was written.
-Without any key nothing is asked for.
+Blocks are mended by parity (`bakpak pack --parity`): with 3 %, up to 16 in a
+row. Everything else has copies. Bytes that are missing are made good in the same
+way, added ones are dropped. What comes out is proved by its checksums, with a
+key by its seals too, before it appears.
+
+Exits with 0 if the archive is whole or mended, with 20 if something is lost for
+good: then nothing was written. Without any key nothing is asked for.
 
 ",
     secrets!()

@@ -107,6 +107,7 @@ pub(crate) struct Verified {
     pub(crate) root: Option<String>,
     pub(crate) entries: u64,
     pub(crate) findings: usize,
+    pub(crate) lost: Option<usize>,
     pub(crate) missing: usize,
     pub(crate) warnings: usize,
 }

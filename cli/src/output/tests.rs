@@ -128,6 +128,7 @@ fn samples() -> Vec<Event> {
             root: None,
             entries: 0,
             findings: 0,
+            lost: None,
             missing: 0,
             warnings: 0,
         }),
