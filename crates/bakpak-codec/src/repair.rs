@@ -12,7 +12,7 @@ use bakpak_format::digest::Digest;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{ArchiveOffset, StripeIndex};
 use bakpak_format::header::ArchiveId;
-use bakpak_format::slots::{Domain, SlotTable};
+use bakpak_format::slots::Domain;
 use bakpak_format::tail::{self, TailPage};
 use std::fs::File;
 use std::io;
@@ -290,16 +290,15 @@ fn put_tail(
     put(at, &page)
 }
 
-/// A slot table that stands there, and is whole: a copy may be older (spec: TAL-1).
+/// A slot table that stands there, whole and older than the archive's.
 fn older_table(
     survey: &Survey<'_>,
     offset: ArchiveOffset,
     domain: Domain,
 ) -> Result<Option<Vec<u8>>, ReadError> {
-    let id = &survey.head.header.archive_id;
     let mut bytes = vec![0; survey.geometry.slot_area];
-    let is_whole = |bytes: &[u8]| SlotTable::decode(bytes, domain, id).is_ok();
-    let found = survey.places.read_right(offset.0, &mut bytes, is_whole)?;
+    let is_older = |bytes: &[u8]| survey.is_older_table(domain, bytes);
+    let found = survey.places.read_right(offset.0, &mut bytes, is_older)?;
     Ok(found.then_some(bytes))
 }
 

@@ -8,6 +8,7 @@ use bakpak_codec::input::Input;
 use bakpak_codec::inspect::inspect;
 use bakpak_codec::observer::Observer;
 use bakpak_codec::pack::{PackSettings, pack};
+use bakpak_codec::repair;
 use bakpak_codec::secret::{Credential, KeyFile};
 use bakpak_codec::sink::{Sink, SinkError};
 use bakpak_codec::source::Source;
@@ -21,7 +22,7 @@ use bakpak_format::geometry::{BlockSize, DataOffset, StreamOffset};
 use bakpak_format::record::{HEADER_LEN, RecordHeader, RecordType};
 use bakpak_format::slots::Domain;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,36 @@ fn from_file(file: &File) -> Input {
 
 fn from_pipe(data: &[u8]) -> Input {
     Input::stream(io::Cursor::new(data.to_vec()))
+}
+
+/// A file that is repaired: what comes out is whole, and a whole file is left as it is.
+pub fn repair(data: &[u8]) {
+    let (file, output) = (file_of(data), file_of(&[]));
+    let report = match repair::repair(&file, &output, 1, &patience()) {
+        Ok(report) => report,
+        Err(ReadError::Fault(_) | ReadError::Interrupted) => return,
+        Err(error) => unreachable!("another error than a fault: {error}"),
+    };
+    for finding in report.mended.iter().chain(&report.lost) {
+        assert!(finding.offset.is_some(), "{finding:?}");
+    }
+    if !report.is_complete() {
+        return;
+    }
+    let verified = verify_keyless(from_file(&output), 1, &patience());
+    let verified = verified.expect("nothing but findings");
+    assert_eq!(verified.findings, [], "{:?}", report.mended);
+    let again = repair::assess(&output, 1, &patience());
+    assert!(again.is_ok_and(|again| again.was_whole()));
+    let is_same = bytes_of(output) == data;
+    assert_eq!(report.was_whole(), is_same, "{:?}", report.mended);
+}
+
+fn bytes_of(mut file: File) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    file.rewind().expect("a file can be sought");
+    file.read_to_end(&mut bytes).expect("a file can be read");
+    bytes
 }
 
 /// An archive, or what was one, without a key.

@@ -22,7 +22,7 @@ pub mod forge;
 pub type FuzzFunction = fn(&[u8]);
 
 /// All of them, by name.
-pub const ALL: [(&str, FuzzFunction); 26] = [
+pub const ALL: [(&str, FuzzFunction); 27] = [
     ("head", structures::head),
     ("slots", structures::slots),
     ("envelope", structures::envelope),
@@ -44,6 +44,7 @@ pub const ALL: [(&str, FuzzFunction); 26] = [
     ("stream", archives::stream),
     ("records", archives::records),
     ("archive_keyless", archives::archive_keyless),
+    ("repair", archives::repair),
     ("archive_with_key", archives::archive_with_key),
     ("bacpac", foreign::bacpac),
     ("pg_dump", foreign::pg_dump),

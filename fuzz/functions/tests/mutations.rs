@@ -183,6 +183,11 @@ fn archives_without_a_key_hold_their_promises() {
 }
 
 #[test]
+fn repairs_hold_their_promises() {
+    fuzz("repair");
+}
+
+#[test]
 fn archives_with_a_key_hold_their_promises() {
     fuzz("archive_with_key");
 }

@@ -4,6 +4,7 @@ use super::survey::Survey;
 use crate::error::ReadError;
 use bakpak_format::check_page::{self, CheckPage, PageLists};
 use bakpak_format::digest::{Digest, SECTOR_LEN, crc32c};
+use bakpak_format::error::FormatError;
 use bakpak_format::geometry::{ArchiveOffset, StripeLayout};
 
 /// What is known of a check page.
@@ -13,6 +14,8 @@ pub(super) struct FoundPage {
     /// Which sectors of it are known.
     known: Vec<bool>,
     lists: PageLists,
+    /// What is wrong with it though its checksums are right: it was made so.
+    fault: Option<FormatError>,
 }
 
 impl FoundPage {
@@ -29,6 +32,7 @@ impl FoundPage {
                     known: vec![true; page.len() / SECTOR_LEN],
                     covered: page,
                     lists,
+                    fault: None,
                 });
             }
         }
@@ -36,6 +40,7 @@ impl FoundPage {
             covered: vec![0; layout.covered_len],
             known: vec![false; layout.covered_len / SECTOR_LEN],
             lists,
+            fault: None,
         };
         for offset in &offsets {
             let is_first = |bytes: &[u8]| peeks(survey, layout, bytes);
@@ -49,12 +54,21 @@ impl FoundPage {
             true => found.take_by_crc(survey, &offsets)?,
             false => found.take_unproved(survey, &offsets)?,
         }
+        if found.is_whole() {
+            page[..layout.covered_len].copy_from_slice(&found.covered);
+            found.fault = decoded(survey, layout, &page).err();
+        }
         Ok(found)
     }
 
     /// Whether nothing of it has to be found out.
     pub(super) fn is_whole(&self) -> bool {
         self.known.iter().all(|known| *known)
+    }
+
+    /// What is wrong with it though it is whole.
+    pub(super) fn fault(&self) -> Option<&FormatError> {
+        self.fault.as_ref()
     }
 
     /// The covered part, which is right if it is whole.
@@ -152,15 +166,19 @@ pub(super) fn page_offsets(survey: &Survey<'_>, layout: &StripeLayout) -> Vec<Ar
 
 /// Whether this is the whole page of the stripe.
 fn decodes(survey: &Survey<'_>, layout: &StripeLayout, bytes: &[u8]) -> bool {
+    decoded(survey, layout, bytes).is_ok()
+}
+
+fn decoded(survey: &Survey<'_>, layout: &StripeLayout, bytes: &[u8]) -> Result<(), FormatError> {
     let header = &survey.head.header;
-    let decoded = CheckPage::decode(
+    let page = CheckPage::decode(
         bytes,
         &survey.geometry,
         &header.archive_id,
         &survey.head.head_digest,
         layout.index,
-    );
-    decoded.is_ok_and(|page| page.check_layout(layout).is_ok())
+    )?;
+    page.check_layout(layout)
 }
 
 /// Whether this is the first sector of the stripe's page.

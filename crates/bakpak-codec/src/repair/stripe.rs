@@ -3,7 +3,7 @@
 use super::page::{FoundPage, page_offsets};
 use super::survey::Survey;
 use super::{Mended, Target};
-use crate::blocks::ShardSums;
+use crate::blocks::{ShardSums, check_clear};
 use crate::error::{Finding, ReadError};
 use crate::observer::Observer;
 use crate::parity::{Part, Recipe};
@@ -13,7 +13,7 @@ use bakpak_format::check_page::{CheckPage, CheckPageParts, copies_of};
 use bakpak_format::digest::{Digest, SECTOR_LEN, crc32c};
 use bakpak_format::error::{Class, FormatError, Structure};
 use bakpak_format::geometry::{ArchiveOffset, StripeLayout};
-use bakpak_format::slots::{Domain, SlotTable};
+use bakpak_format::slots::Domain;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Columns of sectors that are mended at once, at most: their sources are read in stretches.
@@ -36,6 +36,8 @@ pub(super) struct StripeMender<'a, 's> {
     mended: BTreeMap<usize, BTreeMap<usize, Vec<u8>>>,
     /// A shard of it is still not what it must be.
     is_broken: bool,
+    /// The salt of its first block.
+    salt: Option<[u8; 16]>,
 }
 
 /// What stripes are mended with, one after the other.
@@ -57,7 +59,7 @@ pub(super) enum Unproved {
 }
 
 /// What a check page says of a shard.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Listed {
     hash: Option<Digest>,
     crcs: Vec<Option<u32>>,
@@ -84,6 +86,7 @@ impl<'a, 's> StripeMender<'a, 's> {
             lost: BTreeMap::new(),
             mended: BTreeMap::new(),
             is_broken: false,
+            salt: None,
         })
     }
 
@@ -94,7 +97,8 @@ impl<'a, 's> StripeMender<'a, 's> {
         report: &mut Mended,
     ) -> Result<Digest, ReadError> {
         report.needs_root |= !self.page.is_whole();
-        self.check_shards(target)?;
+        self.check_shards(target, report)?;
+        self.check_copies(report);
         if !self.lost.is_empty() {
             self.mend_columns()?;
             self.prove(target, report)?;
@@ -119,7 +123,11 @@ impl<'a, 's> StripeMender<'a, 's> {
 
     /// Reads every shard, hands over those that are right, and learns from them what the page does
     /// not tell.
-    fn check_shards(&mut self, target: &mut dyn Target) -> Result<(), ReadError> {
+    fn check_shards(
+        &mut self,
+        target: &mut dyn Target,
+        report: &mut Mended,
+    ) -> Result<(), ReadError> {
         let mut bytes = vec![0; self.block_len()];
         for shard in 0..self.layout.shard_count() {
             if self.tools.observer.cancelled() {
@@ -127,9 +135,7 @@ impl<'a, 's> StripeMender<'a, 's> {
             }
             let offset = self.offset_of(shard);
             if self.read(shard, &mut bytes)? {
-                if !self.page.is_whole() {
-                    self.sums[shard] = Listed::of(&bytes);
-                }
+                self.learn(shard, &bytes, report);
                 target.keep(offset, &bytes)?;
                 self.add_to_parity(shard, &bytes)?;
             } else {
@@ -139,6 +145,67 @@ impl<'a, 's> StripeMender<'a, 's> {
             self.tools.observer.progress(offset.0);
         }
         Ok(())
+    }
+
+    /// Takes what a shard that is right tells: its checksums, if they are not known. If the page says
+    /// them otherwise, it was made so.
+    fn learn(&mut self, shard: usize, bytes: &[u8], report: &mut Mended) {
+        let found = Listed::of(bytes);
+        if self.page.is_whole() && self.sums[shard] != found {
+            let what = format!("its checksums of {} are wrong", self.name(shard));
+            let error = FormatError::damaged(Structure::CheckPage, what);
+            let offset = self.layout.page_offset.0;
+            report.lost.push(Finding::from(error).at(offset));
+        }
+        self.sums[shard] = found;
+        self.check_header(shard, bytes, report);
+    }
+
+    /// Checks what stands in the clear at a data block's start.
+    fn check_header(&mut self, shard: usize, bytes: &[u8], report: &mut Mended) {
+        if shard >= self.layout.data_count {
+            return;
+        }
+        let index = self.layout.first_block.plus(shard as u64);
+        let checked = check_clear(bytes, index, &self.survey.head.header.archive_id);
+        let checked = checked.and_then(|header| {
+            let salt = *self.salt.get_or_insert(header.stripe_salt);
+            header.check_salt(&salt) // spec: BLK-3
+        });
+        if let Err(error) = checked {
+            let finding = Finding {
+                block: Some(index.0),
+                ..Finding::from(error)
+            };
+            report.lost.push(finding.at(self.offset_of(shard).0));
+        }
+    }
+
+    /// Compares the copies in a whole page with the originals (spec: CHK-5); one that differs was
+    /// made so.
+    fn check_copies(&self, report: &mut Mended) {
+        if let Some(fault) = self.page.fault() {
+            let offset = self.layout.page_offset.0;
+            report.lost.push(Finding::from(fault.clone()).at(offset));
+        }
+        let parts = &self.survey.parts;
+        let [head, envelope, ..] = copies_of(&self.survey.geometry, self.layout);
+        let covered = self.page.covered();
+        let is_same = covered[head] == parts.head && covered[envelope] == parts.envelope;
+        if self.page.is_whole() && self.layout.carries_head && !is_same {
+            let what = "its copy of the head or of the envelope differs";
+            let error = FormatError::damaged(Structure::CheckPage, what);
+            let offset = self.layout.page_offset.0;
+            report.lost.push(Finding::from(error).at(offset));
+        }
+    }
+
+    /// What a shard is called.
+    fn name(&self, shard: usize) -> String {
+        match shard.checked_sub(self.layout.data_count) {
+            None => format!("block {}", self.layout.first_block.plus(shard as u64)),
+            Some(number) => format!("parity block {number} of stripe {}", self.layout.index),
+        }
     }
 
     fn add_to_parity(&mut self, shard: usize, bytes: &[u8]) -> Result<(), ReadError> {
@@ -272,6 +339,7 @@ impl<'a, 's> StripeMender<'a, 's> {
             }
             self.read_mended(shard, &mut bytes)?;
             self.sums[shard] = Listed::of(&bytes);
+            self.check_header(shard, &bytes, report);
             target.mend(self.offset_of(shard), &bytes)?;
             report.mended.push(finding);
         }
@@ -304,16 +372,14 @@ impl<'a, 's> StripeMender<'a, 's> {
     fn finding(&self, shard: usize) -> Finding {
         let lost = &self.lost[&shard];
         let sectors: Vec<u32> = lost.iter().map(|sector| *sector as u32).collect();
-        let (structure, block, name) = match shard.checked_sub(self.layout.data_count) {
-            None => {
+        let (structure, block) = match shard < self.layout.data_count {
+            true => {
                 let index = self.layout.first_block.plus(shard as u64);
-                (Structure::Block, Some(index.0), format!("block {index}"))
+                (Structure::Block, Some(index.0))
             }
-            Some(number) => {
-                let name = format!("parity block {number} of stripe {}", self.layout.index);
-                (Structure::Parity, None, name)
-            }
+            false => (Structure::Parity, None),
         };
+        let name = self.name(shard);
         Finding {
             block,
             sectors,
@@ -402,8 +468,8 @@ impl<'a, 's> StripeMender<'a, 's> {
         Ok(digest)
     }
 
-    /// The copies of slot tables that a page gets: those it has, if they are whole, otherwise the
-    /// archive's.
+    /// The copies of slot tables that a page gets: those it has, if they are whole and older, otherwise
+    /// the archive's.
     fn tables(&self, there: &[u8]) -> Vec<u8> {
         let survey = self.survey;
         let [_, _, data, envelope] = copies_of(&survey.geometry, self.layout);
@@ -417,8 +483,8 @@ impl<'a, 's> StripeMender<'a, 's> {
                 continue;
             }
             let copy = &there[range];
-            let is_whole = SlotTable::decode(copy, domain, &survey.head.header.archive_id).is_ok();
-            bytes.extend_from_slice(if is_whole { copy } else { table });
+            let is_older = survey.is_older_table(domain, copy);
+            bytes.extend_from_slice(if is_older { copy } else { table });
         }
         bytes
     }

@@ -6,6 +6,7 @@ use crate::observer::Observer;
 use crate::opening::OpeningBytes;
 use bakpak_format::check_page::{self, CheckPage};
 use bakpak_format::digest::{Digest, SECTOR_LEN};
+use bakpak_format::envelope::EnvelopeBody;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{Geometry, StripeIndex, StripeLayout};
 use bakpak_format::header::Head;
@@ -226,10 +227,25 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
+    /// Whether this is a whole table that is older than the archive's: copies of it may be, and stay
+    /// so (spec: CHK-5, TAL-1).
+    pub(super) fn is_older_table(&self, domain: Domain, bytes: &[u8]) -> bool {
+        let id = &self.head.header.archive_id;
+        let newest = match domain {
+            Domain::Data => &self.parts.data_slots,
+            Domain::Envelope => &self.parts.envelope_slots,
+        };
+        let generation = |bytes: &[u8]| {
+            let table = SlotTable::decode(bytes, domain, id).ok()?;
+            Some(table.generation)
+        };
+        generation(bytes).is_some_and(|found| Some(found) < generation(newest))
+    }
+
     fn try_envelope(&mut self, offset: u64) -> Result<(), ReadError> {
         let digest = self.head.header.envelope_digest;
         let mut bytes = vec![0; self.geometry.envelope_len];
-        let is_it = |bytes: &[u8]| Digest::of(bytes) == digest;
+        let is_it = |bytes: &[u8]| EnvelopeBody::split(bytes, &digest).is_ok();
         if self.parts.envelope.is_empty() && self.places.read_right(offset, &mut bytes, is_it)? {
             self.parts.envelope = bytes;
         }
