@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The second reader of the bakpak archive format, made from bakpak-v1.md alone. Slow and clear; it only reads.
+"""The second reader of the bakpak archive format, made from bakpak-v1.md alone. Slow and clear.
 
 Every refusal carries the label of the rule in the specification. `verify` goes over the file twice: first what can be
-checked without a key (clear.py), then what stands under the seal (sealed.py, entries.py).
+checked without a key (clear.py), then what stands under the seal (sealed.py, entries.py). `repair` (repair.py) writes a
+damaged archive anew, to another file.
 """
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clear import Archive, open_domain, open_envelope  # noqa: E402
 from entries import (BLOCK_DEVICE, CHAR_DEVICE, DIRECTORY, FIFO, FILE, HARD_LINK, SYMLINK, Entry, Piece, Sink,  # noqa: E402
                      StreamParser)
+from repair import repair  # noqa: E402
 from sealed import SUPERSEDED, UNREADABLE, Walk  # noqa: E402
 from wire import MIB, UNSUPPORTED, Fault, blake3_hasher, key_file_secret, require  # noqa: E402
 
@@ -186,6 +188,12 @@ def passphrase_file(name: str) -> bytes:
 
 def run(args: argparse.Namespace) -> int:
     data = read_archive(args.archive)
+    if args.command == "repair":
+        mended = repair(bytes(data))
+        if not mended.lost:  # RPR-1
+            Path(args.output).write_bytes(mended.mended)
+        print(json.dumps(mended.as_dict()))
+        return int(bool(mended.lost))
     key_files = [Path(name).read_bytes() for name in args.key_file or []]
     passphrases = [passphrase_file(name) for name in args.passphrase_file or []]
     try:
@@ -231,6 +239,9 @@ def main() -> int:
         if name == "extract":
             command.add_argument("--to", required=True)
         command.add_argument("archive")
+    command = commands.add_parser("repair")
+    command.add_argument("-o", dest="output", required=True)
+    command.add_argument("archive")
     args = parser.parse_args()
     out = sys.stderr if args.command == "tar" else sys.stdout
     try:

@@ -57,6 +57,16 @@ class Header:
         count = max(2, -(-n * self.rows // (255 - self.rows)))
         return count + count % 2 if n + count > 255 else count
 
+    def page_lens(self, n: int) -> tuple[int, int, int]:
+        """Bytes behind the list of a check page's own CRCs, covered_len and C. spec: chapter 6"""
+        shards, carries = n + self.parity_count(n), n >= 16
+        fixed = 32 * shards + 4 * shards * (self.block_size // SECTOR) + (self.head_len + self.envelope_len if carries else 0)
+        sectors = 1
+        while 256 + 4 * sectors + fixed > sectors * SECTOR:
+            sectors += 1
+        covered = sectors * SECTOR
+        return fixed, covered, covered + (self.slot_area * (2 if self.envelope_len else 1) if carries else 0)
+
 
 def whole_locator(data: bytes) -> bytes | None:
     """The locator at the end of the file; None if there is no whole one (spec: TAL-2)."""
@@ -375,17 +385,7 @@ class Archive:
 
     def page_len(self, n: int) -> int:
         """C (spec: chapter 6)"""
-        return self.page_lens(n)[2]
-
-    def page_lens(self, n: int) -> tuple[int, int, int]:
-        """Bytes behind the list of the page's own CRCs, covered_len and C. spec: chapter 6"""
-        h, shards, carries = self.header, n + self.header.parity_count(n), n >= 16
-        fixed = 32 * shards + 4 * shards * (h.block_size // SECTOR) + (h.head_len + h.envelope_len if carries else 0)
-        sectors = 1
-        while 256 + 4 * sectors + fixed > sectors * SECTOR:
-            sectors += 1
-        covered = sectors * SECTOR
-        return fixed, covered, covered + (h.slot_area * (2 if h.envelope_len else 1) if carries else 0)
+        return self.header.page_lens(n)[2]
 
     def block_header(self, block: bytes, number: int, salt: bytes | None) -> bytes:
         """spec: BLK-1 to BLK-3. Returns the stripe's salt."""
@@ -404,7 +404,7 @@ class Archive:
         h, n, where = self.header, stripe.count, f"check page {stripe.index}"
         parity_count = h.parity_count(n)
         sectors_of_block = h.block_size // SECTOR
-        fixed, covered, length = self.page_lens(n)
+        fixed, covered, length = self.header.page_lens(n)
         sectors = covered // SECTOR
 
         page = self.take(at, SECTOR, "check-page")
