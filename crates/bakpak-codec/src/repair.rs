@@ -251,6 +251,7 @@ fn put_tail(
 ) -> Result<(), ReadError> {
     let tail_offset = survey.geometry.tail_offset(survey.block_count);
     let page = match &survey.tail_page {
+        // spec: RPR-9
         Some(page) => page.clone(),
         None if survey.is_signed() => {
             let what = "the signatures in both tail pages are damaged";
@@ -272,6 +273,16 @@ fn put_tail(
         }
         .encode()?,
     };
+    // An archive without signers may have signatures, which nothing computes (spec: RPR-9).
+    let is_told = survey
+        .tail_page_digest
+        .is_none_or(|told| is_page(&page, told));
+    if survey.tail_page.is_none() && !is_told {
+        let what = "it is damaged, and held more than can be computed";
+        let finding = Finding::from(FormatError::damaged(Structure::Tail, what));
+        mended.lost.push(finding.at(tail_offset.0));
+        return Ok(());
+    }
     let mut at = tail_offset;
     let mut put =
         |offset, bytes: &[u8]| put(survey, Structure::Tail, offset, bytes, target, mended);
@@ -288,6 +299,12 @@ fn put_tail(
         at = at.plus(bytes.len() as u64);
     }
     put(at, &page)
+}
+
+/// Whether a tail page is the one of which a locator tells the digest.
+fn is_page(page: &[u8], told: Digest) -> bool {
+    let (body, _) = page.split_at(page.len().saturating_sub(tail::LOCATOR_LEN));
+    Digest::of(body) == told
 }
 
 /// A slot table that stands there, whole and older than the archive's.

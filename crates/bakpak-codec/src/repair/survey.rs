@@ -28,6 +28,8 @@ pub(super) struct Survey<'a> {
     pub(super) block_count: u64,
     /// The tail page, if one is whole and fits.
     pub(super) tail_page: Option<Vec<u8>>,
+    /// What a whole locator says that the tail page is.
+    pub(super) tail_page_digest: Option<Digest>,
     /// Roots that whole tail pages and locators name.
     pub(super) roots: Vec<Digest>,
     /// What stands where roots do in tail pages that are damaged.
@@ -71,6 +73,7 @@ impl<'a> Survey<'a> {
             head,
             block_count,
             tail_page: None,
+            tail_page_digest: None,
             roots: Vec::new(),
             likely_roots: Vec::new(),
             places,
@@ -104,6 +107,7 @@ impl<'a> Survey<'a> {
 
     fn take_end(&mut self, end: End, tail_offset: u64) {
         self.roots.push(end.locator.root);
+        self.tail_page_digest = Some(end.locator.page_digest);
         let tail_len = self
             .geometry
             .tail_len(self.is_signed(), end.locator.tail_page_len);
