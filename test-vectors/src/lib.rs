@@ -14,6 +14,7 @@
 //! | [`builder`] | makes an archive, with a fault at one site |
 //! | [`records`], [`stream`], [`zstd_frame`] | what stands in the blocks |
 //! | [`keys`] | chapter 3, apart from the codec |
+//! | [`damage`] | what happens to archives, and what a repair must make of it |
 //! | [`manifest`], [`components`] | the files of the folder |
 //!
 //! The same bytes come out each time; a test compares them with what is committed.
@@ -21,6 +22,7 @@
 mod assembly;
 pub mod builder;
 pub mod components;
+pub mod damage;
 pub mod keys;
 pub mod manifest;
 mod parity;

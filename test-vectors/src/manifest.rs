@@ -1,7 +1,8 @@
-//! The folder: `manifest.toml`, the archives in `accept/` and `reject/`, the components.
+//! The folder: `manifest.toml`, `damage.toml`, the archives in `accept/` and `reject/`, the components.
 
 use crate::builder::{Built, envelope_key_file, key_file};
 use crate::components;
+use crate::damage;
 use crate::keys::key_file_line;
 use crate::vectors::{Secret, Unpack, Vector};
 use bakpak_format::error::{Class, Structure};
@@ -43,6 +44,10 @@ pub fn files(vectors: &[Vector]) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     files.insert("manifest.toml".into(), manifest.into_bytes());
+    files.insert(
+        damage::MANIFEST.into(),
+        damage::manifest(vectors).into_bytes(),
+    );
     files
 }
 

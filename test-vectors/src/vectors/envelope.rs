@@ -17,7 +17,7 @@ const BODY: usize = 5 * 4096;
 const FIRST_NAME: usize = 8 + 8 + 2 + 8;
 
 /// Gives the archive a master key and two more items.
-fn envelope(b: &mut Builder) {
+pub(super) fn envelope(b: &mut Builder) {
     let item = |kind, name: &str, content: &[u8]| EnvelopeItem {
         kind,
         name: name.into(),

@@ -1,11 +1,12 @@
 //! Chapter 6.1: parity, and the second check page.
 
 use super::blocks::two_stripes;
+use super::envelope::envelope;
 use super::{Vector, accepted, refused, sealed};
 use crate::builder::{Builder, Site};
 use crate::stream::{file, pattern};
 use bakpak_format::error::{Class, Structure};
-use bakpak_format::geometry::ParityGeometry;
+use bakpak_format::geometry::{BlockSize, ParityGeometry};
 
 const DAMAGED: (Class, Structure) = (Class::Damaged, Structure::Parity);
 const DAMAGED_PAGE: (Class, Structure) = (Class::Damaged, Structure::CheckPage);
@@ -82,6 +83,27 @@ fn whole() -> Vec<Vector> {
             |b| {
                 two_stripes(b);
                 b.parity = ParityGeometry::TWELVE;
+            },
+        )
+        .recipe(),
+        accepted(
+            "parity-3-envelope",
+            &["PAR-1", "CHK-5"],
+            "sixty blocks and two of parity; the check pages carry head, envelope and slots",
+            |b| {
+                envelope(b);
+                blocks(b, ParityGeometry::THREE, 60);
+            },
+        )
+        .recipe(),
+        accepted(
+            "parity-3-64-kib",
+            &["PAR-1"],
+            "twenty blocks of 64 KiB and two of parity",
+            |b| {
+                blocks(b, ParityGeometry::THREE, 1);
+                b.block_size = BlockSize::SIXTY_FOUR_KIB;
+                b.items = vec![file("attachments/data", pattern(20 * 65_440 - 3600))];
             },
         )
         .recipe(),
