@@ -64,6 +64,8 @@ const STEPS: &[Step] = &[
         action: Action::Run(&[
             "target/reader-venv/bin/python format-spec/reader/run_vectors.py \
                                test-vectors/manifest.toml",
+            "target/reader-venv/bin/python format-spec/reader/run_damage.py \
+                               test-vectors/damage.toml",
         ]),
     },
     Step {

@@ -41,6 +41,8 @@ pub struct Inputs {
     pub errata: String,
     /// The manifest of the test vectors.
     pub manifest: String,
+    /// The manifest of the damages.
+    pub damage: String,
     /// The written exceptions.
     pub exceptions: String,
     /// Which numbers are compared with which constants.
@@ -89,10 +91,16 @@ pub fn check(inputs: &Inputs) -> Report {
     );
     let mut problems = nothing_is_empty(inputs, &spec, &cites);
 
-    let vectors = manifest::vectors(&inputs.manifest).unwrap_or_else(|why| {
+    let mut vectors = manifest::vectors(&inputs.manifest).unwrap_or_else(|why| {
         problems.push(format!("{}: {why}", manifest::MANIFEST));
         Vec::new()
     });
+    match manifest::damages(&inputs.damage) {
+        // Without vectors one line says so.
+        Ok(damages) if !vectors.is_empty() => vectors.extend(damages),
+        Ok(_) => {}
+        Err(why) => problems.push(format!("{}: {why}", manifest::DAMAGE)),
+    }
     let exceptions = manifest::exceptions(&inputs.exceptions).unwrap_or_else(|why| {
         problems.push(format!("{}: {why}", manifest::EXCEPTIONS));
         Vec::new()
@@ -168,6 +176,7 @@ impl Inputs {
             spec: text(spec::PATH)?,
             errata: text(ERRATA)?,
             manifest: text(manifest::MANIFEST).unwrap_or_default(),
+            damage: text(manifest::DAMAGE).unwrap_or_default(),
             exceptions: text(manifest::EXCEPTIONS)?,
             tables: text(numbers::PATH)?,
             rust,

@@ -86,7 +86,7 @@ struct Another<'a>(&'a File);
 /// The file itself, which gets what is not right in it.
 struct Itself<'a>(&'a File);
 
-/// Says what a repair would do.
+/// Says what a repair would do (spec: RPR-1).
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ pub fn repair(
 /// feature forbids it; otherwise nothing is written.
 ///
 /// Killed at any moment, it leaves a file that can be mended as well as before: only damaged sectors
-/// are written, with what they must be.
+/// are written, with what they must be (spec: RPR-10).
 ///
 /// # Errors
 ///
@@ -149,7 +149,8 @@ fn mend(
 ) -> Result<RepairReport, ReadError> {
     let survey = Survey::new(file, observer)?;
     let workers = Workers::new(threads)?;
-    // What no check page proves is believed first. If the root does not confirm that, it is lost.
+    // What no check page proves is believed first. If the root does not confirm that, it is lost
+    // (spec: RPR-7).
     let mut mended = Mended::default();
     for unproved in [Unproved::Believed, Unproved::Erased] {
         let run = Run {
@@ -307,7 +308,7 @@ fn is_page(page: &[u8], told: Digest) -> bool {
     Digest::of(body) == told
 }
 
-/// A slot table that stands there, whole and older than the archive's.
+/// A slot table that stands there, whole and older than the archive's (spec: TAL-1, RPR-8).
 fn older_table(
     survey: &Survey<'_>,
     offset: ArchiveOffset,
@@ -345,7 +346,7 @@ fn put(
     target.mend(offset, bytes)
 }
 
-/// Holds all check pages against what tail pages and locators say (spec: TAL-3).
+/// Holds all check pages against what tail pages and locators say (spec: TAL-3, RPR-7).
 fn check_root(survey: &Survey<'_>, root: Digest, mended: &mut Mended) {
     let is_confirmed = survey.roots.contains(&root) || survey.likely_roots.contains(&root);
     // Where something is lost already, there is nothing to confirm.

@@ -58,7 +58,7 @@ fn is_mended(whole: &[u8], damaged: &[u8], what: &str) {
     in_place(whole, damaged, &report, what);
 }
 
-/// Mended in place it is the same, unless parts of it stand elsewhere.
+/// Mended in place it is the same, unless parts of it stand elsewhere (spec: RPR-10).
 fn in_place(whole: &[u8], damaged: &[u8], report: &RepairReport, what: &str) {
     let file = file_of(damaged);
     let again = repair_in_place(&file, 2, &Unobserved).unwrap();

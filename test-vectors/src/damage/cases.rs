@@ -556,6 +556,13 @@ fn tail() -> Vec<Damage> {
             "the last tail page of an archive that declares signers; the first is whole",
             |m| vec![Fill(m.tail_page(), JUNK)],
         ),
+        repaired(
+            "damage-tail-page-long-of-signed",
+            "tail-page-of-two-sectors",
+            &["RPR-9"],
+            "the locator of a tail page of two sectors; the page at the tail's start is whole",
+            |m| vec![Zero(m.locator())],
+        ),
         lost(
             "damage-tail-pages-of-signed",
             "signer-declared",

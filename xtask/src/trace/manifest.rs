@@ -5,6 +5,9 @@ use toml::{Table, Value};
 /// Where the manifest of the test vectors stands.
 pub const MANIFEST: &str = "test-vectors/manifest.toml";
 
+/// Where the damages stand that a repair mends or not.
+pub const DAMAGE: &str = "test-vectors/damage.toml";
+
 /// Where the written exceptions stand.
 pub const EXCEPTIONS: &str = "xtask/trace-exceptions.toml";
 
@@ -48,6 +51,19 @@ pub fn vectors(text: &str) -> Result<Vec<Vector>, String> {
         return Err("no [[vector]] stands in it".to_owned());
     }
     vectors.iter().map(vector).collect()
+}
+
+/// The damages of their manifest: rules name them as they do vectors.
+///
+/// # Errors
+///
+/// What is wrong with the manifest; that it has no damage is wrong too.
+pub fn damages(text: &str) -> Result<Vec<Vector>, String> {
+    let damages = tables(text, "damage")?;
+    if damages.is_empty() {
+        return Err("no [[damage]] stands in it".to_owned());
+    }
+    damages.iter().map(vector).collect()
 }
 
 /// The written exceptions; there may be none.

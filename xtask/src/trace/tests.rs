@@ -34,6 +34,11 @@ name = "smallest"
 file = "g"
 rules = ["ABC-3"]
 "#;
+const DAMAGE: &str = r#"
+[[damage]]
+name = "damage-magic"
+rules = ["ABC-1"]
+"#;
 const EXCEPTIONS: &str = "";
 const TABLES: &str = r#"
 [[row]]
@@ -63,6 +68,7 @@ fn house() -> House {
         spec: SPEC.to_owned(),
         errata: ERRATA.to_owned(),
         manifest: MANIFEST.to_owned(),
+        damage: DAMAGE.to_owned(),
         exceptions: EXCEPTIONS.to_owned(),
         tables: TABLES.to_owned(),
         rust: vec![],

@@ -19,7 +19,7 @@ pub(super) struct FoundPage {
 }
 
 impl FoundPage {
-    /// Takes each sector from whichever page has it.
+    /// Takes each sector from whichever page has it (spec: RPR-4).
     pub(super) fn read(survey: &Survey<'_>, layout: &StripeLayout) -> Result<Self, ReadError> {
         let offsets = page_offsets(survey, layout);
         let lists = PageLists::new(&survey.geometry, layout);
@@ -124,7 +124,7 @@ impl FoundPage {
     }
 
     /// Without the list of CRCs: what both pages have alike is taken, of one page what it has. The
-    /// root will tell whether that was right.
+    /// root will tell whether that was right (spec: RPR-7).
     fn take_unproved(
         &mut self,
         survey: &Survey<'_>,

@@ -168,7 +168,7 @@ impl<'a> Places<'a> {
         Ok(false)
     }
 
-    /// The displacements that a part may have, the likeliest first.
+    /// The displacements that a part may have, the likeliest first (spec: RPR-3).
     fn shifts_at(&self, offset: u64, len: usize) -> Vec<i64> {
         let before = self.shifts.range(..=offset).next_back();
         let after = self.shifts.range(offset + len as u64..).next();

@@ -243,7 +243,7 @@ impl<'a, 's> StripeMender<'a, 's> {
         Ok(is_right(bytes))
     }
 
-    /// The sectors of a shard that are not right; all of them if it is not known which.
+    /// The sectors of a shard that are not right; all of them if it is not known which (spec: RPR-5).
     fn lost_sectors(&self, shard: usize, bytes: &[u8]) -> BTreeSet<usize> {
         let listed = &self.sums[shard];
         let sectors = bytes.chunks(SECTOR_LEN).zip(&listed.crcs).enumerate();
@@ -258,7 +258,7 @@ impl<'a, 's> StripeMender<'a, 's> {
         lost
     }
 
-    /// Solves for all lost sectors that can be: columns with the same losses together.
+    /// Solves for all lost sectors that can be: columns with the same losses together (spec: RPR-6).
     fn mend_columns(&mut self) -> Result<(), ReadError> {
         let mut columns: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for (shard, sectors) in &self.lost {

@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Slot tables and envelope: from the start, the tail, or any check page.
+    /// Slot tables and envelope: from the start, the tail, or any check page (spec: RPR-8).
     fn find_parts(&mut self) -> Result<(), ReadError> {
         let geometry = self.geometry;
         let area = geometry.slot_area as u64;
@@ -258,7 +258,7 @@ impl<'a> Survey<'a> {
 }
 
 impl End {
-    /// Finds the last whole locator.
+    /// Finds the last whole locator (spec: RPR-2).
     fn find(places: &Places<'_>, observer: &dyn Observer) -> Result<Option<Self>, ReadError> {
         let len = places.file_len();
         if let Some(start) = len.checked_sub(LOCATOR_LEN as u64)
@@ -303,7 +303,7 @@ impl End {
 }
 
 /// The head: at the start, in the tail, or in any check page. Of an archive of another version no
-/// copy is known either.
+/// copy is known either (spec: RPR-1).
 fn find_head(
     places: &Places<'_>,
     end: Option<&End>,
@@ -350,7 +350,7 @@ fn head_at(
     }))
 }
 
-/// The number of blocks, from the check page of the last stripe.
+/// The number of blocks, from the check page of the last stripe (spec: RPR-2).
 fn count_blocks(
     places: &Places<'_>,
     head: &Head,
