@@ -275,9 +275,8 @@ fn put_tail(
         .encode()?,
     };
     // An archive without signers may have signatures, which nothing computes (spec: RPR-9).
-    let is_told = survey
-        .tail_page_digest
-        .is_none_or(|told| is_page(&page, told));
+    let told = survey.told_tail_page;
+    let is_told = told.is_none_or(|(_, digest)| is_page(&page, digest));
     if survey.tail_page.is_none() && !is_told {
         let what = "it is damaged, and held more than can be computed";
         let finding = Finding::from(FormatError::damaged(Structure::Tail, what));

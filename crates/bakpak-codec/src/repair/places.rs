@@ -86,7 +86,9 @@ impl<'a> Places<'a> {
                     self.search(from..offset, geometry, block_count, archive_id, observer)?;
                 }
             } else {
-                searched_from.get_or_insert(offset);
+                // Where bytes are missing before the first block, it stands before its offset.
+                let from = if number == 0 { 0 } else { offset };
+                searched_from.get_or_insert(from);
             }
         }
         match searched_from {

@@ -28,8 +28,8 @@ pub(super) struct Survey<'a> {
     pub(super) block_count: u64,
     /// The tail page, if one is whole and fits.
     pub(super) tail_page: Option<Vec<u8>>,
-    /// What a whole locator says that the tail page is.
-    pub(super) tail_page_digest: Option<Digest>,
+    /// What a whole locator says of the tail page: T and digest.
+    pub(super) told_tail_page: Option<(usize, Digest)>,
     /// Roots that whole tail pages and locators name.
     pub(super) roots: Vec<Digest>,
     /// What stands where roots do in tail pages that are damaged.
@@ -73,7 +73,7 @@ impl<'a> Survey<'a> {
             head,
             block_count,
             tail_page: None,
-            tail_page_digest: None,
+            told_tail_page: None,
             roots: Vec::new(),
             likely_roots: Vec::new(),
             places,
@@ -88,9 +88,11 @@ impl<'a> Survey<'a> {
 
     /// T of the archive.
     pub(super) fn tail_page_len(&self) -> usize {
-        self.tail_page
-            .as_ref()
-            .map_or(tail::page_len_for(0), Vec::len)
+        match (&self.tail_page, self.told_tail_page) {
+            (Some(page), _) => page.len(),
+            (None, Some((len, _))) => len,
+            (None, None) => tail::page_len_for(0),
+        }
     }
 
     pub(super) fn is_signed(&self) -> bool {
@@ -107,12 +109,18 @@ impl<'a> Survey<'a> {
 
     fn take_end(&mut self, end: End, tail_offset: u64) {
         self.roots.push(end.locator.root);
-        self.tail_page_digest = Some(end.locator.page_digest);
-        let tail_len = self
-            .geometry
-            .tail_len(self.is_signed(), end.locator.tail_page_len);
-        if let Some(start) = end.end.checked_sub(tail_len) {
-            self.places.found(tail_offset, start);
+        let page_len = end.locator.tail_page_len;
+        self.told_tail_page = Some((page_len, end.locator.page_digest));
+        let tail_len = self.geometry.tail_len(self.is_signed(), page_len);
+        // A signed archive has a locator in its first tail page too, which may be the last one left.
+        let first = self.is_signed().then_some(page_len as u64);
+        let ends = [Some(tail_len), first].into_iter().flatten();
+        let starts: Vec<u64> = ends.filter_map(|len| end.end.checked_sub(len)).collect();
+        match starts.contains(&tail_offset) {
+            true => self.places.found(tail_offset, tail_offset),
+            false => starts
+                .into_iter()
+                .for_each(|start| self.places.found(tail_offset, start)),
         }
         if let Some((page, bytes)) = end.page {
             self.take_page(&page, bytes);
