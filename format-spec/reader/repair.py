@@ -145,8 +145,9 @@ def find_head(data: bytes) -> tuple[Header, bytes]:
         first = fault
     for place in all_places(data, MAGIC):
         try:
-            header = parse_head(data[place:place + MAX_HEAD])
-            return header, data[place:place + header.head_len]
+            head = data[place:place + MAX_HEAD].ljust(MAX_HEAD, b"\0")
+            header = parse_head(head)
+            return header, head[:header.head_len]
         except Fault:
             pass
     raise first
@@ -170,7 +171,7 @@ def count_blocks(data: bytes, header: Header, locator: bytes | None) -> list[Lay
         if stripes[-1].end() == u(locator, 32, 8):
             return stripes
     for place in all_places(data, b"BPCP"):
-        sector = data[place:place + SECTOR]
+        sector = data[place:place + SECTOR].ljust(SECTOR, b"\0")
         n, first = u(sector, 32, 2), u(sector, 48, 8)
         if 1 <= n <= header.full_stripe and first % header.full_stripe == 0 and first < len(data):
             last = Layout(header, first // header.full_stripe, first, n, True, 0)
@@ -275,16 +276,19 @@ class Stripe:
 
     def mend(self) -> None:
         """spec: RPR-6"""
-        for attempt in range(2):
+        for _ in range(2):
             self.solved.clear()
             for t in range(self.layout.sectors):
                 self.solve(t)
-            failed = {j for j, lost in self.lost.items()
-                      if any((j, t) not in self.solved for t in lost) or not self.listed[j].allows(self.mended(j))}
-            if attempt == 0 and failed:
-                for j in failed:  # a CRC that is right by chance, or wrong itself: the whole shard counts as lost, once
+            for j, lost in list(self.lost.items()):
+                if any((j, t) not in self.solved for t in lost):
+                    continue
+                if self.listed[j].allows(self.mended(j)):
+                    self.shards[j] = self.mended(j)
+                    del self.lost[j]
+                else:  # a CRC is right by chance, or wrong itself
                     self.lost[j] = set(range(self.layout.sectors))
-        self.failed = sorted(failed)
+        self.failed = sorted(self.lost)
 
     def solve(self, t: int) -> None:
         """The lost sectors of one column of sectors, in each group. spec: chapter 6.1"""
@@ -387,7 +391,10 @@ class Repair:
         self.places = Places(data)
         find_blocks(self.places, h, self.stripes)
         if locator:
-            self.places.found(self.tail_at, locator[1] - self.tail_len(u(locator[0], 12, 4)))
+            length = u(locator[0], 12, 4)
+            self.places.found(self.tail_at, locator[1] - self.tail_len(length))
+            if h.signers:  # it may be that of the first tail page
+                self.places.found(self.tail_at, locator[1] - length)
         self.find_tail_page()
         self.data_table = self.newest_table(b"BPSD")
         self.envelope_table = self.newest_table(b"BPSE") if h.envelope_len else b""

@@ -113,6 +113,19 @@ fn opening() -> Vec<Damage> {
             "the head at the start, all copies in the tail and the tail page; the check pages have it",
             |m| vec![Zero(m.head()), Zero(m.tail())],
         ),
+        repaired(
+            "damage-head-cut-in-its-padding",
+            "parity-3",
+            &["RPR-1", "RPR-9"],
+            "the head at the start, and all behind the header of the tail's copy: what is missing there is zeros",
+            |m| {
+                vec![
+                    Zero(m.head()),
+                    Fill(m.data_slots(First), JUNK),
+                    Truncate(m.tail().start + 2048 + 304),
+                ]
+            },
+        ),
         refused(
             "damage-head-nowhere",
             "smallest",
@@ -280,6 +293,26 @@ fn blocks() -> Vec<Damage> {
             &["RPR-3"],
             "a block is there twice, and all that follows is moved; there is no parity",
             |m| vec![Repeat(m.block(7))],
+        ),
+        lost(
+            "damage-sectors-of-one-column",
+            "parity-3-64-kib",
+            3,
+            &["RPR-6"],
+            "one sector of three blocks, in one column, and two of another block, which is mended",
+            |m| {
+                let sector = |index: u64, number: usize| {
+                    let start = m.block(index).start + number * 4096;
+                    Fill(start..start + 4096, JUNK)
+                };
+                vec![
+                    sector(2, 7),
+                    sector(9, 7),
+                    sector(15, 7),
+                    sector(12, 3),
+                    sector(12, 8),
+                ]
+            },
         ),
         repaired(
             "damage-sectors-of-one-block",
@@ -560,8 +593,15 @@ fn tail() -> Vec<Damage> {
             "damage-tail-page-long-of-signed",
             "tail-page-of-two-sectors",
             &["RPR-9"],
-            "the locator of a tail page of two sectors; the page at the tail's start is whole",
-            |m| vec![Zero(m.locator())],
+            "a tail page of two sectors, but for its locator; the page at the tail's start is whole",
+            |m| vec![Zero(m.tail_page().start..m.locator().start)],
+        ),
+        repaired(
+            "damage-end-missing-of-signed",
+            "tail-page-of-two-sectors",
+            &["RPR-3", "RPR-9"],
+            "all behind the first tail page of two sectors: its locator is the last whole one",
+            |m| vec![Truncate(m.first_tail_page().end)],
         ),
         lost(
             "damage-tail-pages-of-signed",
@@ -595,6 +635,13 @@ fn moved() -> Vec<Damage> {
             &["RPR-3"],
             "the second byte of the file is missing: all is moved",
             |_| vec![Cut(1..2)],
+        ),
+        repaired(
+            "damage-bytes-missing-in-head-and-end",
+            "smallest",
+            &["RPR-3"],
+            "a hundred bytes of the head and the tail page: the only block stands before its offset",
+            |m| vec![Zero(m.tail_page()), Cut(400..500)],
         ),
         repaired(
             "damage-byte-added-at-start",
