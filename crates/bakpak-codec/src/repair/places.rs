@@ -5,7 +5,7 @@ use crate::input::read_part_at;
 use crate::observer::Observer;
 use bakpak_format::block::{self, BlockHeader};
 use bakpak_format::digest::SECTOR_LEN;
-use bakpak_format::geometry::{BlockIndex, Geometry};
+use bakpak_format::geometry::{BlockIndex, Geometry, StripeIndex};
 use bakpak_format::header::ArchiveId;
 use memchr::memmem::Finder;
 use std::collections::BTreeMap;
@@ -75,6 +75,8 @@ impl<'a> Places<'a> {
         observer: &dyn Observer,
     ) -> Result<(), ReadError> {
         let mut searched_from = None;
+        // Where bytes are missing, a block stands before its offset, but behind the one before it.
+        let mut behind_found = 0;
         for number in 0..block_count {
             if number % 1024 == 0 && observer.cancelled() {
                 return Err(ReadError::Interrupted);
@@ -82,13 +84,12 @@ impl<'a> Places<'a> {
             let offset = geometry.block_offset(BlockIndex(number)).0;
             if self.block_at(offset, archive_id)? == Some(BlockIndex(number)) {
                 self.found(offset, offset);
+                behind_found = offset + block::CLEAR_LEN as u64;
                 if let Some(from) = searched_from.take() {
                     self.search(from..offset, geometry, block_count, archive_id, observer)?;
                 }
             } else {
-                // Where bytes are missing before the first block, it stands before its offset.
-                let from = if number == 0 { 0 } else { offset };
-                searched_from.get_or_insert(from);
+                searched_from.get_or_insert(behind_found);
             }
         }
         match searched_from {
@@ -130,6 +131,7 @@ impl<'a> Places<'a> {
             let place = place?;
             if let Some(index) = self.block_at(place, archive_id)?
                 && index.0 < block_count
+                && !is_parity(geometry, block_count, place)
             {
                 self.found(geometry.block_offset(index).0, place);
             }
@@ -187,6 +189,19 @@ impl<'a> Places<'a> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, ReadError> {
         read_what_can_be(self.file, buffer, offset).map_err(ReadError::reading)
     }
+}
+
+/// Whether a parity block of row 0 should stand there. It is the sum of its group's blocks, and of an
+/// odd number of them even their headers' checksums add up: it passes for a block (spec: RPR-3).
+fn is_parity(geometry: &Geometry, block_count: u64, place: u64) -> bool {
+    let Some(inside) = place.checked_sub(geometry.first_stripe_offset().0) else {
+        return false;
+    };
+    let full = geometry.stripe_len(geometry.data_blocks_per_stripe());
+    let last = geometry.stripe_count(block_count).saturating_sub(1);
+    let layout = geometry.stripe(block_count, StripeIndex((inside / full).min(last)));
+    let mut numbers = 0..layout.parity_count.min(2);
+    numbers.any(|number| geometry.parity_offset(&layout, number).0 == place)
 }
 
 /// Reads what there is. Where the medium gives an error, it is asked sector by sector, and for those
