@@ -124,11 +124,12 @@ class Places:
 def find_blocks(places: Places, header: Header, stripes: list[Layout]) -> None:
     """spec: RPR-3"""
     block_count = stripes[-1].first_block + stripes[-1].n
+    parity = {stripe.shard_at(stripe.n + p) for stripe in stripes for p in range(min(stripe.parity_count, 2))}
     for place in all_places(places.data, b"BPBK"):
         clear = places.data[place:place + 64]
         index = u(clear, 8, 8)
         good = (len(clear) == 64 and crc32c(clear[:60]) == u(clear, 60, 4) and clear[4] == 1 and clear[16:24] == header.archive_id[:8]
-                and is_zero(clear[5:8] + clear[52:60]) and index < block_count)
+                and is_zero(clear[5:8] + clear[52:60]) and index < block_count and place not in parity)
         if good:
             stripe = stripes[index // header.full_stripe]
             places.found(stripe.shard_at(index - stripe.first_block), place)
@@ -392,10 +393,11 @@ class Repair:
         find_blocks(self.places, h, self.stripes)
         if locator:
             length = u(locator[0], 12, 4)
-            self.places.found(self.tail_at, locator[1] - self.tail_len(length))
-            if h.signers:  # it may be that of the first tail page
-                self.places.found(self.tail_at, locator[1] - length)
-        self.find_tail_page()
+            starts = [locator[1] - self.tail_len(length)] + ([locator[1] - length] if h.signers else [])  # that of the first page
+            for start in starts:
+                if start >= 0:
+                    self.places.found(self.tail_at, start)
+        self.find_tail_page(data[max(locator[1] - u(locator[0], 12, 4), 0):locator[1]] if locator else b"")
         self.data_table = self.newest_table(b"BPSD")
         self.envelope_table = self.newest_table(b"BPSE") if h.envelope_len else b""
         self.envelope = self.find_envelope() if h.envelope_len else b""
@@ -405,12 +407,13 @@ class Repair:
 
     # ---- what stands before and behind the stripes (RPR-8, RPR-9) ----
 
-    def find_tail_page(self) -> None:
+    def find_tail_page(self, with_locator: bytes) -> None:
         """A whole tail page, and the roots that tail pages and locators name. spec: RPR-7, RPR-9"""
         lengths = [u(self.locator, 12, 4)] if self.locator else range(SECTOR, 65537, SECTOR)
         self.tail_page, self.roots, self.weak_roots = None, set(), set()
         if self.locator:
             self.roots.add(self.locator[48:80])
+            self.tail_page = with_locator if self.is_tail_page(with_locator) else None
         for length in lengths:
             first = [self.tail_at] if self.header.signers else []
             for at in first + [self.tail_at + self.tail_len(length) - length]:

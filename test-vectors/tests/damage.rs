@@ -9,7 +9,7 @@ mod support;
 
 use bakpak_codec::observer::Unobserved;
 use bakpak_codec::repair::repair;
-use bakpak_vectors::damage::{self, Damage, MANIFEST};
+use bakpak_vectors::damage::{self, Damage, MANIFEST, Operation};
 use bakpak_vectors::vectors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -112,6 +112,13 @@ fn said(damage: &Damage, base: &[u8]) -> Table {
             return said;
         }
     };
+    let moves = |operation: &Operation| {
+        use Operation::{Cut, Insert, Repeat, Swap};
+        matches!(operation, Cut(_) | Insert { .. } | Repeat(_) | Swap(..))
+    };
+    // Where nothing moved, nothing keeps from mending in place (spec: RPR-10).
+    let is_moved = damage.operations(base).iter().any(moves);
+    assert!(is_moved || !report.is_moved, "{}: it is not", damage.name);
     if !report.is_complete() {
         let blocks: BTreeSet<u64> = report.lost.iter().filter_map(|f| f.block).collect();
         say("expect", "lost".into());

@@ -236,6 +236,13 @@ fn blocks() -> Vec<Damage> {
             |m| vec![flip(&m.block(0), 1000, 5)],
         ),
         repaired(
+            "damage-block-of-one-zeroed",
+            "parity-1-5",
+            &["RPR-3", "RPR-6"],
+            "the only block, which its first parity block repeats; that one is not displaced",
+            |m| vec![Zero(m.block(0))],
+        ),
+        repaired(
             "damage-block-header-filled",
             "parity-3",
             &["RPR-5", "RPR-6"],
@@ -669,6 +676,16 @@ fn moved() -> Vec<Damage> {
             &["RPR-3", "RPR-5"],
             "a byte is missing in a block of sixteen sectors, which stand at two displacements",
             |m| vec![Cut(m.block(9).start + 30_000..m.block(9).start + 30_001)],
+        ),
+        repaired(
+            "damage-byte-missing-before-last-block",
+            "parity-3-64-kib",
+            &["RPR-3"],
+            "a byte is missing in the last block but one, and all from the second parity block on: the last block stands before its offset",
+            |m| {
+                let at = m.block(18).start + 30_000;
+                vec![Truncate(m.parity(0, 1).start), Cut(at..at + 1)]
+            },
         ),
         repaired(
             "damage-byte-added-in-check-page",
