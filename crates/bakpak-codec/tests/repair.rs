@@ -10,6 +10,7 @@ use bakpak_codec::random::Random;
 use bakpak_codec::repair::{RepairReport, assess, repair, repair_in_place};
 use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use bakpak_format::header::Head;
+use bakpak_format::tail::{LOCATOR_LEN, Locator};
 use std::fs::File;
 use std::io::{Read, Seek};
 use support::regions::{Map, Region, Site};
@@ -286,4 +287,25 @@ fn damages(whole: &[u8], region: &Region) -> Vec<(&'static str, Vec<u8>)> {
             bytes.copy_from_slice(&noise("n", bytes.len()))
         }),
     ]
+}
+
+/// A locator that tells of more blocks than any file has: no work is done for them.
+#[test]
+fn a_made_up_number_of_blocks_asks_for_no_work() {
+    let whole = archive(60_000, ParityGeometry::THREE, false);
+    let geometry = Head::decode(&whole[..4096]).unwrap().geometry();
+    let locator = Locator::decode(whole.last_chunk().unwrap()).unwrap();
+    for block_count in [1 << 20, 1 << 45, u64::MAX] {
+        let locator = Locator {
+            block_count,
+            tail_offset: geometry.tail_offset(block_count),
+            ..locator.unwrap()
+        };
+        let end = whole.len() - LOCATOR_LEN;
+        let hostile = [&whole[..end], &locator.encode()].concat();
+        // The check page of the last stripe says how many there are.
+        is_mended(&whole, &hostile, &format!("{block_count} blocks"));
+        let cut = [&whole[..13_000], &locator.encode()].concat();
+        assess(&file_of(&cut), 1, &Unobserved).unwrap_err();
+    }
 }

@@ -59,9 +59,13 @@ impl<'a> Survey<'a> {
         let geometry = head.geometry();
         let end = end.filter(|end| end.locator.archive_id == head.header.archive_id);
         let block_count = match &end {
-            Some(end) if end.fits(&geometry) => end.locator.block_count,
+            Some(end) if end.fits(&geometry, places.file_len()) => end.locator.block_count,
             _ => count_blocks(&places, &head, observer)?,
         };
+        if !is_plausible(&geometry, block_count, places.file_len()) {
+            let structure = Structure::Tail;
+            return Err(FormatError::Truncated { structure }.into());
+        }
         places.find_blocks(&geometry, block_count, &head.header.archive_id, observer)?;
         let tail_offset = geometry.tail_offset(block_count).0;
         let mut survey = Self {
@@ -300,14 +304,28 @@ impl End {
         Ok(Some(Self { locator, end, page }))
     }
 
-    fn fits(&self, geometry: &Geometry) -> bool {
+    fn fits(&self, geometry: &Geometry, file_len: u64) -> bool {
         let Locator {
             block_count,
             tail_offset,
             ..
         } = self.locator;
-        block_count > 0 && geometry.tail_offset(block_count) == tail_offset
+        block_count > 0
+            && geometry.tail_offset(block_count) == tail_offset
+            && is_plausible(geometry, block_count, file_len)
     }
+}
+
+/// Whether a file can hold what is left of so many blocks: no stripe is mended that has lost more
+/// than its parity and its check pages. So a number that is made up asks for no work.
+fn is_plausible(geometry: &Geometry, block_count: u64, file_len: u64) -> bool {
+    let full = geometry.data_blocks_per_stripe();
+    let pages_len = 2 * geometry.check_page_len(full).1;
+    let most_lost = (geometry.parity.max_len(geometry.block_size) + pages_len) as u64;
+    let least_left = geometry.stripe_len(full).saturating_sub(most_lost);
+    // The last stripe may be short.
+    let full_stripes = geometry.stripe_count(block_count).saturating_sub(1);
+    u128::from(full_stripes) * u128::from(least_left) <= u128::from(file_len)
 }
 
 /// The head: at the start, in the tail, or in any check page. Of an archive of another version no
