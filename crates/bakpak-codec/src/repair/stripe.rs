@@ -535,15 +535,7 @@ impl Listed {
 
     /// Whether a shard is proved to be right: by its hash, or, where that is not known, by all CRCs.
     fn is_of(&self, bytes: &[u8]) -> bool {
-        match self.hash {
-            Some(hash) => Digest::of(bytes) == hash,
-            None => {
-                let sectors = bytes.chunks(SECTOR_LEN).zip(&self.crcs);
-                sectors
-                    .into_iter()
-                    .all(|(bytes, crc)| *crc == Some(crc32c(bytes)))
-            }
-        }
+        self.is_proving() && self.allows(bytes)
     }
 
     /// Whether nothing that is known speaks against it.
