@@ -97,7 +97,8 @@ pub fn assess(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<RepairReport, ReadError> {
-    mend(file, &mut Nowhere, threads, observer)
+    let (report, _) = mend(file, &mut Nowhere, &BOTH, threads, observer)?;
+    Ok(report)
 }
 
 /// Writes the mended archive to another file, which is empty; it is of use only if the report is
@@ -112,7 +113,8 @@ pub fn repair(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<RepairReport, ReadError> {
-    mend(file, &mut Another(output), threads, observer)
+    let (report, _) = mend(file, &mut Another(output), &BOTH, threads, observer)?;
+    Ok(report)
 }
 
 /// Mends a file in place, if all of it can be mended, nothing stands elsewhere than it should, and no
@@ -129,11 +131,12 @@ pub fn repair_in_place(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<RepairReport, ReadError> {
-    let report = assess(file, threads, observer)?;
+    let (report, unproved) = mend(file, &mut Nowhere, &BOTH, threads, observer)?;
     if !report.is_complete() || report.is_moved || report.is_foreign || report.was_whole() {
         return Ok(report);
     }
-    let report = mend(file, &mut Itself(file), threads, observer)?;
+    // What was believed wrongly, and shows so by the root only, must not get into the file.
+    let (report, _) = mend(file, &mut Itself(file), &[unproved], threads, observer)?;
     if report.is_complete() {
         file.set_len(report.archive_len).map_err(writing)?;
     }
@@ -141,30 +144,37 @@ pub fn repair_in_place(
     Ok(report)
 }
 
+/// What no check page proves is believed first. If the root does not confirm that, it is lost
+/// (spec: RPR-7).
+const BOTH: [Unproved; 2] = [Unproved::Believed, Unproved::Erased];
+
+/// Goes through the archive in one way after the other until all of it is mended; gives the last one
+/// with what came of it. What a way has handed over, the next one hands over anew.
 fn mend(
     file: &File,
     target: &mut dyn Target,
+    ways: &[Unproved],
     threads: usize,
     observer: &dyn Observer,
-) -> Result<RepairReport, ReadError> {
+) -> Result<(RepairReport, Unproved), ReadError> {
     let survey = Survey::new(file, observer)?;
     let workers = Workers::new(threads)?;
-    // What no check page proves is believed first. If the root does not confirm that, it is lost
-    // (spec: RPR-7).
     let mut mended = Mended::default();
-    for unproved in [Unproved::Believed, Unproved::Erased] {
+    let mut taken = Unproved::Believed;
+    for unproved in ways {
+        taken = *unproved;
         let run = Run {
             survey: &survey,
             workers: &workers,
             observer,
-            unproved,
+            unproved: taken,
         };
         mended = run.mend(target)?;
         if mended.is_complete() || !mended.needs_root {
             break;
         }
     }
-    Ok(RepairReport {
+    let report = RepairReport {
         archive_id: survey.head.header.archive_id,
         block_count: survey.block_count,
         archive_len: survey.archive_len(),
@@ -173,7 +183,8 @@ fn mend(
         is_foreign: survey.head.header.features_read_only != 0,
         mended: mended.mended,
         lost: mended.lost,
-    })
+    };
+    Ok((report, taken))
 }
 
 /// One way through an archive.

@@ -8,7 +8,8 @@ use bakpak_codec::observer::Unobserved;
 use bakpak_codec::pack::PackSettings;
 use bakpak_codec::random::Random;
 use bakpak_codec::repair::{RepairReport, assess, repair, repair_in_place};
-use bakpak_format::geometry::{BlockSize, ParityGeometry};
+use bakpak_format::check_page::PageLists;
+use bakpak_format::geometry::{BlockSize, ParityGeometry, StripeIndex};
 use bakpak_format::header::Head;
 use bakpak_format::tail::{LOCATOR_LEN, Locator};
 use std::fs::File;
@@ -153,10 +154,7 @@ fn bursts_are_mended_up_to_the_length_of_the_parity() {
         let blocks = counts
             .iter()
             .filter(|(site, _)| matches!(site, Site::Block(_)));
-        let layout = geometry.stripe(
-            blocks.count() as u64,
-            bakpak_format::geometry::StripeIndex(0),
-        );
+        let layout = geometry.stripe(blocks.count() as u64, StripeIndex(0));
         let burst = layout.parity_count * 4096 - 4096;
         let start = layout.offset.0 as usize;
         let end = start + geometry.stripe_len(layout.data_count) as usize - burst;
@@ -308,4 +306,31 @@ fn a_made_up_number_of_blocks_asks_for_no_work() {
         let cut = [&whole[..13_000], &locator.encode()].concat();
         assess(&file_of(&cut), 1, &Unobserved).unwrap_err();
     }
+}
+
+/// Blocks of which lost sectors of both check pages tell neither the hash nor the CRC, one of them
+/// damaged: what is believed of them first is wrong, and must not be written.
+#[test]
+fn what_was_believed_wrongly_is_not_written_in_place() {
+    let whole = archive(802_000, ParityGeometry::TWELVE, false);
+    let map = Map::of(&whole);
+    let geometry = Head::decode(&whole[..4096]).unwrap().geometry();
+    let is_block = |(site, _): &&(Site, _)| matches!(site, Site::Block(_));
+    let block_count = map.sites.iter().filter(is_block).count();
+    let layout = geometry.stripe(block_count as u64, StripeIndex(0));
+    let lists = PageLists::new(&geometry, &layout);
+    let is_lost = |range: std::ops::Range<usize>| range.start < 8192 && range.end > 4096;
+    let unproved = (0..layout.data_count)
+        .filter(|shard| is_lost(lists.hash(*shard)) && is_lost(lists.crc(*shard, 0)));
+    let unproved: Vec<usize> = unproved.collect();
+    assert!((1..=layout.parity_count).contains(&unproved.len()));
+    let mut damaged = whole.clone();
+    for page in [Site::CheckPage(0), Site::SecondPage(0)] {
+        let start = map.range_of(page).start + 4096;
+        damaged[start..start + 4096].fill(0);
+    }
+    is_mended(&whole, &damaged, "both check pages");
+    let block = map.range_of(Site::Block(unproved[0] as u64));
+    damaged[block.start + 700] ^= 1;
+    is_mended(&whole, &damaged, "both check pages and a block");
 }
