@@ -37,7 +37,7 @@
 //! | the stream of entries | `stream`, `order`, `zeros` |
 //! | chunks | `chunks`, `compress`; to find repeats `matcher`, `history`; for COPY `data_map`, `data_space`, `chunk_store`, `joined`, `fetch`, `spool` |
 //! | records, and the way to one of them | `records`, `decoder`, `index` |
-//! | blocks, stripes with their parity, what stands before and behind | `blocks`, `stripes`, `parity`, `parity_lane`, `scan`, `head_plan`, `tail` |
+//! | blocks, stripes with their parity, what stands before and behind | `blocks`, `shard`, `stripes`, `parity`, `parity_lane`, `scan`, `head_plan`, `tail` |
 //! | keys | [`keyring`], `slots`, `opening`, `seal`, [`aead`], `keys` (all derivation), [`random`] |
 //! | all threads | `pipeline`, and what goes between them `batches` |
 //!
@@ -87,6 +87,7 @@ pub mod repair;
 mod scan;
 mod seal;
 pub mod secret;
+mod shard;
 pub mod sink;
 mod sink_belt;
 mod slots;

@@ -302,11 +302,11 @@ fn put_tail(
         at = at.plus(page.len() as u64);
     }
     for (bytes, domain) in survey.parts.in_tail_order() {
-        let older = domain.and_then(|domain| older_table(survey, at, domain).transpose());
-        match older.transpose()? {
-            Some(older) => put(at, &older)?,
-            None => put(at, bytes)?,
-        }
+        let older = match domain {
+            Some(domain) => older_table(survey, at, domain)?,
+            None => None,
+        };
+        put(at, older.as_deref().unwrap_or(bytes))?;
         at = at.plus(bytes.len() as u64);
     }
     put(at, &page)

@@ -4,10 +4,11 @@ use super::Pass;
 use crate::decoder::StreamTaker;
 use crate::error::{Finding, ReadError};
 use crate::observer::Warning;
+use crate::shard::Shard;
 use bakpak_format::check_page::CheckPage;
 use bakpak_format::digest::Digest;
 use bakpak_format::error::{Class, FormatError, Structure};
-use bakpak_format::geometry::{Geometry, StripeLayout};
+use bakpak_format::geometry::StripeLayout;
 use bakpak_format::slots::{Domain, SlotTable};
 
 impl<T: StreamTaker> Pass<'_, T> {
@@ -82,18 +83,11 @@ impl<T: StreamTaker> Pass<'_, T> {
         if self.findings.len() > self.stripe.findings_before {
             return Ok(());
         }
-        let listed = page.shard_hashes.iter().skip(page.layout.data_count);
-        for (number, (block, listed)) in parity.iter().zip(listed).enumerate() {
+        let listed = page.shard_hashes.iter().enumerate();
+        for (block, (number, listed)) in parity.iter().zip(listed.skip(page.layout.data_count)) {
             if block.sums.hash != *listed {
-                let stripe = page.layout.index;
-                let message =
-                    format!("parity block {number} of stripe {stripe} is not that of its blocks");
-                let offset = self.opening.geometry.parity_offset(&page.layout, number).0;
-                let finding = Finding {
-                    rule: Some("PAR-1"),
-                    ..Finding::new(Class::Malformed, Structure::Parity, message)
-                };
-                self.fault(finding.at(offset))?;
+                let shard = Shard::new(&self.opening.geometry, &page.layout, number);
+                self.fault(shard.is_not_parity())?;
             }
         }
         Ok(())
@@ -118,23 +112,22 @@ impl<T: StreamTaker> Pass<'_, T> {
                 .filter(|(_, (found, listed))| found != listed)
                 .map(|(sector, _)| sector)
                 .collect();
-            let shard = Shard::new(layout, &self.opening.geometry, number);
-            let name = shard.name(layout);
-            let (structure, at, message) = match (sums.hash == *hash, damaged.is_empty()) {
+            let shard = Shard::new(&self.opening.geometry, layout, number);
+            let finding = match (sums.hash == *hash, damaged.is_empty()) {
                 (true, true) => continue,
-                (false, _) => (shard.structure, shard.offset, format!("{name} is damaged")),
-                (true, false) => (
-                    Structure::CheckPage,
-                    layout.page_offset.0,
-                    format!("the check page's checksums of {name} are wrong"),
-                ),
+                (false, _) => shard.damaged(damaged),
+                (true, false) => Finding {
+                    offset: Some(layout.page_offset.0),
+                    block: shard.block().map(|block| block.0),
+                    sectors: damaged,
+                    ..Finding::new(
+                        Class::Damaged,
+                        Structure::CheckPage,
+                        format!("the check page's checksums of {shard} are wrong"),
+                    )
+                },
             };
-            self.note_block(Finding {
-                offset: Some(at),
-                block: shard.block,
-                sectors: damaged,
-                ..Finding::new(Class::Damaged, structure, message)
-            })?;
+            self.note_block(finding)?;
         }
         Ok(())
     }
@@ -211,43 +204,6 @@ impl<T: StreamTaker> Pass<'_, T> {
                 let finding = Finding::from(FormatError::damaged(structure, what));
                 self.damaged_copy(finding.at(offset));
             }
-        }
-    }
-}
-
-/// A shard of a stripe, to be told of.
-struct Shard {
-    structure: Structure,
-    block: Option<u64>,
-    number: usize,
-    offset: u64,
-}
-
-impl Shard {
-    fn new(layout: &StripeLayout, geometry: &Geometry, number: usize) -> Self {
-        match number.checked_sub(layout.data_count) {
-            None => {
-                let block = layout.first_block.plus(number as u64);
-                Self {
-                    structure: Structure::Block,
-                    block: Some(block.0),
-                    number,
-                    offset: geometry.block_offset(block).0,
-                }
-            }
-            Some(number) => Self {
-                structure: Structure::Parity,
-                block: None,
-                number,
-                offset: geometry.parity_offset(layout, number).0,
-            },
-        }
-    }
-
-    fn name(&self, layout: &StripeLayout) -> String {
-        match self.block {
-            Some(index) => format!("block {index}"),
-            None => format!("parity block {} of stripe {}", self.number, layout.index),
         }
     }
 }

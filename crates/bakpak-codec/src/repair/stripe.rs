@@ -9,9 +9,10 @@ use crate::observer::Observer;
 use crate::parity::{Part, Recipe};
 use crate::parity_lane::ParityLane;
 use crate::pipeline::Workers;
+use crate::shard::Shard;
 use bakpak_format::check_page::{CheckPage, CheckPageParts, copies_of};
 use bakpak_format::digest::{Digest, SECTOR_LEN, crc32c};
-use bakpak_format::error::{Class, FormatError, Structure};
+use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{ArchiveOffset, StripeLayout};
 use bakpak_format::slots::Domain;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,14 +112,12 @@ impl<'a, 's> StripeMender<'a, 's> {
         self.survey.geometry.block_size.bytes()
     }
 
+    fn shard(&self, number: usize) -> Shard {
+        Shard::new(&self.survey.geometry, self.layout, number)
+    }
+
     fn offset_of(&self, shard: usize) -> ArchiveOffset {
-        match shard.checked_sub(self.layout.data_count) {
-            None => {
-                let block = self.layout.first_block.plus(shard as u64);
-                self.survey.geometry.block_offset(block)
-            }
-            Some(number) => self.survey.geometry.parity_offset(self.layout, number),
-        }
+        self.shard(shard).offset
     }
 
     /// Reads every shard, hands over those that are right, and learns from them what the page does
@@ -152,7 +151,7 @@ impl<'a, 's> StripeMender<'a, 's> {
     fn learn(&mut self, shard: usize, bytes: &[u8], report: &mut Mended) {
         let found = Listed::of(bytes);
         if self.page.is_whole() && self.sums[shard] != found {
-            let what = format!("its checksums of {} are wrong", self.name(shard));
+            let what = format!("its checksums of {} are wrong", self.shard(shard));
             let error = FormatError::damaged(Structure::CheckPage, what);
             let offset = self.layout.page_offset.0;
             report.lost.push(Finding::from(error).at(offset));
@@ -197,14 +196,6 @@ impl<'a, 's> StripeMender<'a, 's> {
             let error = FormatError::damaged(Structure::CheckPage, what);
             let offset = self.layout.page_offset.0;
             report.lost.push(Finding::from(error).at(offset));
-        }
-    }
-
-    /// What a shard is called.
-    fn name(&self, shard: usize) -> String {
-        match shard.checked_sub(self.layout.data_count) {
-            None => format!("block {}", self.layout.first_block.plus(shard as u64)),
-            Some(number) => format!("parity block {number} of stripe {}", self.layout.index),
         }
     }
 
@@ -370,27 +361,12 @@ impl<'a, 's> StripeMender<'a, 's> {
     }
 
     fn finding(&self, shard: usize) -> Finding {
-        let lost = &self.lost[&shard];
-        let sectors: Vec<u32> = lost.iter().map(|sector| *sector as u32).collect();
-        let (structure, block) = match shard < self.layout.data_count {
-            true => {
-                let index = self.layout.first_block.plus(shard as u64);
-                (Structure::Block, Some(index.0))
-            }
-            false => (Structure::Parity, None),
-        };
-        let name = self.name(shard);
-        Finding {
-            block,
-            sectors,
-            ..Finding::new(Class::Damaged, structure, format!("{name} is damaged"))
-        }
-        .at(self.offset_of(shard).0)
+        let sectors = self.lost[&shard].iter().map(|sector| *sector as u32);
+        self.shard(shard).damaged(sectors.collect())
     }
 
     /// Computes parity anew from a stripe that is whole by now (spec: PAR-1).
     fn compare_parity(&mut self, report: &mut Mended) -> Result<(), ReadError> {
-        let geometry = &self.survey.geometry;
         if !self.lost.is_empty() {
             // What was added so far lacks the lost blocks.
             if let Some(lane) = &mut self.tools.parity {
@@ -414,21 +390,10 @@ impl<'a, 's> StripeMender<'a, 's> {
             return Ok(());
         }
         let (_, parity) = lane.end(self.tools.workers)?;
-        let listed = self.sums.iter().skip(self.layout.data_count);
-        for (number, (block, listed)) in parity.iter().zip(listed).enumerate() {
+        let listed = self.sums.iter().enumerate();
+        for (block, (number, listed)) in parity.iter().zip(listed.skip(self.layout.data_count)) {
             if Some(block.sums.hash) != listed.hash {
-                let message = format!(
-                    "parity block {number} of stripe {} is not that of its blocks",
-                    self.layout.index
-                );
-                let offset = geometry.parity_offset(self.layout, number).0;
-                report.lost.push(
-                    Finding {
-                        rule: Some("PAR-1"),
-                        ..Finding::new(Class::Malformed, Structure::Parity, message)
-                    }
-                    .at(offset),
-                );
+                report.lost.push(self.shard(number).is_not_parity());
             }
         }
         Ok(())

@@ -225,37 +225,38 @@ impl<'a> Survey<'a> {
 
     /// Takes a table that is whole, and newer than the one that is known.
     fn try_table(&mut self, domain: Domain, offset: u64) -> Result<(), ReadError> {
-        let id = &self.head.header.archive_id;
-        let generation = |bytes: &[u8]| {
-            let table = SlotTable::decode(bytes, domain, id).ok()?;
-            Some(table.generation)
-        };
         let mut bytes = vec![0; self.geometry.slot_area];
-        let is_whole = |bytes: &[u8]| generation(bytes).is_some();
+        let is_whole = |bytes: &[u8]| self.generation(domain, bytes).is_some();
         self.places.read_right(offset, &mut bytes, is_whole)?;
-        let known = match domain {
-            Domain::Data => &mut self.parts.data_slots,
-            Domain::Envelope => &mut self.parts.envelope_slots,
-        };
-        if generation(&bytes) > generation(known) {
-            *known = bytes;
+        if self.generation(domain, &bytes) > self.generation(domain, self.table(domain)) {
+            match domain {
+                Domain::Data => self.parts.data_slots = bytes,
+                Domain::Envelope => self.parts.envelope_slots = bytes,
+            }
         }
         Ok(())
+    }
+
+    /// Which generation a table is of, if it is whole.
+    fn generation(&self, domain: Domain, bytes: &[u8]) -> Option<u32> {
+        let id = &self.head.header.archive_id;
+        let table = SlotTable::decode(bytes, domain, id).ok()?;
+        Some(table.generation)
+    }
+
+    /// The best table of a domain.
+    fn table(&self, domain: Domain) -> &[u8] {
+        match domain {
+            Domain::Data => &self.parts.data_slots,
+            Domain::Envelope => &self.parts.envelope_slots,
+        }
     }
 
     /// Whether this is a whole table that is older than the archive's: copies of it may be, and stay
     /// so (spec: CHK-5, TAL-1).
     pub(super) fn is_older_table(&self, domain: Domain, bytes: &[u8]) -> bool {
-        let id = &self.head.header.archive_id;
-        let newest = match domain {
-            Domain::Data => &self.parts.data_slots,
-            Domain::Envelope => &self.parts.envelope_slots,
-        };
-        let generation = |bytes: &[u8]| {
-            let table = SlotTable::decode(bytes, domain, id).ok()?;
-            Some(table.generation)
-        };
-        generation(bytes).is_some_and(|found| Some(found) < generation(newest))
+        let found = self.generation(domain, bytes);
+        found.is_some() && found < self.generation(domain, self.table(domain))
     }
 
     fn try_envelope(&mut self, offset: u64) -> Result<(), ReadError> {
