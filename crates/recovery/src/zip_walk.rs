@@ -11,8 +11,11 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use crate::fault::{FaultKind, Faults};
 
+use descriptor::Descriptor;
 use input::Input;
 
+mod descriptor;
+mod directory;
 mod input;
 #[cfg(test)]
 mod tests;
@@ -35,8 +38,6 @@ const STORED: u64 = 0;
 const DEFLATED: u64 = 8;
 /// In a short field: the value stands in the ZIP64 extra field.
 const IN_ZIP64: u64 = 0xFFFF_FFFF;
-const COUNT_IN_ZIP64: u64 = 0xFFFF;
-const DISK_IN_ZIP64: u64 = 0xFFFF;
 
 /// Who is told of the members as they pass.
 pub(crate) trait Visitor {
@@ -360,147 +361,6 @@ impl<R: Read, V: Visitor> Walk<'_, R, V> {
         self.input.skip(len as u64)?;
         Ok(fitting.is_some())
     }
-
-    /// The directory, whose first `signature` has been read, to the end of the file.
-    fn directory(&mut self, offset: u64, signature: &[u8; 4]) -> Result<(), Stop> {
-        let mut signature = *signature;
-        let mut count = 0;
-        let mut end = self.input.offset() - 4;
-        self.saw_all = true;
-        while signature == *CENTRAL {
-            self.listed()?;
-            count += 1;
-            end = self.input.offset();
-            signature = self.input.array()?;
-        }
-        let found = Directory {
-            count,
-            len: end - offset,
-            offset,
-        };
-        for (name, member) in &self.members {
-            if !member.is_listed {
-                let name = String::from_utf8_lossy(name);
-                let message = "it is not in the directory";
-                self.faults.add_in(&name, FaultKind::Damaged, message);
-            }
-        }
-        let stated = self.end(end, signature)?;
-        if stated != found {
-            return Err(Stop::damaged(
-                "the record at its end is not that of its directory",
-            ));
-        }
-        match self.input.is_at_end()? {
-            true => Ok(()),
-            false => Err(Stop::damaged("something was appended to it")),
-        }
-    }
-
-    /// One row of the directory, behind its signature.
-    fn listed(&mut self) -> Result<(), Stop> {
-        let row: [u8; 42] = self.input.array()?;
-        let name = self.input.bytes(le16(&row[24..26]))?;
-        let extra = self.input.bytes(le16(&row[26..28]))?;
-        self.input.skip(le(&row[28..30]))?;
-        let mut stated = sum(&row[12..24]);
-        let mut offset = le(&row[38..42]);
-        let lens = &mut [&mut stated.len, &mut stated.compressed_len, &mut offset];
-        take_from_zip64(zip64(&extra), lens);
-        let method = le(&row[6..8]);
-        let message = match self.members.get_mut(&name) {
-            Some(member) if member.is_listed => "it is in the directory twice",
-            Some(member) => {
-                member.is_listed = true;
-                let is_on_first_disk = matches!(le(&row[30..32]), 0 | DISK_IN_ZIP64);
-                let is_same =
-                    (offset, method, stated) == (member.offset, member.method, member.sum);
-                if is_same && is_on_first_disk {
-                    return Ok(());
-                }
-                "the directory says something else of it"
-            }
-            None => "it is in the directory only",
-        };
-        let name = String::from_utf8_lossy(&name);
-        self.faults.add_in(&name, FaultKind::Damaged, message);
-        Ok(())
-    }
-
-    /// What the records behind the directory, from `offset` on, say of it.
-    fn end(&mut self, offset: u64, signature: [u8; 4]) -> Result<Directory, Stop> {
-        let mut long = None;
-        let mut signature = signature;
-        if signature == *ZIP64_END {
-            let len = le(&self.input.array::<8>()?);
-            let record: [u8; 44] = self.input.array()?;
-            self.input.skip(len.saturating_sub(44))?;
-            if record[4..12] != [0; 8] {
-                return Err(names_another_file());
-            }
-            if record[12..20] != record[20..28] {
-                let message = "its ZIP64 end record gives two counts of members";
-                return Err(Stop::damaged(message));
-            }
-            long = Some(Directory {
-                count: le(&record[20..28]),
-                len: le(&record[28..36]),
-                offset: le(&record[36..44]),
-            });
-            let locator: [u8; 20] = self.input.array()?;
-            if !locator.starts_with(ZIP64_LOCATOR) || le(&locator[8..16]) != offset {
-                return Err(Stop::damaged("its ZIP64 end record is not located"));
-            }
-            // Some writers count no file where there is one.
-            if le(&locator[4..8]) != 0 || le(&locator[16..20]) > 1 {
-                return Err(names_another_file());
-            }
-            signature = self.input.array()?;
-        }
-        if signature != *END {
-            return Err(Stop::damaged("behind its directory is no end record"));
-        }
-        let record: [u8; 18] = self.input.array()?;
-        self.input.skip(le(&record[16..18]))?;
-        let short = Directory {
-            count: le(&record[6..8]),
-            len: le(&record[8..12]),
-            offset: le(&record[12..16]),
-        };
-        let [disk, directory_disk, here] = [0, 2, 4].map(|at| le(&record[at..at + 2]));
-        let are_first = [disk, directory_disk]
-            .iter()
-            .all(|disk| *disk == 0 || long.is_some() && *disk == DISK_IN_ZIP64);
-        if !are_first {
-            return Err(names_another_file());
-        }
-        if here != short.count {
-            return Err(Stop::damaged("its end record gives two counts of members"));
-        }
-        let Some(long) = long else { return Ok(short) };
-        let agree = |short, long, limit| short == limit || short == long;
-        let is_same = agree(short.count, long.count, COUNT_IN_ZIP64)
-            && agree(short.len, long.len, IN_ZIP64)
-            && agree(short.offset, long.offset, IN_ZIP64);
-        match is_same {
-            true => Ok(long),
-            false => Err(Stop::damaged("its two end records differ")),
-        }
-    }
-}
-
-/// All members stand in this file: it was walked from its first byte on. The parts of a ZIP that
-/// was really split do not get that far.
-fn names_another_file() -> Stop {
-    Stop::damaged("its end record names another file, as if it were a part of several")
-}
-
-/// What an end record says of the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Directory {
-    count: u64,
-    len: u64,
-    offset: u64,
 }
 
 impl Sum {
@@ -511,57 +371,6 @@ impl Sum {
             len,
         }
     }
-}
-
-/// The descriptor behind a member, of which nothing tells the layout: its signature is optional,
-/// and its lengths take 4 bytes or 8. A ZIP64 extra field should go with long ones, but .NET's
-/// packages have them without.
-#[derive(Clone, Copy)]
-struct Descriptor {
-    len: usize,
-    /// Whether a member or the directory comes behind it.
-    is_sure: bool,
-}
-
-impl Descriptor {
-    /// The longest one, and the signature behind it.
-    const AHEAD: usize = 28;
-    /// Lengths of the signature and of each length.
-    const LAYOUTS: [(usize, usize); 4] = [(4, 4), (4, 8), (0, 4), (0, 8)];
-
-    /// The layout in which what comes says what was found.
-    fn of(found: Sum, ahead: &[u8]) -> Option<Self> {
-        let fitting = Self::LAYOUTS.into_iter().filter_map(|(start, width)| {
-            let len = start + 4 + 2 * width;
-            let (signature, values) = ahead.get(..len)?.split_at(start);
-            let lens = &values[4..];
-            let stated = Sum {
-                crc: le(&values[..4]),
-                compressed_len: le(&lens[..width]),
-                len: le(&lens[width..]),
-            };
-            let fits = DESCRIPTOR.starts_with(signature) && stated == found;
-            let is_sure = is_followed(ahead, len);
-            fits.then_some(Self { len, is_sure })
-        });
-        // Of an empty member several layouts may fit.
-        fitting.max_by_key(|descriptor| descriptor.is_sure)
-    }
-
-    /// How long one is that says something else.
-    fn len_of_wrong(ahead: &[u8], is_zip64: bool) -> usize {
-        let lens = Self::LAYOUTS.map(|(start, width)| start + 4 + 2 * width);
-        let followed = lens.into_iter().find(|len| is_followed(ahead, *len));
-        let start = if ahead.starts_with(DESCRIPTOR) { 4 } else { 0 };
-        let width = if is_zip64 { 8 } else { 4 };
-        followed.unwrap_or(start + 4 + 2 * width)
-    }
-}
-
-/// Whether what follows the first `len` bytes is what can follow a member.
-fn is_followed(ahead: &[u8], len: usize) -> bool {
-    let behind = ahead.get(len..).unwrap_or_default();
-    [LOCAL, CENTRAL].iter().any(|one| behind.starts_with(*one))
 }
 
 /// The CRC-32 and both lengths, as they stand one behind the other.
