@@ -4,6 +4,7 @@
 #[path = "support/support.rs"]
 mod support;
 
+use bakpak_codec::error::ErrorClass;
 use bakpak_codec::observer::Unobserved;
 use bakpak_codec::pack::PackSettings;
 use bakpak_codec::random::Random;
@@ -252,16 +253,16 @@ fn swapped_and_repeated_blocks_are_put_where_they_belong() {
     is_mended(&whole, &repeated, "a block repeated");
 }
 
-/// What passes for whole without a key, but is not what the code says, is not mended.
 #[test]
 fn files_that_are_no_archives_are_not_repaired() {
-    for bytes in [
-        &b""[..],
-        b"bakpak archive 1-draft\n",
-        &noise("any", 100_000),
+    for (bytes, class) in [
+        (&b""[..], ErrorClass::Truncated),
+        (b"bakpak archive 1-draft\n", ErrorClass::Truncated),
+        (b"bakpak archive 2\n", ErrorClass::Unsupported),
+        (&noise("any", 100_000), ErrorClass::Unsupported),
     ] {
         let error = assess(&file_of(bytes), 1, &Unobserved).unwrap_err();
-        assert!(!error.to_string().is_empty());
+        assert_eq!(error.class(), class, "{error}");
     }
 }
 

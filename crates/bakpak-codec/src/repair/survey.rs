@@ -2,8 +2,9 @@
 
 use super::places::{Places, find_all};
 use crate::error::ReadError;
+use crate::input::Feed;
 use crate::observer::Observer;
-use crate::opening::OpeningBytes;
+use crate::opening::{OpeningBytes, read_head};
 use bakpak_format::check_page::{self, CheckPage};
 use bakpak_format::digest::{Digest, SECTOR_LEN};
 use bakpak_format::envelope::EnvelopeBody;
@@ -336,10 +337,9 @@ fn find_head(
     end: Option<&End>,
     observer: &dyn Observer,
 ) -> Result<(Head, Vec<u8>), ReadError> {
-    let first = match head_at(places, 0)? {
-        Ok(found) => return Ok(found),
-        Err(error) => error,
-    };
+    if let Ok(found) = head_at(places, 0)? {
+        return Ok(found);
+    }
     if let Some((page, _)) = end.and_then(|end| end.page.as_ref())
         && let Some(tail_len) = page.archive_len.checked_sub(page.tail_offset.0)
         && let Some(start) = end.and_then(|end| end.end.checked_sub(tail_len))
@@ -362,7 +362,8 @@ fn find_head(
             return Ok(found);
         }
     }
-    Err(first.into())
+    // Nothing can be said that reading it from its start does not say.
+    read_head(&mut Feed::at(places.file(), 0)?)
 }
 
 fn head_at(
