@@ -17,7 +17,8 @@ use std::collections::VecDeque;
 
 mod parts;
 
-use parts::{Part, part_error, part_of};
+pub(crate) use parts::part_of;
+use parts::{Part, part_error};
 
 /// Checks the order of entries, joins parts, hashes content, and compares with the rows.
 pub(crate) struct EntryChecker<'a> {

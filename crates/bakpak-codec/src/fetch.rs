@@ -4,6 +4,7 @@ use crate::blocks::{OpenError, OpenedBlock, check_clear};
 use crate::chunks::{self, new_decompressor};
 use crate::compress::Decompressor;
 use crate::error::{Finding, ReadError};
+use crate::found_blocks::FoundBlocks;
 use crate::input::read_exact_at;
 use crate::keys::Subkeys;
 use crate::opening::not_authentic;
@@ -28,6 +29,8 @@ pub(crate) enum BlockStore {
     Archive(File),
     /// What is kept from a pipe.
     Spool(Spool),
+    /// Wherever a damaged archive still has them.
+    Found(Arc<FoundBlocks>),
 }
 
 /// Reads and opens blocks by number, records by place.
@@ -103,15 +106,13 @@ impl Fetch {
         let BlockStore::Spool(spool) = &mut self.store else {
             return Ok(());
         };
-        spool.push(block).map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => ReadError::NoRoom { source },
-            _ => ReadError::Io {
-                what: "spooling the archive",
-                source,
-            },
-        })
+        let what = "spooling the archive";
+        spool
+            .push(block)
+            .map_err(|source| match is_no_room(&source) {
+                true => ReadError::NoRoom { source },
+                false => ReadError::Io { what, source },
+            })
     }
 
     /// Nothing before this block will be read again.
@@ -218,6 +219,7 @@ impl Fetch {
         let read = match &self.store {
             BlockStore::Archive(file) => read_exact_at(file, &mut sealed, offset),
             BlockStore::Spool(spool) => spool.read(index, &mut sealed),
+            BlockStore::Found(blocks) => blocks.read(index, &mut sealed),
         };
         read.map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => Finding::from(FormatError::Truncated {
@@ -227,6 +229,16 @@ impl Fetch {
             .into(),
             _ => ReadError::reading(source),
         })?;
+        self.open(sealed, index)
+    }
+
+    /// Opens a sealed block, which must be the one of that number.
+    pub(crate) fn open(
+        &mut self,
+        sealed: Vec<u8>,
+        index: BlockIndex,
+    ) -> Result<OpenedBlock, ReadError> {
+        let offset = self.geometry.block_offset(index).0;
         let header = check_clear(&sealed, index, &self.header.archive_id)
             .map_err(|e| ReadError::from(e).at(offset))?;
         let stripe = StripeIndex(index.0 / self.geometry.data_blocks_per_stripe() as u64);
@@ -245,6 +257,12 @@ impl Fetch {
             }
         }
     }
+}
+
+/// Whether that was for want of room.
+pub(crate) fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn beyond_its_block() -> ReadError {

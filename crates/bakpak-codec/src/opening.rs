@@ -47,7 +47,7 @@ struct ChosenTable {
 }
 
 /// The same, as it lies in the file; the tables are those in use.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct OpeningBytes {
     pub(crate) head: Vec<u8>,
     pub(crate) data_slots: Vec<u8>,
@@ -79,6 +79,29 @@ impl Opening {
     pub(crate) fn read(feed: &mut Feed) -> Result<Self, ReadError> {
         let (head, head_bytes) = read_head(feed)?;
         Self::read_behind(feed, head, head_bytes, Tables::Pair(None))
+    }
+
+    /// Takes what was found of an archive, wherever it stood; what is empty was not.
+    ///
+    /// # Errors
+    ///
+    /// There is no slot table that opens the data.
+    pub(crate) fn of_found(head: Head, bytes: OpeningBytes) -> Result<Self, ReadError> {
+        let id = &head.header.archive_id;
+        let data_table = SlotTable::decode(&bytes.data_slots, Domain::Data, id).map_err(|_| {
+            let what = "all copies of the table with the keys are damaged: nothing can open it";
+            FormatError::damaged(Structure::Slots, what)
+        })?;
+        let envelope_table = SlotTable::decode(&bytes.envelope_slots, Domain::Envelope, id).ok();
+        Ok(Self {
+            geometry: head.geometry(),
+            head,
+            bytes,
+            data_table,
+            envelope_table,
+            findings: Vec::new(),
+            mended: Vec::new(),
+        })
     }
 
     /// Reads what follows a head.

@@ -5,6 +5,9 @@
 
 use crate::error::{Finding, ReadError};
 use crate::input::read_exact_at;
+use crate::mend::stripe::{StripeMender, Tools, Unproved};
+use crate::mend::survey::{Need, Survey};
+use crate::mend::{Mended, Target};
 use crate::observer::Observer;
 use crate::parity_lane::ParityLane;
 use crate::pipeline::Workers;
@@ -16,13 +19,6 @@ use bakpak_format::slots::Domain;
 use bakpak_format::tail::{self, TailPage};
 use std::fs::File;
 use std::io;
-use stripe::{StripeMender, Tools, Unproved};
-use survey::Survey;
-
-mod page;
-mod places;
-mod stripe;
-mod survey;
 
 /// What a repair found and did.
 #[derive(Clone, Debug)]
@@ -57,24 +53,6 @@ impl RepairReport {
         let is_changed = self.is_moved || self.file_len != self.archive_len;
         self.is_complete() && self.mended.is_empty() && !is_changed
     }
-}
-
-/// What was mended, and what could not be.
-#[derive(Debug, Default)]
-struct Mended {
-    mended: Vec<Finding>,
-    lost: Vec<Finding>,
-    /// Some check page can only be proved by the root.
-    needs_root: bool,
-}
-
-/// Where an archive goes that is being mended.
-trait Target {
-    /// These bytes are in the file as they must be.
-    fn keep(&mut self, offset: ArchiveOffset, bytes: &[u8]) -> Result<(), ReadError>;
-
-    /// These are not.
-    fn mend(&mut self, offset: ArchiveOffset, bytes: &[u8]) -> Result<(), ReadError>;
 }
 
 /// Nowhere: to see what could be done.
@@ -157,7 +135,7 @@ fn mend(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<(RepairReport, Unproved), ReadError> {
-    let survey = Survey::new(file, observer)?;
+    let survey = Survey::new(file, Need::Everything, observer)?;
     let workers = Workers::new(threads)?;
     let mut mended = Mended::default();
     let mut taken = Unproved::Believed;
@@ -372,12 +350,6 @@ fn check_root(survey: &Survey<'_>, root: Digest, mended: &mut Mended) {
     mended
         .lost
         .push(Finding::from(FormatError::damaged(Structure::Tail, what)).at(offset.0));
-}
-
-impl Mended {
-    fn is_complete(&self) -> bool {
-        self.lost.is_empty()
-    }
 }
 
 impl Target for Nowhere {

@@ -19,6 +19,12 @@ pub(crate) trait EntryTaker {
     fn end(&mut self) -> Result<(), ReadError>;
 }
 
+/// Takes what is left of a stream that has lost bytes.
+pub(crate) trait LossTaker: EntryTaker {
+    /// So much content of the entry begun, in order with the rest of it, is lost.
+    fn lost(&mut self, offset: u64, len: u64) -> Result<(), ReadError>;
+}
+
 /// An entry whose header has been read.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
@@ -72,6 +78,47 @@ impl StreamParser {
             header_offset: position,
             first_entry: None,
         }
+    }
+
+    /// Goes on within content, of which so much follows: its entry's header was not read.
+    pub(crate) fn within_content(position: StreamOffset, extent: Extent, padding: u64) -> Self {
+        Self {
+            state: State::Content {
+                extents: VecDeque::from([extent]),
+                padding,
+            },
+            ..Self::new(position)
+        }
+    }
+
+    /// Goes on behind bytes that are lost, as far as they are content and what fills it up. Gives how
+    /// many of them are not: there the parser knows no more where it is, if they are any.
+    pub(crate) fn lose(&mut self, len: u64, taker: &mut impl LossTaker) -> Result<u64, ReadError> {
+        let mut left = len;
+        while left > 0 {
+            let lost = match &mut self.state {
+                State::Content { extents, .. } => {
+                    let Some(extent) = extents.front_mut() else {
+                        break;
+                    };
+                    let lost = extent.len.min(left);
+                    taker.lost(extent.offset, lost)?;
+                    extent.offset += lost;
+                    extent.len -= lost;
+                    lost
+                }
+                State::Padding { left: padding } => {
+                    let lost = (*padding).min(left);
+                    *padding -= lost;
+                    lost
+                }
+                _ => break,
+            };
+            left -= lost;
+            self.position = self.position.plus(lost);
+            self.settle(taker)?;
+        }
+        Ok(left)
     }
 
     /// Whether the stream has come to its end.

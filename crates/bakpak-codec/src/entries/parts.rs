@@ -78,7 +78,7 @@ impl EntryChecker<'_> {
 }
 
 /// The name and the number of a part.
-pub(super) fn part_of(header: &EntryHeader) -> Option<(EntryPath, u64)> {
+pub(crate) fn part_of(header: &EntryHeader) -> Option<(EntryPath, u64)> {
     if header.part {
         split_part(&header.entry.path)
     } else {

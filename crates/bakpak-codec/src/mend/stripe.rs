@@ -24,7 +24,7 @@ const MAX_COLUMNS: usize = 64;
 const MAX_SOURCES: usize = 16;
 
 /// One stripe being mended.
-pub(super) struct StripeMender<'a, 's> {
+pub(crate) struct StripeMender<'a, 's> {
     survey: &'a Survey<'s>,
     layout: &'a StripeLayout,
     tools: Tools<'a>,
@@ -42,17 +42,17 @@ pub(super) struct StripeMender<'a, 's> {
 }
 
 /// What stripes are mended with, one after the other.
-pub(super) struct Tools<'a> {
-    pub(super) workers: &'a Workers,
-    pub(super) observer: &'a dyn Observer,
+pub(crate) struct Tools<'a> {
+    pub(crate) workers: &'a Workers,
+    pub(crate) observer: &'a dyn Observer,
     /// None without parity.
-    pub(super) parity: Option<&'a mut ParityLane>,
-    pub(super) unproved: Unproved,
+    pub(crate) parity: Option<&'a mut ParityLane>,
+    pub(crate) unproved: Unproved,
 }
 
 /// What to make of shards of which a damaged check page tells neither the hash nor all CRCs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unproved {
+pub(crate) enum Unproved {
     /// They are right: the root will tell.
     Believed,
     /// They are lost.
@@ -67,7 +67,7 @@ struct Listed {
 }
 
 impl<'a, 's> StripeMender<'a, 's> {
-    pub(super) fn new(
+    pub(crate) fn new(
         survey: &'a Survey<'s>,
         layout: &'a StripeLayout,
         tools: Tools<'a>,
@@ -92,7 +92,7 @@ impl<'a, 's> StripeMender<'a, 's> {
     }
 
     /// Mends what can be, hands over all of the stripe, and gives the check page digest as it must be.
-    pub(super) fn run(
+    pub(crate) fn run(
         mut self,
         target: &mut dyn Target,
         report: &mut Mended,

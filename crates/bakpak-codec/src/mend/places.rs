@@ -26,7 +26,7 @@ const MAX_PLACES: usize = 4;
 ///
 /// Between two parts that were found, both their displacements may be right; which one, the
 /// checksums of what is read tell.
-pub(super) struct Places<'a> {
+pub(crate) struct Places<'a> {
     file: &'a File,
     file_len: u64,
     /// By how many bytes what should stand at an offset stands behind it, as far as that is known.
@@ -34,7 +34,7 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn new(file: &'a File) -> Result<Self, ReadError> {
+    pub(crate) fn new(file: &'a File) -> Result<Self, ReadError> {
         let file_len = file.metadata().map_err(ReadError::reading)?.len();
         Ok(Self {
             file,
@@ -43,31 +43,45 @@ impl<'a> Places<'a> {
         })
     }
 
-    pub(super) fn file(&self) -> &'a File {
+    pub(crate) fn file(&self) -> &'a File {
         self.file
     }
 
-    pub(super) fn file_len(&self) -> u64 {
+    pub(crate) fn file_len(&self) -> u64 {
         self.file_len
     }
 
     /// What should stand at `offset` was found at `found`.
-    pub(super) fn found(&mut self, offset: u64, found: u64) {
+    pub(crate) fn found(&mut self, offset: u64, found: u64) {
         let shift = found.cast_signed() - offset.cast_signed();
+        self.drop_last_between(offset, shift);
         let shifts = self.shifts.entry(offset).or_default();
         if shifts.len() < MAX_PLACES && !shifts.contains(&shift) {
             shifts.push(shift);
         }
     }
 
+    /// Of a run of parts displaced alike, the first and the last tell of all: so memory does not grow
+    /// with the archive.
+    fn drop_last_between(&mut self, offset: u64, shift: i64) {
+        let mut from_last = self.shifts.iter().rev();
+        let (Some((last, one)), Some((_, other))) = (from_last.next(), from_last.next()) else {
+            return;
+        };
+        let last = *last;
+        if last < offset && *one == [shift] && *other == [shift] {
+            self.shifts.remove(&last);
+        }
+    }
+
     /// Whether anything stands elsewhere than it should.
-    pub(super) fn is_moved(&self) -> bool {
+    pub(crate) fn is_moved(&self) -> bool {
         self.shifts.values().flatten().any(|shift| *shift != 0)
     }
 
     /// Looks for the blocks: first where they should be, then, where they are not, everywhere
     /// between those that are.
-    pub(super) fn find_blocks(
+    pub(crate) fn find_blocks(
         &mut self,
         geometry: &Geometry,
         block_count: u64,
@@ -82,6 +96,10 @@ impl<'a> Places<'a> {
                 return Err(ReadError::Interrupted);
             }
             let offset = geometry.block_offset(BlockIndex(number)).0;
+            if offset >= self.file_len {
+                searched_from.get_or_insert(behind_found);
+                break;
+            }
             if self.block_at(offset, archive_id)? == Some(BlockIndex(number)) {
                 self.found(offset, offset);
                 behind_found = offset + block::CLEAR_LEN as u64;
@@ -102,6 +120,27 @@ impl<'a> Places<'a> {
             ),
             None => Ok(()),
         }
+    }
+
+    /// The highest number of a block, below `most`, that begins anywhere in the file.
+    pub(crate) fn highest_block(
+        &self,
+        geometry: &Geometry,
+        most: u64,
+        archive_id: &ArchiveId,
+        observer: &dyn Observer,
+    ) -> Result<Option<BlockIndex>, ReadError> {
+        let mut highest = None;
+        for place in find_all(self.file, 0..self.file_len, block::MAGIC, observer) {
+            let place = place?;
+            if let Some(index) = self.block_at(place, archive_id)?
+                && index.0 < most
+                && !is_parity(geometry, most, place)
+            {
+                highest = highest.max(Some(index));
+            }
+        }
+        Ok(highest)
     }
 
     /// The number of the block that begins here, if one of this archive does.
@@ -140,7 +179,7 @@ impl<'a> Places<'a> {
     }
 
     /// Reads what stands at `offset` if it is displaced by `shift`; zeros where there is nothing.
-    pub(super) fn read(&self, offset: u64, shift: i64, buffer: &mut [u8]) -> Result<(), ReadError> {
+    pub(crate) fn read(&self, offset: u64, shift: i64, buffer: &mut [u8]) -> Result<(), ReadError> {
         buffer.fill(0);
         let start = offset.cast_signed().saturating_add(shift);
         // What would stand before the file's start is not there.
@@ -153,23 +192,33 @@ impl<'a> Places<'a> {
 
     /// Reads what stands at `offset` wherever `is_right` says that it does; says whether that was
     /// anywhere. If not, the bytes are those of the likeliest place.
-    pub(super) fn read_right(
+    pub(crate) fn read_right(
         &self,
         offset: u64,
         buffer: &mut [u8],
         is_right: impl Fn(&[u8]) -> bool,
     ) -> Result<bool, ReadError> {
+        Ok(self.find_right(offset, buffer, is_right)?.is_some())
+    }
+
+    /// As [`Self::read_right`], and says by how much it is displaced.
+    pub(crate) fn find_right(
+        &self,
+        offset: u64,
+        buffer: &mut [u8],
+        is_right: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<i64>, ReadError> {
         let shifts = self.shifts_at(offset, buffer.len());
         for shift in &shifts {
             self.read(offset, *shift, buffer)?;
             if is_right(buffer) {
-                return Ok(true);
+                return Ok(Some(*shift));
             }
         }
         if shifts.len() > 1 {
             self.read(offset, shifts[0], buffer)?;
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The displacements that a part may have, the likeliest first (spec: RPR-3).
@@ -234,7 +283,7 @@ fn read_what_can_be(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<u
 }
 
 /// All places in a stretch of a file at which `needle` begins.
-pub(super) fn find_all<'f>(
+pub(crate) fn find_all<'f>(
     file: &'f File,
     range: Range<u64>,
     needle: &'f [u8],

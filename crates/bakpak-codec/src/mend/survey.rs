@@ -20,22 +20,38 @@ use std::fs::File;
 /// The longest head: preamble and header, up to the next sector.
 const MAX_HEAD_LEN: usize = MAX_HEADER_LEN + SECTOR_LEN;
 
+/// A file is taken for what is left of an archive at most so many times as long: a number of blocks
+/// that is made up must not ask for more work than the file's own length does.
+const MOST_LOST: u64 = 64;
+
+/// How much of an archive has to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// How many blocks there are, and most of them.
+    Everything,
+    /// A head; of all else whatever there is.
+    Anything,
+}
+
 /// What stands before and behind the stripes, and where they are.
-pub(super) struct Survey<'a> {
-    pub(super) head: Head,
-    pub(super) geometry: Geometry,
+pub(crate) struct Survey<'a> {
+    pub(crate) head: Head,
+    pub(crate) geometry: Geometry,
     /// The best of each; empty is what was not found.
-    pub(super) parts: OpeningBytes,
-    pub(super) block_count: u64,
+    pub(crate) parts: OpeningBytes,
+    pub(crate) block_count: u64,
+    /// Whether that is how many there are. Otherwise it is a number that no block of a full stripe
+    /// that was found reaches.
+    pub(crate) is_end_known: bool,
     /// The tail page, if one is whole and fits.
-    pub(super) tail_page: Option<Vec<u8>>,
+    pub(crate) tail_page: Option<Vec<u8>>,
     /// What a whole locator says of the tail page: T and digest.
-    pub(super) told_tail_page: Option<(usize, Digest)>,
+    pub(crate) told_tail_page: Option<(usize, Digest)>,
     /// Roots that whole tail pages and locators name.
-    pub(super) roots: Vec<Digest>,
+    pub(crate) roots: Vec<Digest>,
     /// What stands where roots do in tail pages that are damaged.
-    pub(super) likely_roots: Vec<Digest>,
-    pub(super) places: Places<'a>,
+    pub(crate) likely_roots: Vec<Digest>,
+    pub(crate) places: Places<'a>,
 }
 
 /// The end of an archive, wherever it is in the file.
@@ -51,22 +67,36 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     ///
-    /// There is no head, or nothing says how many blocks there are; or the archive is of a kind that
-    /// this version does not know.
-    pub(super) fn new(file: &'a File, observer: &dyn Observer) -> Result<Self, ReadError> {
+    /// There is no head; or nothing says how many blocks there are, or most are not there, and they
+    /// are needed; or the archive is of a kind that this version does not know.
+    pub(crate) fn new(
+        file: &'a File,
+        need: Need,
+        observer: &dyn Observer,
+    ) -> Result<Self, ReadError> {
         let mut places = Places::new(file)?;
         let end = End::find(&places, observer)?;
         let (head, head_bytes) = find_head(&places, end.as_ref(), observer)?;
         let geometry = head.geometry();
         let end = end.filter(|end| end.locator.archive_id == head.header.archive_id);
-        let block_count = match &end {
-            Some(end) if end.fits(&geometry, places.file_len()) => end.locator.block_count,
-            _ => count_blocks(&places, &head, observer)?,
+        let file_len = places.file_len();
+        let said = match &end {
+            Some(end) if end.fits(&geometry, need, file_len) => Ok(end.locator.block_count),
+            _ => count_blocks(&places, &head, observer),
         };
-        if !is_plausible(&geometry, block_count, places.file_len()) {
-            let structure = Structure::Tail;
-            return Err(FormatError::Truncated { structure }.into());
-        }
+        let said = said.and_then(|count| match need.allows(&geometry, count, file_len) {
+            true => Ok(count),
+            false => Err(FormatError::Truncated {
+                structure: Structure::Tail,
+            }
+            .into()),
+        });
+        let is_end_known = said.is_ok();
+        let block_count = match (said, need) {
+            (Ok(count), _) => count,
+            (Err(ReadError::Fault(_)), Need::Anything) => count_found(&places, &head, observer)?,
+            (Err(error), _) => return Err(error),
+        };
         places.find_blocks(&geometry, block_count, &head.header.archive_id, observer)?;
         let tail_offset = geometry.tail_offset(block_count).0;
         let mut survey = Self {
@@ -77,6 +107,7 @@ impl<'a> Survey<'a> {
             },
             head,
             block_count,
+            is_end_known,
             tail_page: None,
             told_tail_page: None,
             roots: Vec::new(),
@@ -86,13 +117,15 @@ impl<'a> Survey<'a> {
         if let Some(end) = end.filter(|end| end.locator.block_count == block_count) {
             survey.take_end(end, tail_offset);
         }
-        survey.take_tail_pages(tail_offset)?;
+        if is_end_known {
+            survey.take_tail_pages(tail_offset)?;
+        }
         survey.find_parts()?;
         Ok(survey)
     }
 
     /// T of the archive.
-    pub(super) fn tail_page_len(&self) -> usize {
+    pub(crate) fn tail_page_len(&self) -> usize {
         match (&self.tail_page, self.told_tail_page) {
             (Some(page), _) => page.len(),
             (None, Some((len, _))) => len,
@@ -100,12 +133,12 @@ impl<'a> Survey<'a> {
         }
     }
 
-    pub(super) fn is_signed(&self) -> bool {
+    pub(crate) fn is_signed(&self) -> bool {
         !self.head.header.signers().is_empty()
     }
 
     /// Length of the archive as it must be.
-    pub(super) fn archive_len(&self) -> u64 {
+    pub(crate) fn archive_len(&self) -> u64 {
         let tail_len = self
             .geometry
             .tail_len(self.is_signed(), self.tail_page_len());
@@ -255,7 +288,7 @@ impl<'a> Survey<'a> {
 
     /// Whether this is a whole table that is older than the archive's: copies of it may be, and stay
     /// so (spec: CHK-5, TAL-1).
-    pub(super) fn is_older_table(&self, domain: Domain, bytes: &[u8]) -> bool {
+    pub(crate) fn is_older_table(&self, domain: Domain, bytes: &[u8]) -> bool {
         let found = self.generation(domain, bytes);
         found.is_some() && found < self.generation(domain, self.table(domain))
     }
@@ -306,7 +339,7 @@ impl End {
         Ok(Some(Self { locator, end, page }))
     }
 
-    fn fits(&self, geometry: &Geometry, file_len: u64) -> bool {
+    fn fits(&self, geometry: &Geometry, need: Need, file_len: u64) -> bool {
         let Locator {
             block_count,
             tail_offset,
@@ -314,8 +347,40 @@ impl End {
         } = self.locator;
         block_count > 0
             && geometry.tail_offset(block_count) == tail_offset
-            && is_plausible(geometry, block_count, file_len)
+            && need.allows(geometry, block_count, file_len)
     }
+}
+
+impl Need {
+    /// Whether a file of this length may be what is left of so many blocks.
+    fn allows(self, geometry: &Geometry, block_count: u64, file_len: u64) -> bool {
+        match self {
+            Self::Everything => is_plausible(geometry, block_count, file_len),
+            Self::Anything => block_count <= most_blocks(geometry, file_len),
+        }
+    }
+}
+
+/// As many blocks are looked for in a file of this length.
+fn most_blocks(geometry: &Geometry, file_len: u64) -> u64 {
+    let in_file = file_len / geometry.block_size.bytes() as u64 + 1;
+    in_file.saturating_mul(MOST_LOST)
+}
+
+/// Where nothing says how many blocks there are: one behind the last stripe of which a block was found,
+/// so that this one counts as full. If it is not, its check page is lost, and nothing follows from its
+/// length.
+fn count_found(
+    places: &Places<'_>,
+    head: &Head,
+    observer: &dyn Observer,
+) -> Result<u64, ReadError> {
+    let geometry = head.geometry();
+    let most = most_blocks(&geometry, places.file_len());
+    let id = &head.header.archive_id;
+    let highest = places.highest_block(&geometry, most, id, observer)?;
+    let full = geometry.data_blocks_per_stripe() as u64;
+    Ok(highest.map_or(1, |highest| (highest.0 / full + 1) * full + 1))
 }
 
 /// Whether a file can hold what is left of so many blocks: no stripe is mended that has lost more

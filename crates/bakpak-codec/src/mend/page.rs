@@ -8,7 +8,7 @@ use bakpak_format::error::FormatError;
 use bakpak_format::geometry::{ArchiveOffset, StripeLayout};
 
 /// What is known of a check page.
-pub(super) struct FoundPage {
+pub(crate) struct FoundPage {
     /// The covered part; what is not known of it is zeros.
     covered: Vec<u8>,
     /// Which sectors of it are known.
@@ -20,7 +20,7 @@ pub(super) struct FoundPage {
 
 impl FoundPage {
     /// Takes each sector from whichever page has it (spec: RPR-4).
-    pub(super) fn read(survey: &Survey<'_>, layout: &StripeLayout) -> Result<Self, ReadError> {
+    pub(crate) fn read(survey: &Survey<'_>, layout: &StripeLayout) -> Result<Self, ReadError> {
         let offsets = page_offsets(survey, layout);
         let lists = PageLists::new(&survey.geometry, layout);
         let mut page = vec![0; layout.page_len];
@@ -62,28 +62,28 @@ impl FoundPage {
     }
 
     /// Whether nothing of it has to be found out.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.known.iter().all(|known| *known)
     }
 
     /// What is wrong with it though it is whole.
-    pub(super) fn fault(&self) -> Option<&FormatError> {
+    pub(crate) fn fault(&self) -> Option<&FormatError> {
         self.fault.as_ref()
     }
 
     /// The covered part, which is right if it is whole.
-    pub(super) fn covered(&self) -> &[u8] {
+    pub(crate) fn covered(&self) -> &[u8] {
         &self.covered
     }
 
     /// The hash of a shard, if it is known.
-    pub(super) fn hash(&self, shard: usize) -> Option<Digest> {
+    pub(crate) fn hash(&self, shard: usize) -> Option<Digest> {
         let bytes = self.entry(self.lists.hash(shard))?;
         bytes.try_into().ok().map(Digest)
     }
 
     /// The CRC of a shard's sector, if it is known.
-    pub(super) fn crc(&self, shard: usize, sector: usize) -> Option<u32> {
+    pub(crate) fn crc(&self, shard: usize, sector: usize) -> Option<u32> {
         let bytes = self.entry(self.lists.crc(shard, sector))?;
         bytes.try_into().ok().map(u32::from_le_bytes)
     }
@@ -156,7 +156,7 @@ impl FoundPage {
 }
 
 /// Where the check pages of a stripe are.
-pub(super) fn page_offsets(survey: &Survey<'_>, layout: &StripeLayout) -> Vec<ArchiveOffset> {
+pub(crate) fn page_offsets(survey: &Survey<'_>, layout: &StripeLayout) -> Vec<ArchiveOffset> {
     let second = survey.geometry.second_page_offset(layout);
     [Some(layout.page_offset), second]
         .into_iter()

@@ -1,0 +1,262 @@
+//! `salvage`: takes out of a damaged archive what is whole, and tells what is not.
+//!
+//! Everything handed out has authenticated. What parity can mend is mended on the way; of what it
+//! cannot, every entry that is hit is named, also through COPY (spec: chapter 14.2).
+
+use crate::error::ReadError;
+use crate::fetch::{BlockStore, Fetch};
+use crate::found_blocks::FoundBlocks;
+use crate::keyring::Keyring;
+use crate::keys::Subkeys;
+use crate::mend::survey::{Need, Survey};
+use crate::observer::Observer;
+use crate::opening::Opening;
+use crate::pipeline::Workers;
+use crate::sink::SinkError;
+use bakpak_format::entry::{Entry, EntryPath};
+use bakpak_format::header::ArchiveId;
+use entries::Entries;
+use index::{Found, IndexBuilder};
+use locate::Locator;
+use rows::Rows;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+use stretches::Stretches;
+
+mod entries;
+mod index;
+mod locate;
+mod open;
+mod rows;
+mod stretches;
+
+pub use stretches::Cause;
+
+/// So many missing ranges of one entry are told; further ones only count.
+pub const MAX_RANGES: usize = 4096;
+
+/// What was found of an archive.
+#[derive(Clone, Debug)]
+pub struct SalvageReport {
+    /// Names the archive.
+    pub archive_id: ArchiveId,
+    /// Where the archive ends is known; otherwise nobody knows what else it held.
+    pub is_end_known: bool,
+    /// Blocks that do not open and cannot be mended, by number.
+    pub lost_blocks: Vec<Range<u64>>,
+    /// Blocks that open.
+    pub found_blocks: u64,
+    /// Blocks among them that were made from parity, or put together.
+    pub mended_blocks: u64,
+    /// Of the master-key envelope: whether it is whole, somewhere in the file. `None` if there was none.
+    pub has_envelope: Option<bool>,
+    /// Entries by what became of them.
+    pub counts: SalvageCounts,
+    /// Entries that were in the archive, but of which not even the name is left, if that is known.
+    pub unnamed: Option<u64>,
+    /// Bytes of the stream that are lost, headers of entries included.
+    pub lost_len: u64,
+    /// FINAL says that sources were missing from the start.
+    pub was_incomplete: bool,
+}
+
+/// Entries by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SalvageCounts {
+    /// Proved whole.
+    pub whole: u64,
+    /// Complete, but without a row in the catalogue that would prove it.
+    pub unconfirmed: u64,
+    /// Of which bytes are missing.
+    pub damaged: u64,
+    /// Of which nothing but the name is left.
+    pub lost: u64,
+    /// Files that could not be read when the archive was packed.
+    pub unreadable: u64,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it is there, and the catalogue's hash proves it.
+    Whole,
+    /// All of it is there, but the catalogue's row is lost.
+    Unconfirmed,
+    /// Bytes of it are missing, or it does not have the hash that it should.
+    Damaged,
+    /// Nothing is left of its content, or the header without which it is nothing.
+    Lost,
+    /// It could not be read when the archive was packed: its content never was in it.
+    Unreadable,
+}
+
+/// An entry, and what is left of it.
+#[derive(Clone, Debug)]
+pub struct Salvaged {
+    /// Which.
+    pub path: EntryPath,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Size of a file, if it is known.
+    pub size: Option<u64>,
+    /// What is missing of its content, in order; at most [`MAX_RANGES`].
+    pub missing: Vec<MissingRange>,
+    /// Bytes that are missing, all together.
+    pub missing_len: u64,
+    /// Its header is lost, and it has what the catalogue knows: no attributes, no names of owners.
+    pub is_header_lost: bool,
+}
+
+/// Bytes of a file that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingRange {
+    /// Where they begin in the file.
+    pub offset: u64,
+    /// How many they are.
+    pub len: u64,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Takes what is salvaged: entries one after another, in canonical order.
+pub trait SalvageSink {
+    /// An entry begins of which something is left. `size` is that of a file, if it is known; `fate`
+    /// is what became of the file that a hard link names, and otherwise [`Verdict::Whole`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the sink.
+    fn begin(&mut self, entry: &Entry, size: Option<u64>, fate: Verdict) -> Result<(), SinkError>;
+
+    /// Content of the file begun, in ascending order of `offset`; what is left out is holes, and what
+    /// is missing.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the sink.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError>;
+
+    /// The entry begun has come to its end, and this became of it. Not all of it may have been begun
+    /// with its right size.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the sink.
+    fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError>;
+
+    /// An entry that was not begun: nothing is left of it, or nothing ever was there.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the sink.
+    fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError>;
+}
+
+impl SalvageReport {
+    /// Whether all that was packed is here, and proved.
+    pub fn is_complete(&self) -> bool {
+        let SalvageCounts {
+            unconfirmed,
+            damaged,
+            lost,
+            ..
+        } = self.counts;
+        self.is_end_known
+            && self.lost_blocks.is_empty()
+            && self.lost_len == 0
+            && unconfirmed + damaged + lost == 0
+            && self.unnamed == Some(0)
+    }
+}
+
+/// Takes out what is left. The file is gone through twice: to find what there is, and to take it.
+///
+/// # Errors
+///
+/// - [`ReadError::Fault`]: there is no head, or no table of keys, in any copy.
+/// - [`ReadError::NoKeyFits`], [`ReadError::NoKeyOffered`]: the key holder can act.
+/// - [`ReadError::Io`], [`ReadError::NoRoom`]: the file cannot be read at all, or the temporary
+///   folder, which keeps mended blocks, not be written.
+/// - [`ReadError::Sink`]: the sink's own error.
+/// - [`ReadError::Interrupted`]: the observer asked to stop.
+pub fn salvage(
+    file: &File,
+    keyring: &mut dyn Keyring,
+    sink: &mut dyn SalvageSink,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<SalvageReport, ReadError> {
+    let survey = Survey::new(file, Need::Anything, observer)?;
+    let opening = Opening::of_found(survey.head.clone(), survey.parts.clone())?;
+    let subkeys = Arc::new(opening.unlock(keyring)?);
+    let open = |store| open(&survey, &subkeys, store);
+    let (found, blocks) = find(&survey, file, &open, threads, observer)?;
+    let blocks = Arc::new(blocks);
+    let again = || open(BlockStore::Found(Arc::clone(&blocks)));
+
+    let mut rows = Rows::new(found.pages, again())?;
+    let file_len = survey.places.file_len();
+    let mut stretches = Stretches::new(found.chunks, again(), file_len, observer)?;
+    let mut entries = Entries::new(sink, &mut rows, observer);
+    stretches.run(&mut entries)?;
+    let stream_len = found.last.as_ref().map(|last| last.stream_len);
+    let taken = entries.finish(stream_len)?;
+    let is_end_known = survey.is_end_known || found.last.is_some();
+    Ok(SalvageReport {
+        archive_id: survey.head.header.archive_id,
+        is_end_known,
+        lost_blocks: found.lost_blocks,
+        found_blocks: found.block_count,
+        mended_blocks: blocks.mended_count(),
+        has_envelope: survey
+            .geometry
+            .has_envelope()
+            .then(|| !survey.parts.envelope.is_empty() && !survey.parts.envelope_slots.is_empty()),
+        counts: taken.counts,
+        unnamed: found
+            .last
+            .as_ref()
+            .map(|last| last.row_count.saturating_sub(taken.named)),
+        lost_len: taken.lost_len,
+        was_incomplete: found.last.is_some_and(|last| last.incomplete),
+    })
+}
+
+/// Goes through all blocks, mends what can be, and learns what they hold.
+fn find(
+    survey: &Survey<'_>,
+    file: &File,
+    open: &dyn Fn(BlockStore) -> Fetch,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<(Found, FoundBlocks), ReadError> {
+    let again = || file.try_clone().map_err(ReadError::reading);
+    let workers = Workers::new(threads)?;
+    let kept = FoundBlocks::new(again()?, survey.geometry).map_err(locate::spooling)?;
+    let fetch = open(BlockStore::Archive(again()?));
+    let locator = Locator::new(survey, fetch, kept, &workers, observer);
+    let header = &survey.head.header;
+    let mut index = IndexBuilder::new(header.block_size, header.chunk_size);
+    let mut end = 0;
+    let blocks = locator.run(&mut |number, block| {
+        if block.is_some() {
+            end = number.0 + 1;
+        }
+        index.block(number, block);
+        Ok(())
+    })?;
+    // Where nothing says how many blocks there were, those behind the last one are not known to be.
+    let end = (!survey.is_end_known).then_some(end);
+    Ok((index.finish(end), blocks))
+}
+
+fn open(survey: &Survey<'_>, subkeys: &Arc<Subkeys>, store: BlockStore) -> Fetch {
+    Fetch::new(
+        survey.geometry,
+        &survey.head.header,
+        survey.head.head_digest,
+        Arc::clone(subkeys),
+        store,
+    )
+}

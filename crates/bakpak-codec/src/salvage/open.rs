@@ -1,0 +1,537 @@
+//! The entry that is open, what is missing of it, and what became of it.
+
+use super::rows::{Rows, entry_of};
+use super::stretches::Cause;
+use super::{MAX_RANGES, MissingRange, SalvageCounts, SalvageSink, Salvaged, Verdict};
+use crate::entries::{file_size, part_of};
+use crate::error::ReadError;
+use crate::observer::Observer;
+use crate::stream::{Begun, EntryTaker, LossTaker};
+use crate::zeros::hash_zeros;
+use bakpak_format::catalogue::{Row, RowFlags};
+use bakpak_format::digest::Digest;
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, PART_LEN};
+use bytes::Bytes;
+use std::collections::HashMap;
+
+/// Takes entries as they come, and judges each when it has ended.
+pub(super) struct OpenEntries<'a> {
+    sink: &'a mut dyn SalvageSink,
+    rows: &'a mut Rows,
+    observer: &'a dyn Observer,
+    open: Option<Open>,
+    /// The row of a parted entry whose first header is lost: a further part may come.
+    parted: Option<Row>,
+    last_path: Option<EntryPath>,
+    /// What became of files that have further names.
+    linked: HashMap<EntryPath, Verdict>,
+    counts: SalvageCounts,
+    named: u64,
+    /// Why bytes are lost that are lost now.
+    cause: Cause,
+    /// How often bytes were lost.
+    losses: u64,
+    /// The bytes that come now are zeros by instruction.
+    are_zeros: bool,
+}
+
+/// Whether an entry was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    Begun,
+    Refused,
+}
+
+/// A part of the open entry that is not begun yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NextPart {
+    number: u64,
+    pub(super) header_at: u64,
+    pub(super) content_at: u64,
+    pub(super) len: u64,
+}
+
+struct Open {
+    entry: Entry,
+    row: Option<Row>,
+    /// What became of the file that a hard link names.
+    fate: Verdict,
+    /// Content so far, holes and what is missing included.
+    position: u64,
+    hasher: blake3::Hasher,
+    missing: Vec<MissingRange>,
+    missing_len: u64,
+    is_header_lost: bool,
+    has_bytes: bool,
+    /// The bytes that came last were zeros by instruction: what stands for what could not be read.
+    ends_in_zeros: bool,
+    part: Option<Part>,
+}
+
+/// The part of a parted entry that came last.
+struct Part {
+    number: u64,
+    start: u64,
+    /// Where its content begins in the stream, and the length of each part's header: parts of an
+    /// entry differ in their number only, which always has 12 digits.
+    content_at: u64,
+    header_len: u64,
+    /// Of [`OpenEntries::losses`] when it was complete.
+    losses: u64,
+}
+
+impl<'a> OpenEntries<'a> {
+    pub(super) fn new(
+        sink: &'a mut dyn SalvageSink,
+        rows: &'a mut Rows,
+        observer: &'a dyn Observer,
+    ) -> Self {
+        Self {
+            sink,
+            rows,
+            observer,
+            open: None,
+            parted: None,
+            last_path: None,
+            linked: HashMap::new(),
+            counts: SalvageCounts::default(),
+            named: 0,
+            cause: Cause::Block,
+            losses: 0,
+            are_zeros: false,
+        }
+    }
+
+    /// What is lost from now on is lost for this.
+    pub(super) fn set_cause(&mut self, cause: Cause) {
+        self.cause = cause;
+        self.losses += 1;
+    }
+
+    /// What comes from now on is zeros by instruction, or is not.
+    pub(super) fn set_zeros(&mut self, are_zeros: bool) {
+        self.are_zeros = are_zeros;
+    }
+
+    /// Where the header of the next row's entry begins.
+    pub(super) fn peek_row(&mut self) -> Option<u64> {
+        self.rows.peek().map(|row| row.header_offset.0)
+    }
+
+    /// The next row whose header lies before this place, where the stream goes on.
+    pub(super) fn next_row_before(&mut self, offset: u64) -> Option<Row> {
+        self.rows.next_before(offset)
+    }
+
+    /// Ends all that is open, and says how many entries of each kind there were, and how many names.
+    pub(super) fn finish(mut self) -> Result<(SalvageCounts, u64), ReadError> {
+        self.close()?;
+        while let Some(row) = self.rows.next_before(u64::MAX) {
+            self.header_lost(row)?;
+        }
+        self.close_parted()?;
+        Ok((self.counts, self.named))
+    }
+
+    /// The rest of the open entry cannot be made out.
+    pub(super) fn cut(&mut self) -> Result<(), ReadError> {
+        if let Some(open) = &mut self.open
+            && open.part.is_none()
+        {
+            let (offset, size) = (open.position, file_size(&open.entry));
+            open.lose(offset, size.saturating_sub(offset), self.cause);
+            return self.close();
+        }
+        Ok(())
+    }
+
+    /// Begins an entry of which there is content, but no header.
+    pub(super) fn begin_row(&mut self, row: Row) -> Result<Begin, ReadError> {
+        let Some(entry) = entry_of(&row).filter(|_| !never_was(&row)) else {
+            self.header_lost(row)?;
+            return Ok(Begin::Refused);
+        };
+        self.close()?;
+        self.close_parted()?;
+        self.named += 1;
+        let mut open = Open::new(entry, Some(row));
+        open.is_header_lost = true;
+        self.begin_open(open)
+    }
+
+    /// The header of a row's entry is lost, and its content too, if it has any.
+    pub(super) fn header_lost(&mut self, row: Row) -> Result<(), ReadError> {
+        self.close()?;
+        self.close_parted()?;
+        self.named += 1;
+        if row.flags.contains(RowFlags::PARTED) && !never_was(&row) {
+            self.parted = Some(row);
+            return Ok(());
+        }
+        self.row_alone(row)
+    }
+
+    /// Nothing but its row is left of an entry: enough for one without content.
+    fn row_alone(&mut self, row: Row) -> Result<(), ReadError> {
+        if row.flags.contains(RowFlags::SUPERSEDED) {
+            return Ok(());
+        }
+        let entry = entry_of(&row);
+        match entry {
+            Some(entry) if row.size == 0 && !never_was(&row) => {
+                let mut open = Open::new(entry, Some(row));
+                open.is_header_lost = true;
+                self.begin_open(open)?;
+                self.close()
+            }
+            _ => {
+                let verdict = match row.flags.contains(RowFlags::UNREADABLE) {
+                    true => Verdict::Unreadable,
+                    false => Verdict::Lost,
+                };
+                let is_linked = row.flags.contains(RowFlags::LINKED);
+                let missing = MissingRange {
+                    offset: 0,
+                    len: row.size,
+                    cause: self.cause,
+                };
+                let has_content = row.size > 0 && verdict == Verdict::Lost;
+                self.never_begun(
+                    is_linked,
+                    Salvaged {
+                        path: row.path,
+                        verdict,
+                        size: (row.kind == bakpak_format::catalogue::RowKind::File)
+                            .then_some(row.size),
+                        missing: has_content.then_some(missing).into_iter().collect(),
+                        missing_len: if has_content { row.size } else { 0 },
+                        is_header_lost: true,
+                    },
+                )
+            }
+        }
+    }
+
+    fn never_begun(&mut self, is_linked: bool, salvaged: Salvaged) -> Result<(), ReadError> {
+        self.counts.count(salvaged.verdict);
+        if is_linked {
+            self.linked.insert(salvaged.path.clone(), salvaged.verdict);
+        }
+        self.sink.lost(&salvaged).map_err(ReadError::Sink)
+    }
+
+    /// Hands an entry to the sink, unless something speaks against it.
+    fn begin_open(&mut self, mut open: Open) -> Result<Begin, ReadError> {
+        let path = open.entry.path.clone();
+        // An archive of a faulty writer, or of two that began as one: what came first stays.
+        if self.last_path.as_ref().is_some_and(|last| *last > path) {
+            return Ok(Begin::Refused);
+        }
+        self.last_path = Some(path);
+        if let EntryKind::HardLink { target } = &open.entry.kind {
+            open.fate = self.linked.get(target).copied().unwrap_or(Verdict::Lost);
+        }
+        if matches!(open.fate, Verdict::Lost | Verdict::Unreadable) {
+            let salvaged = Salvaged {
+                verdict: open.fate,
+                path: open.entry.path,
+                size: None,
+                missing: Vec::new(),
+                missing_len: 0,
+                is_header_lost: open.is_header_lost,
+            };
+            self.never_begun(false, salvaged)?;
+            return Ok(Begin::Refused);
+        }
+        let size = match (&open.entry.kind, &open.part, &open.row) {
+            (EntryKind::File { .. }, Some(_), row) => row.as_ref().map(|row| row.size),
+            (EntryKind::File { size, .. }, None, _) => Some(*size),
+            _ => None,
+        };
+        self.sink
+            .begin(&open.entry, size, open.fate)
+            .map_err(ReadError::Sink)?;
+        self.open = Some(open);
+        Ok(Begin::Begun)
+    }
+
+    /// The part of the open entry whose header or content a place of the stream is in, if its row tells
+    /// how long the entry is.
+    pub(super) fn part_at(&self, position: u64) -> Option<NextPart> {
+        let open = self.open.as_ref()?;
+        let (part, row) = (open.part.as_ref()?, open.row.as_ref()?);
+        let stride = PART_LEN + part.header_len;
+        let behind = position.checked_sub(part.content_at.checked_add(PART_LEN)?)?;
+        let number = part.number.checked_add(behind / stride + 1)?;
+        let start = (number - 1).checked_mul(PART_LEN)?;
+        let len = row.size.checked_sub(start)?.min(PART_LEN);
+        let header_at = position - behind % stride;
+        (len > 0).then_some(NextPart {
+            number,
+            header_at,
+            content_at: header_at + part.header_len,
+            len,
+        })
+    }
+
+    /// Goes on with a part of the open entry of which the header is lost.
+    pub(super) fn begin_next_part(&mut self, next: &NextPart) {
+        let header_len = next.content_at - next.header_at;
+        self.goes_on_with(Part::new(next.number, next.content_at, header_len));
+    }
+
+    /// Whether this is a further part of the open entry, perhaps behind some that are lost.
+    fn goes_on(&self, name: &EntryPath, number: u64) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            let part = open.part.as_ref();
+            open.entry.path == *name && part.is_some_and(|part| number > part.number)
+        })
+    }
+
+    fn goes_on_with(&mut self, part: Part) {
+        let cause = self.cause;
+        if let Some(open) = &mut self.open {
+            let (behind, start) = (open.position, part.start);
+            open.part = Some(part);
+            open.lose(behind, start.saturating_sub(behind), cause);
+        }
+    }
+
+    /// Begins a parted entry with the first of its parts that is there.
+    fn begin_part(
+        &mut self,
+        mut entry: Entry,
+        row: Option<Row>,
+        name: EntryPath,
+        part: Part,
+    ) -> Result<(), ReadError> {
+        let parted = self.parted.take_if(|row| row.path == name);
+        self.close_parted()?;
+        entry.path = name;
+        let is_header_lost = parted.is_some();
+        let mut open = Open::new(entry, row.or(parted));
+        open.is_header_lost = is_header_lost;
+        open.lose(0, part.start, self.cause);
+        open.part = Some(part);
+        self.begin_open(open)?;
+        Ok(())
+    }
+
+    fn close_parted(&mut self) -> Result<(), ReadError> {
+        match self.parted.take() {
+            Some(row) => self.row_alone(row),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges the open entry.
+    fn close(&mut self) -> Result<(), ReadError> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        let size = match (&open.part, &open.row) {
+            (Some(_), Some(row)) => Some(row.size),
+            (Some(_), None) => None,
+            (None, _) => Some(file_size(&open.entry)),
+        };
+        let end = size.unwrap_or(open.position);
+        if open.part.is_some() && open.position < end {
+            open.lose(open.position, end - open.position, self.cause);
+        }
+        open.pass_hole(end, self.observer)?;
+        let verdict = open.verdict(self.losses);
+        if open.entry.linked {
+            self.linked.insert(open.entry.path.clone(), verdict);
+        }
+        self.counts.count(verdict);
+        let is_file = matches!(open.entry.kind, EntryKind::File { .. });
+        let salvaged = Salvaged {
+            path: open.entry.path,
+            verdict,
+            size: size.filter(|_| is_file),
+            missing: open.missing,
+            missing_len: open.missing_len,
+            is_header_lost: open.is_header_lost,
+        };
+        self.sink.end(&salvaged).map_err(ReadError::Sink)
+    }
+}
+
+impl EntryTaker for OpenEntries<'_> {
+    fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
+        let at = begun.header_offset.0;
+        let part = part_of(&begun.header).map(|(name, number)| {
+            let content_at = begun.content_offset.0;
+            (name, Part::new(number, content_at, content_at - at))
+        });
+        let part = match part {
+            Some((name, part)) if self.goes_on(&name, part.number) => {
+                self.goes_on_with(part);
+                return Ok(());
+            }
+            part => part,
+        };
+        self.close()?;
+        while let Some(row) = self.rows.next_before(at) {
+            self.header_lost(row)?;
+        }
+        let entry = begun.header.entry;
+        let row = self.rows.next_at(at);
+        let is_further = part.as_ref().is_some_and(|(_, part)| part.number > 1);
+        if row.is_some() || !is_further || self.parted.is_none() {
+            self.named += 1;
+        }
+        if let Some(row) = row.as_ref().filter(|row| never_was(row)) {
+            self.close_parted()?;
+            return self.row_alone(row.clone());
+        }
+        match part {
+            Some((name, part)) => self.begin_part(entry, row, name, part),
+            None => {
+                self.close_parted()?;
+                let row = row.filter(|row| row.path == entry.path);
+                self.begin_open(Open::new(entry, row))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn data(&mut self, offset: u64, bytes: Bytes) -> Result<(), ReadError> {
+        let (observer, are_zeros) = (self.observer, self.are_zeros);
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let offset = offset.saturating_add(open.part_start());
+        open.pass_hole(offset, observer)?;
+        open.position = offset + bytes.len() as u64;
+        open.has_bytes = true;
+        open.ends_in_zeros = are_zeros;
+        if open.missing_len == 0 {
+            open.hasher.update(&bytes);
+        }
+        self.sink.write(offset, &bytes).map_err(ReadError::Sink)
+    }
+
+    fn end(&mut self) -> Result<(), ReadError> {
+        let losses = self.losses;
+        match self.open.as_mut().and_then(|open| open.part.as_mut()) {
+            // More parts may come.
+            Some(part) => {
+                part.losses = losses;
+                Ok(())
+            }
+            None => self.close(),
+        }
+    }
+}
+
+impl LossTaker for OpenEntries<'_> {
+    fn lost(&mut self, offset: u64, len: u64) -> Result<(), ReadError> {
+        let cause = self.cause;
+        if let Some(open) = &mut self.open {
+            open.lose(offset.saturating_add(open.part_start()), len, cause);
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn new(entry: Entry, row: Option<Row>) -> Self {
+        Self {
+            entry,
+            row,
+            fate: Verdict::Whole,
+            position: 0,
+            hasher: blake3::Hasher::new(),
+            missing: Vec::new(),
+            missing_len: 0,
+            is_header_lost: false,
+            has_bytes: false,
+            ends_in_zeros: false,
+            part: None,
+        }
+    }
+
+    fn part_start(&self) -> u64 {
+        self.part.as_ref().map_or(0, |part| part.start)
+    }
+
+    /// What lies before `offset` and has not come is a hole.
+    fn pass_hole(&mut self, offset: u64, observer: &dyn Observer) -> Result<(), ReadError> {
+        let len = offset.saturating_sub(self.position);
+        if self.missing_len == 0 {
+            hash_zeros(&mut self.hasher, len, observer)?;
+        }
+        self.position = self.position.max(offset);
+        Ok(())
+    }
+
+    fn lose(&mut self, offset: u64, len: u64, cause: Cause) {
+        if len == 0 {
+            return;
+        }
+        self.missing_len = self.missing_len.saturating_add(len);
+        self.position = offset.saturating_add(len);
+        let is_full = self.missing.len() == MAX_RANGES;
+        match self.missing.last_mut() {
+            Some(last) if last.cause == cause && last.offset + last.len == offset => {
+                last.len += len;
+            }
+            _ if is_full => {}
+            _ => self.missing.push(MissingRange { offset, len, cause }),
+        }
+    }
+
+    fn verdict(&self, losses: u64) -> Verdict {
+        match &self.entry.kind {
+            EntryKind::File { .. } => {}
+            _ => return self.fate,
+        }
+        if self.missing_len > 0 {
+            return match self.has_bytes {
+                true => Verdict::Damaged,
+                false => Verdict::Lost,
+            };
+        }
+        // Without the row, nobody knows whether a further part is lost.
+        let may_go_on = self.part.as_ref().is_some_and(|part| part.losses != losses);
+        match &self.row {
+            Some(row) if Digest(*self.hasher.finalize().as_bytes()) == row.content_hash => {
+                Verdict::Whole
+            }
+            Some(_) => Verdict::Damaged,
+            None if self.ends_in_zeros || may_go_on => Verdict::Damaged,
+            None => Verdict::Unconfirmed,
+        }
+    }
+}
+
+impl Part {
+    fn new(number: u64, content_at: u64, header_len: u64) -> Self {
+        Self {
+            number,
+            start: (number - 1).saturating_mul(PART_LEN),
+            content_at,
+            header_len,
+            losses: 0,
+        }
+    }
+}
+
+impl SalvageCounts {
+    fn count(&mut self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Whole => &mut self.whole,
+            Verdict::Unconfirmed => &mut self.unconfirmed,
+            Verdict::Damaged => &mut self.damaged,
+            Verdict::Lost => &mut self.lost,
+            Verdict::Unreadable => &mut self.unreadable,
+        };
+        *counter += 1;
+    }
+}
+
+/// Whether a row says of its entry that it is none: superseded by a later one, or unreadable.
+fn never_was(row: &Row) -> bool {
+    row.flags.contains(RowFlags::SUPERSEDED) || row.flags.contains(RowFlags::UNREADABLE)
+}

@@ -1,0 +1,119 @@
+//! The rows of the catalogue pages that were found, in the order of the stream.
+
+use crate::chunks::new_decompressor;
+use crate::compress::Decompressor;
+use crate::error::ReadError;
+use crate::fetch::Fetch;
+use bakpak_format::catalogue::{Row, RowFlags, RowKind};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, padded};
+use bakpak_format::geometry::Place;
+use std::iter::Peekable;
+
+/// Gives the rows one after the other.
+pub(super) struct Rows(Peekable<RowsOfPages>);
+
+struct RowsOfPages {
+    fetch: Fetch,
+    decompressor: Decompressor,
+    pages: std::vec::IntoIter<Place>,
+    page: std::vec::IntoIter<Row>,
+    /// Where the header of the row before stands: rows that do not follow it are left out.
+    behind: Option<u64>,
+}
+
+impl Rows {
+    /// The rows of the pages at these places.
+    pub(super) fn new(pages: Vec<Place>, fetch: Fetch) -> Result<Self, ReadError> {
+        let rows = RowsOfPages {
+            fetch,
+            decompressor: new_decompressor()?,
+            pages: pages.into_iter(),
+            page: Vec::new().into_iter(),
+            behind: None,
+        };
+        Ok(Self(rows.peekable()))
+    }
+
+    /// The next row, which stays.
+    pub(super) fn peek(&mut self) -> Option<&Row> {
+        self.0.peek()
+    }
+
+    /// The next row, if its entry's header begins before this place of the stream.
+    pub(super) fn next_before(&mut self, offset: u64) -> Option<Row> {
+        self.0.next_if(|row| row.header_offset.0 < offset)
+    }
+
+    /// The next row, if its entry's header begins here.
+    pub(super) fn next_at(&mut self, offset: u64) -> Option<Row> {
+        self.0.next_if(|row| row.header_offset.0 == offset)
+    }
+}
+
+impl Iterator for RowsOfPages {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        loop {
+            let Some(row) = self.page.next() else {
+                let place = self.pages.next()?;
+                // A page that cannot be read is as good as lost.
+                self.page = self.read(place).unwrap_or_default().into_iter();
+                continue;
+            };
+            let offset = row.header_offset.0;
+            if self.behind.is_none_or(|behind| behind < offset) {
+                self.behind = Some(offset);
+                return Some(row);
+            }
+        }
+    }
+}
+
+impl RowsOfPages {
+    fn read(&mut self, place: Place) -> Result<Vec<Row>, ReadError> {
+        let rows = self.fetch.page(place, &mut self.decompressor)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// What a row tells of its entry: all but attributes, names of owners, and device numbers. `None` for
+/// a device, which is nothing without them.
+pub(super) fn entry_of(row: &Row) -> Option<Entry> {
+    let kind = match row.kind {
+        RowKind::File => EntryKind::File {
+            size: row.size,
+            extents: None,
+        },
+        RowKind::Directory => EntryKind::Directory,
+        RowKind::Symlink => EntryKind::Symlink {
+            target: row.link.clone(),
+        },
+        RowKind::HardLink => EntryKind::HardLink {
+            target: EntryPath::decode(row.link.clone()).ok()?,
+        },
+        RowKind::Fifo => EntryKind::Fifo,
+        RowKind::CharDevice | RowKind::BlockDevice => return None,
+    };
+    Some(Entry {
+        path: row.path.clone(),
+        kind,
+        mode: row.mode,
+        uid: row.uid,
+        gid: row.gid,
+        user: Vec::new(),
+        group: Vec::new(),
+        mtime: row.mtime,
+        xattrs: Vec::new(),
+        linked: row.flags.contains(RowFlags::LINKED),
+    })
+}
+
+/// Where the content of a row's file ends in the stream, and how much fills it up, if that follows from
+/// the row: not of sparse files and parts, which have more than content in between.
+pub(super) fn content_end(row: &Row) -> Option<(u64, u64)> {
+    let is_plain = !row.flags.contains(RowFlags::SPARSE) && !row.flags.contains(RowFlags::PARTED);
+    let is_file = row.kind == RowKind::File;
+    let end = row.content_offset.0.checked_add(row.size)?;
+    (is_plain && is_file).then_some((end, padded(row.size) - row.size))
+}
