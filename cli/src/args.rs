@@ -60,6 +60,9 @@ pub(crate) enum Verb {
     /// Mend a damaged archive from its parity and its copies; needs no key
     #[command(after_help = help::REPAIR)]
     Repair(RepairArguments),
+    /// Take out of a damaged archive what is whole, and name what is not
+    #[command(after_help = help::SALVAGE)]
+    Salvage(SalvageArguments),
     /// Write one file of an archive, or all of it as a tar, to standard output
     #[command(after_help = help::CAT)]
     Cat(CatArguments),
@@ -195,6 +198,28 @@ pub(crate) struct RepairArguments {
     /// Replace MENDED if it is already there, once the mended archive is whole
     #[arg(long, requires = "output")]
     pub(crate) force: bool,
+    /// Show no progress and no summary; warnings and errors are told
+    #[arg(long)]
+    pub(crate) quiet: bool,
+    /// One JSON object a line on standard output (docs/json.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyOptions,
+}
+
+/// `bakpak salvage`.
+#[derive(Debug, Args)]
+pub(crate) struct SalvageArguments {
+    /// The archive
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) archive: PathBuf,
+    /// The directory to make; it must not exist, or be empty
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) to: PathBuf,
+    /// Leave out files that are not whole, instead of storing them below DIR/damaged
+    #[arg(long)]
+    pub(crate) drop_damaged: bool,
     /// Show no progress and no summary; warnings and errors are told
     #[arg(long)]
     pub(crate) quiet: bool,

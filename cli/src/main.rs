@@ -32,6 +32,7 @@ mod repair;
 mod report;
 mod restorability;
 mod runbook;
+mod salvage;
 mod select;
 mod shared_file;
 mod unpack;
@@ -66,6 +67,7 @@ fn run(verb: &Verb, output: &Output) -> Exit {
         Verb::Pack(arguments) => pack::run(arguments, output),
         Verb::Verify(arguments) => verify::run(arguments, output),
         Verb::Repair(arguments) => repair::run(arguments, output),
+        Verb::Salvage(arguments) => salvage::run(arguments, output),
         Verb::Unpack(arguments) => unpack::run(arguments, output),
         Verb::List(arguments) => list::run(arguments, output),
         Verb::Cat(arguments) => cat::run(arguments, output),
@@ -100,6 +102,7 @@ fn output_for(verb: &Verb) -> Output {
         Verb::Pack(arguments) => (arguments.outcome.json, arguments.quiet),
         Verb::Verify(arguments) => (arguments.outcome.json, false),
         Verb::Repair(arguments) => (arguments.json, arguments.quiet),
+        Verb::Salvage(arguments) => (arguments.json, arguments.quiet),
         Verb::Unpack(arguments) => (arguments.outcome.json, false),
         Verb::Inspect(arguments) => (arguments.outcome.json, false),
         Verb::List(arguments) => (arguments.json, false),

@@ -73,10 +73,7 @@ impl Output {
         if !self.json {
             return;
         }
-        let line = Line { v: 1, event };
-        let mut bytes = serde_json::to_vec(&line).unwrap_or_default(); // no map keys, no I/O
-        bytes.push(b'\n');
-        self.write(&bytes);
+        self.write(&json_line(event));
     }
 
     /// A line of data for people, unless JSON was asked for.
@@ -162,6 +159,14 @@ impl Output {
         let lines = hints.iter().map(|hint| format!("bakpak: hint: {hint}\n"));
         talk(&lines.collect::<String>());
     }
+}
+
+/// An event as a line of JSON.
+pub(crate) fn json_line(event: &Event) -> Vec<u8> {
+    let line = Line { v: 1, event };
+    let mut bytes = serde_json::to_vec(&line).unwrap_or_default(); // no map keys, no I/O
+    bytes.push(b'\n');
+    bytes
 }
 
 /// Writes to standard error; nobody there to read it is no error.

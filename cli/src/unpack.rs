@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context;
 use bakpak_codec::default_threads;
 use bakpak_codec::input::Input;
+use bakpak_codec::sink::SinkError;
 use bakpak_codec::unpack::{UnpackReport, unpack};
-use bakpak_tree::{LossKind, Report, Stage, StageOptions, TargetMode};
+use bakpak_tree::{LossKind, Report, Stage, StageError, StageOptions, TargetMode};
 
 use self::preview::Preview;
 use self::sink::StageSink;
@@ -66,12 +67,14 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     sink.selection().all_matched()?;
     interrupt::enter(Phase::Committing)?;
     let restored = stage.take().ok_or_else(interrupt::failure)?.publish()?;
+    absent::tell(&unpacked, output);
+    tell_losses(&restored, output);
     tell(arguments, &unpacked, &restored, output);
     Ok(output.exit(arguments.outcome.fail_on))
 }
 
 /// Refuses a target that can never be one, before anybody is asked for a passphrase.
-fn check_target(target: &Path) -> Result<(), Failure> {
+pub(crate) fn check_target(target: &Path) -> Result<(), Failure> {
     match target.metadata() {
         Ok(there) if !there.is_dir() => Err(Failure::new(
             Exit::WOULD_OVERWRITE,
@@ -97,8 +100,8 @@ fn make_stage(arguments: &UnpackArguments, preview: Option<&Preview>) -> anyhow:
     Ok(Stage::create(&arguments.to, mode, options, &archive_id)?)
 }
 
-fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report, output: &Output) {
-    absent::tell(unpacked, output);
+/// Tells what the target could not hold, and what earlier runs left.
+pub(crate) fn tell_losses(restored: &Report, output: &Output) {
     for loss in &restored.losses {
         let example = &loss.example;
         let why = loss
@@ -132,6 +135,9 @@ fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report,
         );
         output.warn(None, None, &text);
     }
+}
+
+fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report, output: &Output) {
     if let Some(replaced) = &restored.replaced {
         let things = count(restored.replaced_count, "thing was", "things were");
         output.say(format!(
@@ -176,10 +182,10 @@ fn hint(kind: LossKind) -> Vec<String> {
 
 /// The stage, which a second Ctrl-C must be able to remove.
 #[derive(Clone)]
-struct SharedStage(Arc<Mutex<Option<Stage>>>);
+pub(crate) struct SharedStage(Arc<Mutex<Option<Stage>>>);
 
 impl SharedStage {
-    fn new(stage: Stage) -> Self {
+    pub(crate) fn new(stage: Stage) -> Self {
         let stage = Self(Arc::new(Mutex::new(Some(stage))));
         // Only a weak reference: when the run ends in any other way, it is this one that removes.
         let removed = Arc::downgrade(&stage.0);
@@ -191,7 +197,17 @@ impl SharedStage {
     }
 
     /// Takes the stage out, unless it is just being written to or gone.
-    fn take(&self) -> Option<Stage> {
+    pub(crate) fn take(&self) -> Option<Stage> {
         self.0.try_lock().ok().and_then(|mut stage| stage.take())
+    }
+
+    /// Does something with the stage.
+    pub(crate) fn with<T>(
+        &self,
+        act: impl FnOnce(&mut Stage) -> Result<T, StageError>,
+    ) -> Result<T, SinkError> {
+        let mut stage = self.0.lock().map_err(|_| interrupt::failure())?;
+        let stage = stage.as_mut().ok_or_else(interrupt::failure)?;
+        Ok(act(stage)?)
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Verified(Verified),
     Mended(Finding),
     Repaired(Repaired),
+    Salvaged(SalvagedEntry),
+    Salvage(SalvageSummary),
     Unpacked(Unpacked),
     Entry(ListedEntry),
     Archive(Archive),
@@ -125,6 +127,51 @@ pub(crate) struct Repaired {
     pub(crate) moved: bool,
     pub(crate) mended: usize,
     pub(crate) lost: usize,
+}
+
+/// What `salvage` found of an entry that is not whole.
+#[derive(Debug, Serialize)]
+pub(crate) struct SalvagedEntry {
+    #[serde(flatten)]
+    pub(crate) path: JsonPath,
+    pub(crate) verdict: &'static str,
+    pub(crate) size: Option<u64>,
+    pub(crate) missing_len: u64,
+    pub(crate) missing: Vec<MissingBytes>,
+    #[serde(rename = "header_lost")]
+    pub(crate) is_header_lost: bool,
+    pub(crate) stored: Option<String>,
+}
+
+/// Bytes of it that are missing.
+#[derive(Debug, Serialize)]
+pub(crate) struct MissingBytes {
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    pub(crate) copied: bool,
+}
+
+/// `salvage` is done.
+#[derive(Debug, Serialize)]
+pub(crate) struct SalvageSummary {
+    pub(crate) archive: String,
+    pub(crate) target: String,
+    pub(crate) archive_id: String,
+    pub(crate) verdict: &'static str,
+    pub(crate) exit: u8,
+    pub(crate) whole: u64,
+    pub(crate) unconfirmed: u64,
+    pub(crate) damaged: u64,
+    pub(crate) lost: u64,
+    pub(crate) unreadable: u64,
+    pub(crate) unnamed: Option<u64>,
+    #[serde(rename = "end_known")]
+    pub(crate) is_end_known: bool,
+    pub(crate) lost_len: u64,
+    pub(crate) blocks: u64,
+    pub(crate) mended_blocks: u64,
+    pub(crate) lost_blocks: Vec<[u64; 2]>,
+    pub(crate) envelope: Option<bool>,
 }
 
 /// `unpack` is done.

@@ -2,11 +2,10 @@
 
 use bakpak_codec::sink::{Sink, SinkError};
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
-use bakpak_tree::{Stage, StageError};
+use bakpak_tree::Stage;
 
 use super::SharedStage;
 use super::preview::Preview;
-use crate::interrupt;
 use crate::select::Selection;
 
 /// Stages what is selected.
@@ -36,18 +35,9 @@ impl StageSink {
         &self.selection
     }
 
-    fn with<T>(
-        &self,
-        act: impl FnOnce(&mut Stage) -> Result<T, StageError>,
-    ) -> Result<T, SinkError> {
-        let mut stage = self.stage.0.lock().map_err(|_| interrupt::failure())?;
-        let stage = stage.as_mut().ok_or_else(interrupt::failure)?;
-        Ok(act(stage)?)
-    }
-
     fn stage_directories_above(&mut self) -> Result<(), SinkError> {
         for directory in std::mem::take(&mut self.above) {
-            self.with(|stage| {
+            self.stage.with(|stage| {
                 stage.begin(&directory, None)?;
                 stage.end()
             })?;
@@ -69,11 +59,11 @@ impl Sink for StageSink {
         self.is_staged = is_selected || (entry.linked && is_file && !is_unreadable);
         if is_selected {
             self.stage_directories_above()?;
-            return self.with(|stage| stage.begin(entry, size));
+            return self.stage.with(|stage| stage.begin(entry, size));
         }
         if self.is_staged {
             // A hard link to it may be selected, which then becomes the file.
-            return self.with(|stage| stage.begin_hidden(entry, size));
+            return self.stage.with(|stage| stage.begin_hidden(entry, size));
         }
         if entry.kind == EntryKind::Directory {
             self.above.push(entry.clone());
@@ -83,21 +73,21 @@ impl Sink for StageSink {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
         match self.is_staged {
-            true => self.with(|stage| stage.write(offset, bytes)),
+            true => self.stage.with(|stage| stage.write(offset, bytes)),
             false => Ok(()),
         }
     }
 
     fn hole(&mut self, offset: u64, len: u64) -> Result<(), SinkError> {
         match self.is_staged {
-            true => self.with(|stage| stage.hole(offset, len)),
+            true => self.stage.with(|stage| stage.hole(offset, len)),
             false => Ok(()),
         }
     }
 
     fn end(&mut self) -> Result<(), SinkError> {
         match self.is_staged {
-            true => self.with(Stage::end),
+            true => self.stage.with(Stage::end),
             false => Ok(()),
         }
     }
@@ -107,6 +97,6 @@ impl Sink for StageSink {
         if self.preview.is_some() || !self.selection.selects(path) {
             return Ok(());
         }
-        self.with(|stage| stage.discard(path))
+        self.stage.with(|stage| stage.discard(path))
     }
 }

@@ -209,10 +209,7 @@ pub fn salvage(
         lost_blocks: found.lost_blocks,
         found_blocks: found.block_count,
         mended_blocks: blocks.mended_count(),
-        has_envelope: survey
-            .geometry
-            .has_envelope()
-            .then(|| !survey.parts.envelope.is_empty() && !survey.parts.envelope_slots.is_empty()),
+        has_envelope: envelope_left(&survey),
         counts: taken.counts,
         unnamed: found
             .last
@@ -249,6 +246,13 @@ fn find(
     // Where nothing says how many blocks there were, those behind the last one are not known to be.
     let end = (!survey.is_end_known).then_some(end);
     Ok((index.finish(end), blocks))
+}
+
+/// Whether envelope and its table are whole somewhere; `None` if there was none.
+fn envelope_left(survey: &Survey<'_>) -> Option<bool> {
+    let parts = &survey.parts;
+    let is_left = !parts.envelope.is_empty() && !parts.envelope_slots.is_empty();
+    survey.geometry.has_envelope().then_some(is_left)
 }
 
 fn open(survey: &Survey<'_>, subkeys: &Arc<Subkeys>, store: BlockStore) -> Fetch {

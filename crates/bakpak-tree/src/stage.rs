@@ -80,7 +80,7 @@ pub struct Stage {
     pub(crate) is_settled: bool,
     hidden: Hidden,
     open: Option<Open>,
-    last: Option<(EntryPath, Placed)>,
+    pub(super) last: Option<(EntryPath, Placed)>,
 }
 
 /// The entry between `begin` and `end`.

@@ -27,6 +27,10 @@ pub(super) struct Locator<'a, 's> {
     observer: &'a dyn Observer,
 }
 
+/// Takes a block, or that it is lost.
+pub(super) type BlockTaker<'t> =
+    dyn FnMut(BlockIndex, Option<&OpenedBlock>) -> Result<(), ReadError> + 't;
+
 /// Keeps what a stripe's mending brings to light.
 struct Keep<'a, 'b, 's> {
     locator: &'b mut Locator<'a, 's>,
@@ -60,10 +64,7 @@ impl<'a, 's> Locator<'a, 's> {
     ///
     /// The file cannot be read at all, or the temporary folder not be written; `take` refuses; or the
     /// observer asked to stop.
-    pub(super) fn run(
-        mut self,
-        take: &mut dyn FnMut(BlockIndex, Option<&OpenedBlock>) -> Result<(), ReadError>,
-    ) -> Result<FoundBlocks, ReadError> {
+    pub(super) fn run(mut self, take: &mut BlockTaker<'_>) -> Result<FoundBlocks, ReadError> {
         let geometry = self.survey.geometry;
         for stripe in 0..geometry.stripe_count(self.survey.block_count) {
             let layout = geometry.stripe(self.survey.block_count, StripeIndex(stripe));

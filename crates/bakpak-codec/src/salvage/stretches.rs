@@ -53,6 +53,7 @@ pub(super) struct Stretches<'a> {
     store: ChunkStore,
     decompressor: Decompressor,
     cost: CopyCost,
+    file_len: u64,
     /// So much of what is lost may still count.
     credit: u64,
     observer: &'a dyn Observer,
@@ -80,6 +81,7 @@ impl<'a> Stretches<'a> {
         let sources: Vec<SourceChunk> = sources.collect();
         Ok(Self {
             cost: CopyCost::new(fetch.chunk_size() as u64),
+            file_len,
             credit: file_len.saturating_mul(LOST_FACTOR),
             runs: runs(&sources),
             sources,
@@ -98,6 +100,9 @@ impl<'a> Stretches<'a> {
                 return Err(ReadError::Interrupted);
             }
             let chunk = self.chunks[number];
+            // Records take about as much room as the blocks that hold them.
+            self.observer
+                .progress(self.file_len / 2 + chunk.place.0.min(self.file_len) / 2);
             let gap = chunk.stream_start - at;
             let counted = gap.min(self.credit);
             self.credit -= counted;

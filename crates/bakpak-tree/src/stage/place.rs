@@ -71,12 +71,21 @@ impl Stage {
         path: &EntryPath,
         make: impl FnOnce(&Dir, &[u8]) -> io::Result<T>,
     ) -> Result<T, StageError> {
+        self.make_as(path.as_bytes(), path, make)
+    }
+
+    /// The same with another name in the tree than the entry's.
+    fn make_as<T>(
+        &mut self,
+        name: &[u8],
+        path: &EntryPath,
+        make: impl FnOnce(&Dir, &[u8]) -> io::Result<T>,
+    ) -> Result<T, StageError> {
         let (directories, implied) = (&mut self.directories, &mut self.implied);
-        let parent = self
-            .cursor
-            .parent(
+        let parent =
+            self.cursor.parent(
                 &self.tree,
-                path.as_bytes(),
+                name,
                 Missing::Make,
                 |made| match implied_directory(made) {
                     Some(entry) => {
@@ -97,6 +106,67 @@ impl Stage {
             }
             _ => self.entry_error("make", path, error),
         })
+    }
+
+    /// Ends the open entry, a file, which is not to stand where it belongs, but at the same path below
+    /// a directory of the target: what became of it shows only now.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Stage::end); [`StageError::Clash`] if the path is taken.
+    pub fn end_below(&mut self, directory: &str) -> Result<(), StageError> {
+        self.end()?;
+        let Some((path, Placed::File { .. })) = self.last.take() else {
+            return Err(StageError::Misuse(
+                "only a file can be put below another directory",
+            ));
+        };
+        let found = self.cursor.find(&self.tree, path.as_bytes());
+        let found = found.and_then(|(dir, name)| Ok((dir.reopen()?, name.to_vec())));
+        let (dir, name) = found.map_err(|error| self.entry_error("move", &path, error))?;
+        self.make_as(&below(directory, &path), &path, |to, new_name| {
+            dir.rename(&name, to, new_name)
+        })
+    }
+
+    /// Makes a further name of a file that [`end_below`](Stage::end_below) put below a directory, there.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::NoLinkTarget`] if it is not there; otherwise as [`end_below`](Stage::end_below).
+    pub fn link_below(
+        &mut self,
+        directory: &str,
+        path: &EntryPath,
+        target: &EntryPath,
+    ) -> Result<(), StageError> {
+        let linked = below(directory, target);
+        let found = self.cursor.find(&self.tree, &linked);
+        let found = found.and_then(|(dir, name)| {
+            dir.status(name)?;
+            Ok((dir.reopen()?, name))
+        });
+        let Ok((from, name)) = found else {
+            let (path, target) = (path.clone(), target.clone());
+            return Err(StageError::NoLinkTarget { path, target });
+        };
+        self.make_as(&below(directory, path), path, |to, new_name| {
+            from.link(name, to, new_name)
+        })?;
+        self.report.hard_links += 1;
+        Ok(())
+    }
+
+    /// Puts a file into the target that is none of the archive's: readable for its owner only.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Io`], [`StageError::NoRoom`]: what the system says.
+    pub fn add(&mut self, name: &str, content: &mut dyn io::Read) -> Result<(), StageError> {
+        let file = self.tree.create_file(name.as_bytes());
+        let copied = file.and_then(|mut file| io::copy(content, &mut file));
+        copied.map_err(|error| self.stage_error("write a file of", error))?;
+        Ok(())
     }
 
     pub(super) fn begin_directory(&mut self, entry: &Entry) -> Result<(), StageError> {
@@ -298,6 +368,10 @@ fn implied_directory(path: &[u8]) -> Option<Entry> {
         xattrs: Vec::new(),
         linked: false,
     })
+}
+
+fn below(directory: &str, path: &EntryPath) -> Vec<u8> {
+    [directory.as_bytes(), b"/", path.as_bytes()].concat()
 }
 
 fn clash(path: &EntryPath, reason: ClashReason) -> StageError {

@@ -1,0 +1,181 @@
+//! `bakpak salvage`.
+
+use std::path::Path;
+
+use anyhow::Context;
+use bakpak_codec::default_threads;
+use bakpak_codec::salvage::{SalvageReport, salvage};
+use bakpak_tree::{Stage, StageOptions, TargetMode};
+
+use self::sink::{DAMAGED, StageSink};
+use self::told::{REPORT, Told};
+use crate::archive;
+use crate::args::SalvageArguments;
+use crate::exit::Exit;
+use crate::interrupt::{self, Phase};
+use crate::output::event::{Event, SalvageSummary};
+use crate::output::{Output, count, hex, quoted, size};
+use crate::progress::Progress;
+use crate::prompt::Keys;
+use crate::unpack::{SharedStage, check_target, tell_losses};
+
+mod sink;
+mod told;
+
+/// Takes out of a damaged archive what is left.
+///
+/// # Errors
+///
+/// Nothing opens the archive, or what is left of it cannot be written; the target is as it was then.
+pub(crate) fn run(arguments: &SalvageArguments, output: &Output) -> anyhow::Result<Exit> {
+    interrupt::enter(Phase::Asked)?;
+    check_target(&arguments.to)?;
+    let file = archive::open_file(&arguments.archive)?;
+    let mut keys = Keys::of_data(&arguments.keys, output)?;
+    // Its name shall tell the archive, but that is not known before the archive is.
+    let stage = Stage::create(
+        &arguments.to,
+        TargetMode::New,
+        StageOptions::default(),
+        &[0; 16],
+    )?;
+    let stage = SharedStage::new(stage);
+    let told = Told::new(output).context("cannot write the report")?;
+    let mut sink = StageSink::new(stage.clone(), arguments.drop_damaged, told);
+    let progress = Progress::new(
+        output,
+        "gone through",
+        file.metadata().ok().map(|m| m.len()),
+    );
+    let report = salvage(&file, &mut keys, &mut sink, default_threads(), &progress)
+        .with_context(|| format!("cannot salvage {}", quoted(&arguments.archive)))?;
+    drop(progress);
+    let exit = match report.is_complete() {
+        true => Exit::DONE,
+        false => Exit::DAMAGED,
+    };
+    let summary = summary(arguments, &report, exit);
+    sink.finish(summary).context("cannot write the report")?;
+    interrupt::enter(Phase::Committing)?;
+    let restored = stage.take().ok_or_else(interrupt::failure)?.publish()?;
+    tell_losses(&restored, output);
+    tell(arguments, &report, output);
+    Ok(output.exit(None).worst(exit))
+}
+
+fn summary(arguments: &SalvageArguments, report: &SalvageReport, exit: Exit) -> Event {
+    let counts = report.counts;
+    Event::Salvage(SalvageSummary {
+        archive: arguments.archive.to_string_lossy().into_owned(),
+        target: arguments.to.to_string_lossy().into_owned(),
+        archive_id: hex(&report.archive_id.0),
+        verdict: if report.is_complete() {
+            "complete"
+        } else {
+            "partial"
+        },
+        exit: exit.0,
+        whole: counts.whole,
+        unconfirmed: counts.unconfirmed,
+        damaged: counts.damaged,
+        lost: counts.lost,
+        unreadable: counts.unreadable,
+        unnamed: report.unnamed,
+        is_end_known: report.is_end_known,
+        lost_len: report.lost_len,
+        blocks: report.found_blocks,
+        mended_blocks: report.mended_blocks,
+        lost_blocks: report
+            .lost_blocks
+            .iter()
+            .map(|range| [range.start, range.end])
+            .collect(),
+        envelope: report.has_envelope,
+    })
+}
+
+/// Says what came out, and plainly if it is not all.
+fn tell(arguments: &SalvageArguments, report: &SalvageReport, output: &Output) {
+    let (name, to) = (quoted(&arguments.archive), quoted(&arguments.to));
+    let counts = report.counts;
+    if report.mended_blocks > 0 {
+        let blocks = count(report.mended_blocks, "block was", "blocks were");
+        output.say(format!("{blocks} mended from parity"));
+    }
+    if report.was_incomplete {
+        let text = "some sources could not be read when it was packed, and are not in the archive";
+        output.warn(None, None, text);
+    }
+    tell_envelope(report, output);
+    let whole = count(counts.whole, "entry", "entries");
+    if report.is_complete() {
+        output.say(format!("all of {name} is in {to}, and proved: {whole}"));
+        return;
+    }
+    output.say(format!(
+        "{to} holds what is left of {name}: {whole}, proved whole"
+    ));
+    if counts.unconfirmed > 0 {
+        let entries = count(counts.unconfirmed, "more is", "more are");
+        output.say(format!(
+            "{entries} complete; their hashes in the catalogue are lost, so that nothing proves them"
+        ));
+    }
+    let parts = [
+        (
+            counts.damaged,
+            "damaged: bytes are missing",
+            where_damaged(arguments),
+        ),
+        (counts.lost, "lost but for the name", String::new()),
+        (
+            report.unnamed.unwrap_or(0),
+            "lost with the name",
+            String::new(),
+        ),
+    ];
+    for (number, what, place) in parts {
+        if number > 0 {
+            let entries = count(number, "entry is", "entries are");
+            output.error(&format!("{entries} {what}{place}"));
+        }
+    }
+    let blocks: u64 = report
+        .lost_blocks
+        .iter()
+        .map(|range| range.end - range.start)
+        .sum();
+    let lost = format!(
+        "{} lost, and with them {} of what was packed",
+        count(blocks, "block is", "blocks are"),
+        size(report.lost_len)
+    );
+    let lost = match (report.is_end_known, blocks) {
+        (true, _) => lost,
+        (false, 0) => "its end is missing, nobody knows how much".to_owned(),
+        (false, _) => format!("{lost}; its end is missing too, nobody knows how much"),
+    };
+    output.error(&format!("this is NOT all of {name}: {lost}"));
+    let report = quoted(&arguments.to.join(Path::new(REPORT)));
+    output.hint(&[
+        format!("{report} tells all that is missing, by entry and byte range"),
+        "another copy of the archive may be whole, or damaged elsewhere".to_owned(),
+    ]);
+}
+
+fn where_damaged(arguments: &SalvageArguments) -> String {
+    match arguments.drop_damaged {
+        true => ", so left out".to_owned(),
+        false => format!(
+            " (below {}, with zeros for them)",
+            quoted(&arguments.to.join(DAMAGED))
+        ),
+    }
+}
+
+fn tell_envelope(report: &SalvageReport, output: &Output) {
+    if report.has_envelope == Some(false) {
+        let text = "the master-key envelope is lost: no copy of it is whole";
+        output.error(text);
+    }
+}

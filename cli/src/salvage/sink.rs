@@ -1,0 +1,105 @@
+//! What is salvaged, put into a stage: whole files where they belong, damaged ones apart.
+
+use bakpak_codec::salvage::{SalvageSink, Salvaged, Verdict};
+use bakpak_codec::sink::SinkError;
+use bakpak_format::entry::{Entry, EntryKind};
+use bakpak_tree::Stage;
+
+use super::told::{REPORT, Told};
+use crate::output::event::Event;
+use crate::unpack::SharedStage;
+
+/// Damaged files are below this directory. Nothing in an archive can be: all of it is below `sql`,
+/// `home` and `attachments`.
+pub(super) const DAMAGED: &str = "damaged";
+
+/// Stages what is left.
+pub(super) struct StageSink<'a> {
+    stage: SharedStage,
+    drop_damaged: bool,
+    told: Told<'a>,
+    /// So much of the open file is written.
+    written: u64,
+    is_file: bool,
+    /// The stage has it already, or is not to have it: a further name of a damaged file.
+    is_apart: bool,
+}
+
+impl<'a> StageSink<'a> {
+    pub(super) fn new(stage: SharedStage, drop_damaged: bool, told: Told<'a>) -> Self {
+        Self {
+            stage,
+            drop_damaged,
+            told,
+            written: 0,
+            is_file: false,
+            is_apart: false,
+        }
+    }
+
+    /// Puts the report into the stage.
+    pub(super) fn finish(self, summary: Event) -> anyhow::Result<()> {
+        let mut report = self.told.finish(summary)?;
+        let added = self.stage.with(|stage| stage.add(REPORT, &mut report));
+        added.map_err(|error| anyhow::anyhow!(error))
+    }
+
+    fn hole_to(&mut self, offset: u64) -> Result<(), SinkError> {
+        let written = self.written;
+        if offset > written {
+            self.stage
+                .with(|stage| stage.hole(written, offset - written))?;
+            self.written = offset;
+        }
+        Ok(())
+    }
+}
+
+impl SalvageSink for StageSink<'_> {
+    fn begin(&mut self, entry: &Entry, size: Option<u64>, fate: Verdict) -> Result<(), SinkError> {
+        self.written = 0;
+        self.is_file = matches!(entry.kind, EntryKind::File { .. });
+        self.is_apart = fate == Verdict::Damaged;
+        match &entry.kind {
+            EntryKind::HardLink { target } if self.is_apart => match self.drop_damaged {
+                true => Ok(()),
+                false => self
+                    .stage
+                    .with(|stage| stage.link_below(DAMAGED, &entry.path, target)),
+            },
+            _ => self.stage.with(|stage| stage.begin(entry, size)),
+        }
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        self.hole_to(offset)?;
+        self.stage.with(|stage| stage.write(offset, bytes))?;
+        self.written = offset + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        if self.is_file
+            && let Some(size) = salvaged.size
+        {
+            self.hole_to(size)?;
+        }
+        let path = &salvaged.path;
+        match (salvaged.verdict, self.drop_damaged) {
+            _ if self.is_apart => {}
+            (Verdict::Whole | Verdict::Unconfirmed, _) => self.stage.with(Stage::end)?,
+            (Verdict::Damaged, false) => self.stage.with(|stage| stage.end_below(DAMAGED))?,
+            _ => self.stage.with(|stage| stage.discard(path))?,
+        }
+        let stored = match (salvaged.verdict, self.drop_damaged) {
+            (Verdict::Whole | Verdict::Unconfirmed, _) => Some(path.to_string()),
+            (Verdict::Damaged, false) => Some(format!("{DAMAGED}/{path}")),
+            _ => None,
+        };
+        Ok(self.told.entry(salvaged, stored)?)
+    }
+
+    fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        Ok(self.told.entry(salvaged, None)?)
+    }
+}
