@@ -154,7 +154,7 @@ pub trait SalvageSink {
 }
 
 impl SalvageReport {
-    /// Whether all that was packed is here, and proved.
+    /// Whether all that was packed is here, and proved (spec: SLV-6).
     pub fn is_complete(&self) -> bool {
         let SalvageCounts {
             unconfirmed,
@@ -187,7 +187,7 @@ pub fn salvage(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<SalvageReport, ReadError> {
-    let survey = Survey::new(file, Need::Anything, observer)?;
+    let survey = Survey::new(file, Need::Anything, observer)?; // spec: SLV-1
     let opening = Opening::of_found(survey.head.clone(), survey.parts.clone())?;
     let subkeys = Arc::new(opening.unlock(keyring)?);
     let open = |store| open(&survey, &subkeys, store);

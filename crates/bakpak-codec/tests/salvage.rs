@@ -86,7 +86,7 @@ fn salvage(archive: &[u8]) -> Result<(Taken, SalvageReport), ReadError> {
     Ok((taken, report))
 }
 
-/// What must hold of everything that comes out, whatever was done to the archive.
+/// What must hold of everything that comes out, whatever was done to the archive (spec: SLV-5, SLV-6).
 fn is_honest(taken: &Taken, report: &SalvageReport, truth: &Truth, what: &str) {
     for (path, told) in &taken.told {
         let Some((entry, content)) = truth.get(path) else {
@@ -254,7 +254,7 @@ fn a_whole_archive_is_salvaged_whole() {
     }
 }
 
-/// Any one block lost: what it does not hold, and what does not copy from it, is whole.
+/// Any one block lost: what it does not hold, and what does not copy from it, is whole (spec: SLV-3).
 #[test]
 fn one_lost_block_costs_what_it_holds_and_what_copies_from_it() {
     let truth = truth(sources());
@@ -286,7 +286,7 @@ fn one_lost_block_costs_what_it_holds_and_what_copies_from_it() {
     assert!(at_all > 50, "{at_all}");
 }
 
-/// With parity, a burst as long as it mends costs nothing.
+/// With parity, a burst as long as it mends costs nothing (spec: SLV-2).
 #[test]
 fn what_parity_mends_is_not_lost() {
     let truth = truth(sources());
@@ -339,7 +339,7 @@ fn a_cut_archive_gives_what_stands_before_the_cut() {
     }
 }
 
-/// The start lost, with head and tables: the copies in check pages and tail open the rest.
+/// The start lost, with head and tables: the copies in check pages and tail open the rest (spec: SLV-1).
 #[test]
 fn an_archive_without_its_start_gives_what_follows() {
     let truth = truth(sources());
@@ -383,7 +383,7 @@ fn what_is_left_of_an_archive_may_stand_elsewhere() {
     }
 }
 
-/// The catalogue lost, and FINAL: entries are found by the chunks.
+/// The catalogue lost, and FINAL: entries are found by the chunks (spec: SLV-4).
 #[test]
 fn without_the_catalogue_entries_are_complete_but_unconfirmed() {
     let small = || {

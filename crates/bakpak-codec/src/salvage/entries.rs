@@ -91,7 +91,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Goes on to where something begins that can be read, or to `end`.
+    /// Goes on to where something begins that can be read, or to `end` (spec: SLV-4).
     fn find_start(&mut self, end: u64) -> Result<(), ReadError> {
         if let Some((at, parser)) = self.ahead.take()
             && self.start_within(at, parser, end)?

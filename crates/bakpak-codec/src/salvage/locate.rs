@@ -17,7 +17,7 @@ use std::io;
 
 /// Gives the blocks of an archive one after the other, as far as they open.
 ///
-/// A block is taken only if it authenticates: checksums and parity tell where to look.
+/// A block is taken only if it authenticates: checksums and parity tell where to look (spec: SLV-2).
 pub(super) struct Locator<'a, 's> {
     survey: &'a Survey<'s>,
     fetch: RefCell<Fetch>,

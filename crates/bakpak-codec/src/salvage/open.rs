@@ -324,7 +324,7 @@ impl<'a> OpenEntries<'a> {
         }
     }
 
-    /// Judges the open entry.
+    /// Judges the open entry (spec: SLV-5).
     fn close(&mut self) -> Result<(), ReadError> {
         let Some(mut open) = self.open.take() else {
             return Ok(());

@@ -172,7 +172,7 @@ impl<'a> Stretches<'a> {
         Ok((script, raw))
     }
 
-    /// Cuts a script where what it copies from is lost.
+    /// Cuts a script where what it copies from is lost (spec: SLV-3).
     fn parts(&self, script: &[Instruction]) -> Vec<Part> {
         let mut parts = Vec::new();
         for instruction in script {
