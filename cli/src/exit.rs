@@ -66,11 +66,15 @@ impl Exit {
             Self::NO_KEY_FITS | Self::NO_KEY_OFFERED => {
                 &["the data and the master-key envelope have keys of their own"]
             }
-            Self::DAMAGED => &["another copy of the file may be whole"],
+            Self::DAMAGED => &[
+                "another copy of the file may be whole",
+                "`bakpak salvage ARCHIVE --to DIR` takes out what is left",
+            ],
             Self::REPAIRABLE => &["`bakpak repair ARCHIVE -o MENDED` mends all of it"],
-            Self::TRUNCATED => {
-                &["the end of the file is missing: copy it again, or use another copy"]
-            }
+            Self::TRUNCATED => &[
+                "the end of the file is missing: copy it again, or use another copy",
+                "`bakpak salvage ARCHIVE --to DIR` takes out what is left",
+            ],
             Self::UNSUPPORTED => &[
                 "an archive begins with text that says what opens it: `head -c 2000 ARCHIVE`",
                 "if that is not there, this is another file",

@@ -164,8 +164,10 @@ fn tell(arguments: &RepairArguments, report: &RepairReport, output: &Output) -> 
             output.error(&format!(
                 "{name} cannot be mended: {lost} of it are lost; nothing was written"
             ));
-            output
-                .hint(&["another copy of the file may be whole, or damaged elsewhere".to_owned()]);
+            output.hint(&[
+                "another copy of the file may be whole, or damaged elsewhere".to_owned(),
+                "`bakpak salvage ARCHIVE --to DIR` takes out what is left".to_owned(),
+            ]);
         }
         ("whole", None) => output.say(format!("{name} is whole ({blocks}, {len})")),
         ("whole", Some(to)) => {

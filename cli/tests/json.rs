@@ -73,6 +73,20 @@ fn every_verb_prints_what_is_documented() {
             .typed("repair d.bakpak -o m.bakpak --json")
             .succeeds(),
     );
+    // So regular that it is the same for everybody, and so irregular that it fills blocks.
+    let squares = (0..30_000_u64).flat_map(|number| number.pow(4).to_le_bytes());
+    sandbox.write("home/squares", squares.collect::<Vec<u8>>());
+    sandbox
+        .typed("pack -o l.bakpak --home home --block-size 4K --key-file data.key")
+        .succeeds();
+    let mut lost = sandbox.read("l.bakpak");
+    lost[30_000..70_000].fill(0);
+    sandbox.write("l.bakpak", lost);
+    runs.push(
+        sandbox
+            .typed("salvage l.bakpak --to rescued --json --key-file data.key")
+            .exits(20),
+    );
 
     let media = Media {
         families: 2,

@@ -115,10 +115,10 @@ Examples:
   bakpak salvage server.bakpak --to /srv/rescued --drop-damaged
 
 For an archive that `bakpak repair` cannot mend: its start, its end, its
-catalogue or a part of its middle may be missing. What is under its usual name in
-DIR is whole. Files of which bytes are missing are below DIR/damaged, with zeros
-for what is missing. DIR/salvage.jsonl tells all that is missing, by entry and byte
-range (docs/json.md).
+catalogue or a part of its middle may be missing. What stands in DIR where it
+belongs is whole. Files of which bytes are missing are below DIR/damaged, with
+zeros for what is missing. DIR/salvage.jsonl tells all that is missing, by entry
+and byte range (docs/json.md).
 
 DIR appears only at the end. Exits with 0 if nothing is missing, with 20 if
 anything is.

@@ -1,0 +1,221 @@
+//! `salvage` takes out what is left, says by its place what is whole, and names what is missing.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "support/sandbox.rs"]
+mod sandbox;
+
+use std::fs;
+use std::path::Path;
+
+use sandbox::Sandbox;
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed;
+    let next = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(next).collect()
+}
+
+/// A sandbox with an archive `a.bakpak` of some thousand blocks of 4 KiB.
+fn packed(more: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a/first", noise(1, 300_000));
+    sandbox.write("home/b/second", noise(2, 3_000_000));
+    sandbox.write("home/c/copy of second", noise(2, 3_000_000));
+    sandbox.write("home/d/third", noise(3, 300_000));
+    let line = format!("pack -o a.bakpak --home home --block-size 4K --key-file data.key {more}");
+    sandbox.typed(&line).succeeds();
+    sandbox
+}
+
+/// Writes `d.bakpak`: the archive with this stretch overwritten.
+fn damage(sandbox: &Sandbox, offset: usize, len: usize) {
+    let mut bytes = sandbox.read("a.bakpak");
+    bytes[offset..offset + len].fill(0xA5);
+    sandbox.write("d.bakpak", bytes);
+}
+
+/// The lines of a report.
+fn report(sandbox: &Sandbox, to: &str) -> Vec<serde_json::Value> {
+    let report = sandbox.read(&format!("{to}/salvage.jsonl"));
+    let lines = report
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+/// The original with zeros where a line of the report says that bytes are missing.
+fn with_holes(original: &[u8], line: &serde_json::Value) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    for range in line["missing"].as_array().unwrap() {
+        let offset = range["offset"].as_u64().unwrap() as usize;
+        let len = range["len"].as_u64().unwrap() as usize;
+        bytes[offset..offset + len].fill(0);
+    }
+    bytes
+}
+
+#[test]
+fn all_of_a_whole_archive_comes_out() {
+    let sandbox = packed("");
+    let run = sandbox
+        .typed("salvage a.bakpak --to out --key-file data.key")
+        .succeeds();
+    run.says("all of 'a.bakpak' is in 'out', and proved");
+    for file in ["a/first", "b/second", "c/copy of second", "d/third"] {
+        let file = format!("home/{file}");
+        assert_eq!(sandbox.read(&format!("out/{file}")), sandbox.read(&file));
+    }
+    assert!(!sandbox.path("out/damaged").exists());
+    let report = report(&sandbox, "out");
+    assert_eq!(report.len(), 1);
+    assert_eq!(report[0]["verdict"], "complete");
+}
+
+/// A burst that parity does not mend: what it hits, and what is a copy of that, is told and set apart.
+#[test]
+fn damaged_files_are_set_apart_and_their_missing_bytes_told() {
+    let sandbox = packed("");
+    damage(&sandbox, 1_000_000, 120_000);
+    sandbox
+        .typed("repair d.bakpak -o m.bakpak")
+        .exits(20)
+        .says("bakpak salvage");
+    let line = "salvage d.bakpak --to out --key-file data.key --json";
+    let run = sandbox.typed(line).exits(20);
+    assert_eq!(run.events("salvage")[0]["verdict"], "partial");
+    assert_eq!(run.events("salvage")[0]["damaged"], 2);
+    for whole in ["home/a/first", "home/d/third"] {
+        assert_eq!(sandbox.read(&format!("out/{whole}")), sandbox.read(whole));
+    }
+    let told = run.events("salvaged");
+    assert_eq!(told.len(), 2);
+    for (line, is_copy) in told.iter().zip([false, true]) {
+        let path = line["path"].as_str().unwrap();
+        assert!(!sandbox.path(&format!("out/{path}")).exists());
+        let stored = line["stored"].as_str().unwrap();
+        assert_eq!(stored, format!("damaged/{path}"));
+        let found = sandbox.read(&format!("out/{stored}"));
+        assert!(found == with_holes(&sandbox.read(path), line), "{path}");
+        assert_eq!(line["missing"][0]["copied"], is_copy);
+        assert!(line["missing_len"].as_u64().unwrap() >= 100_000);
+    }
+    // The report beside the files says the same.
+    let report = report(&sandbox, "out");
+    assert_eq!(report[..2], told[..]);
+    assert_eq!(report.last().unwrap()["exit"], 20);
+
+    let line = "salvage d.bakpak --to dropped --key-file data.key --drop-damaged";
+    let run = sandbox.typed(line).exits(20);
+    run.says("this is NOT all of 'd.bakpak'")
+        .says("so left out");
+    assert!(!sandbox.path("dropped/damaged").exists());
+    assert!(!sandbox.path("dropped/home/b/second").exists());
+    assert!(sandbox.path("dropped/home/d/third").exists());
+}
+
+/// Cut, or without its start: what stands there is taken, and the rest not made up.
+#[test]
+fn a_part_of_an_archive_is_enough() {
+    let sandbox = packed("");
+    let whole = sandbox.read("a.bakpak");
+    sandbox.write("cut.bakpak", &whole[..whole.len() / 3]);
+    let run = sandbox
+        .typed("salvage cut.bakpak --to cut --key-file data.key")
+        .exits(20);
+    run.says("its end is missing, nobody knows how much");
+    assert_eq!(
+        sandbox.read("cut/home/a/first"),
+        sandbox.read("home/a/first")
+    );
+    assert!(sandbox.path("cut/damaged/home/b/second").exists());
+
+    sandbox.write("tail.bakpak", &whole[whole.len() / 2..]);
+    let line = "salvage tail.bakpak --to tail --key-file data.key --json";
+    let run = sandbox.typed(line).exits(20);
+    assert_eq!(run.events("salvage")[0]["end_known"], true);
+    // The catalogue of what stood in the first half stood there too.
+    assert_eq!(run.events("salvage")[0]["unnamed"], 4);
+    assert_eq!(
+        sandbox.read("tail/home/d/third"),
+        sandbox.read("home/d/third")
+    );
+
+    damage(&sandbox, 20_000, 400_000);
+    let line = "salvage d.bakpak --to lost --key-file data.key --json";
+    let lost = sandbox.typed(line).exits(20).events("salvaged");
+    // Directories are what the catalogue says, without attributes.
+    let told: Vec<_> = lost
+        .iter()
+        .map(|line| (&line["path"], &line["verdict"], &line["header_lost"]))
+        .map(|(path, verdict, header)| (path.as_str(), verdict.as_str(), header.as_bool()))
+        .collect();
+    let expected = [
+        ("home", "whole", true),
+        ("home/a", "whole", true),
+        ("home/a/first", "lost", true),
+        ("home/b", "whole", true),
+        ("home/b/second", "damaged", true),
+        ("home/c/copy of second", "damaged", false),
+    ];
+    let expected =
+        expected.map(|(path, verdict, header)| (Some(path), Some(verdict), Some(header)));
+    assert_eq!(told, expected);
+    assert_eq!(lost[2]["stored"], serde_json::Value::Null);
+    assert!(!sandbox.path("lost/home/a/first").exists());
+}
+
+/// Further names of a damaged file are set apart with it.
+#[cfg(unix)]
+#[test]
+fn names_of_a_damaged_file_stay_together() {
+    use std::os::unix::fs::MetadataExt;
+
+    let sandbox = packed("");
+    fs::hard_link(sandbox.path("home/b/second"), sandbox.path("home/d/again")).unwrap();
+    let line = "pack -o a.bakpak --force --home home --block-size 4K --key-file data.key";
+    sandbox.typed(line).succeeds();
+    damage(&sandbox, 1_000_000, 120_000);
+    sandbox
+        .typed("salvage d.bakpak --to out --key-file data.key")
+        .exits(20);
+    let inode = |path: &str| fs::metadata(sandbox.path(path)).unwrap().ino();
+    let names = ["out/damaged/home/b/second", "out/damaged/home/d/again"];
+    assert_eq!(inode(names[0]), inode(names[1]));
+    assert!(!sandbox.path("out/home/d/again").exists());
+    sandbox
+        .typed("salvage d.bakpak --to dropped --key-file data.key --drop-damaged")
+        .exits(20);
+    assert!(!sandbox.path("dropped/home/d/again").exists());
+}
+
+#[test]
+fn nothing_is_written_where_nothing_opens() {
+    let sandbox = packed("");
+    let salvage = |archive: &str, key: &str, to: &str| {
+        sandbox.typed(&format!("salvage {archive} --to {to} --key-file {key}"))
+    };
+    salvage("a.bakpak", "safe.key", "out").exits(12);
+    sandbox.write("text", "no archive");
+    salvage("text", "data.key", "out").exits(25);
+    salvage("absent", "data.key", "out").exits(10);
+    assert!(!sandbox.path("out").exists());
+    sandbox.write("full/file", "here");
+    salvage("a.bakpak", "data.key", "full").exits(31);
+    assert_eq!(sandbox.read("full/file"), b"here");
+    assert!(leftovers(&sandbox.path(".")).is_empty());
+}
+
+fn leftovers(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.contains(".bakpak-")).collect()
+}
