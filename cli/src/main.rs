@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::output::{Output, talk};
 
 mod absent;
+mod affected;
 mod archive;
 mod args;
 mod backups;

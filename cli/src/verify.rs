@@ -9,11 +9,13 @@ use bakpak_codec::error::{Finding, ReadError};
 use bakpak_codec::input::Input;
 use bakpak_codec::inspect::Totals;
 use bakpak_codec::repair::{RepairReport, assess};
+use bakpak_codec::salvage::{Salvaged, affected};
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless, verify_with_taps};
 use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::error::Class;
 
 use crate::absent;
+use crate::affected::{self, Words};
 use crate::archive;
 use crate::args::{Depth, VerifyArguments};
 use crate::exit::Exit;
@@ -91,7 +93,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         Some(_) => "keyless",
         None => level,
     };
-    let repairable = file.as_ref().map(File::try_clone).transpose()?;
+    let damaged = file.as_ref().map(File::try_clone).transpose()?;
     let can_judge = report.findings.is_empty() && !matches!(level, "keyless" | "blocks");
     let judgement = match (&mut keys, can_judge) {
         (Some(keys), true) if rereads => {
@@ -101,7 +103,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         (Some(keys), true) => file.map(|file| by_facts(&file, keys)).transpose()?,
         _ => None,
     };
-    let repair = match &repairable {
+    let repair = match &damaged {
         Some(file) => assessed(file, &report, output)?,
         None => None,
     };
@@ -111,7 +113,13 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         repair,
         judgement: judgement.as_ref(),
     };
-    Ok(seen.tell(arguments, output))
+    let exit = seen.tell_findings(output);
+    if let (Some(file), Some(keys), false) = (&damaged, &mut keys, report.findings.is_empty())
+        && matches!(level, "full" | "media")
+    {
+        tell_affected(file, keys, output)?;
+    }
+    Ok(seen.tell(exit, arguments, output))
 }
 
 /// What was found.
@@ -142,18 +150,31 @@ fn assessed(
     }
 }
 
+/// Names the entries that damage hits, also through copies.
+fn tell_affected(file: &File, keys: &mut Keys, output: &Output) -> anyhow::Result<()> {
+    let len = file.metadata().ok().map(|metadata| metadata.len());
+    let progress = Progress::new(output, "looked through for entries", len);
+    let mut words = Words::default();
+    let mut tell = |salvaged: &Salvaged| {
+        output.event(&affected::event(salvaged, None));
+        words.tell(salvaged, output);
+    };
+    let told = affected(file, keys, &mut tell, default_threads(), &progress);
+    drop(progress);
+    words.tell_rest(output);
+    match told {
+        Err(error @ ReadError::Interrupted) => Err(error.into()),
+        // The damage itself is told already.
+        _ => Ok(()),
+    }
+}
+
 impl Seen<'_> {
-    /// Tells all of it, and how to end.
-    fn tell(&self, arguments: &VerifyArguments, output: &Output) -> Exit {
-        let Self {
-            level,
-            report,
-            judgement,
-            ..
-        } = *self;
-        absent::tell_changed(report.changed, output);
+    /// Tells what is damaged, and how to end for it.
+    fn tell_findings(&self, output: &Output) -> Exit {
+        absent::tell_changed(self.report.changed, output);
         let mut exit = Exit::DONE;
-        for finding in &report.findings {
+        for finding in &self.report.findings {
             output.error(&finding.to_string());
             output.event(&Event::Finding(listed(finding)));
             exit = exit.worst(match self.is_repairable() {
@@ -161,6 +182,17 @@ impl Seen<'_> {
                 false => exit_of(finding.class()),
             });
         }
+        exit
+    }
+
+    /// Tells all else, and how to end.
+    fn tell(&self, mut exit: Exit, arguments: &VerifyArguments, output: &Output) -> Exit {
+        let Self {
+            level,
+            report,
+            judgement,
+            ..
+        } = *self;
         if let Some(error) = &report.without_key {
             let code = exit_of(error.class());
             let message = format!("{error}, so only what shows without a key was verified");

@@ -96,7 +96,7 @@ fn damaged_files_are_set_apart_and_their_missing_bytes_told() {
     for whole in ["home/a/first", "home/d/third"] {
         assert_eq!(sandbox.read(&format!("out/{whole}")), sandbox.read(whole));
     }
-    let told = run.events("salvaged");
+    let told = run.events("affected");
     assert_eq!(told.len(), 2);
     for (line, is_copy) in told.iter().zip([false, true]) {
         let path = line["path"].as_str().unwrap();
@@ -151,7 +151,7 @@ fn a_part_of_an_archive_is_enough() {
 
     damage(&sandbox, 20_000, 400_000);
     let line = "salvage d.bakpak --to lost --key-file data.key --json";
-    let lost = sandbox.typed(line).exits(20).events("salvaged");
+    let lost = sandbox.typed(line).exits(20).events("affected");
     // Directories are what the catalogue says, without attributes.
     let told: Vec<_> = lost
         .iter()
@@ -218,4 +218,32 @@ fn leftovers(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     names.filter(|name| name.contains(".bakpak-")).collect()
+}
+
+/// `verify` with a key names what damage hits, also where it can be mended, also through copies.
+#[test]
+fn verify_names_the_entries_that_damage_hits() {
+    let sandbox = packed("");
+    for (len, exit) in [(20_000, 21), (120_000, 20)] {
+        damage(&sandbox, 1_000_000, len);
+        let line = "verify d.bakpak --key-file data.key --json";
+        let run = sandbox.typed(line).exits(exit);
+        let affected = run.events("affected");
+        let told: Vec<_> = affected.iter().map(|line| line["path"].as_str()).collect();
+        let paths = ["home/b/second", "home/c/copy of second"];
+        assert_eq!(told, paths.map(Some), "{len}");
+        for (line, is_copy) in affected.iter().zip([false, true]) {
+            assert_eq!(line["verdict"], "damaged");
+            assert_eq!(line["missing"][0]["copied"], is_copy);
+        }
+        let run = sandbox
+            .typed("verify d.bakpak --key-file data.key")
+            .exits(exit);
+        run.says("damaged: 'home/b/second' lacks ");
+        // Without a key nobody knows what a block holds.
+        let run = sandbox
+            .typed("verify d.bakpak --keyless --json")
+            .exits(exit);
+        assert!(run.events("affected").is_empty());
+    }
 }

@@ -84,7 +84,8 @@ Exits with 21 if `bakpak repair` can mend all damage, with 20 if it cannot, or i
 that is not known: of an archive from a pipe.
 All damage is told, not only the first. In place of a damaged head its copy at
 the archive's end is read; from a pipe, whose end comes last, nothing is read
-behind such a head. Several keys may be offered; one that fits is enough.
+behind such a head. With a key every entry that damage hits is named, also where
+it is hit through a copy. Several keys may be offered; one that fits is enough.
 
 ",
     secrets!()

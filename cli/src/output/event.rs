@@ -32,7 +32,7 @@ pub(crate) enum Event {
     Verified(Verified),
     Mended(Finding),
     Repaired(Repaired),
-    Salvaged(SalvagedEntry),
+    Affected(AffectedEntry),
     Salvage(SalvageSummary),
     Unpacked(Unpacked),
     Entry(ListedEntry),
@@ -129,9 +129,9 @@ pub(crate) struct Repaired {
     pub(crate) lost: usize,
 }
 
-/// What `salvage` found of an entry that is not whole.
+/// What damage made of an entry.
 #[derive(Debug, Serialize)]
-pub(crate) struct SalvagedEntry {
+pub(crate) struct AffectedEntry {
     #[serde(flatten)]
     pub(crate) path: JsonPath,
     pub(crate) verdict: &'static str,

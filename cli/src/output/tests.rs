@@ -263,7 +263,7 @@ fn samples() -> Vec<Event> {
                 missing_pages: vec![],
             }],
         }),
-        Event::Salvaged(SalvagedEntry {
+        Event::Affected(AffectedEntry {
             path: JsonPath::default(),
             verdict: "",
             size: None,
@@ -362,7 +362,7 @@ fn type_name(event: &Event) -> &'static str {
         Event::Verified(_) => "verified",
         Event::Mended(_) => "mended",
         Event::Repaired(_) => "repaired",
-        Event::Salvaged(_) => "salvaged",
+        Event::Affected(_) => "affected",
         Event::Salvage(_) => "salvage",
         Event::Unpacked(_) => "unpacked",
         Event::Entry(_) => "entry",

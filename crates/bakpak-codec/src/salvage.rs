@@ -153,6 +153,16 @@ pub trait SalvageSink {
     fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError>;
 }
 
+/// Whether blocks that do not open are made from parity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mending {
+    ByParity,
+    None,
+}
+
+/// Takes nothing, and tells of what is not whole.
+struct Affected<'t>(&'t mut dyn FnMut(&Salvaged));
+
 impl SalvageReport {
     /// Whether all that was packed is here, and proved (spec: SLV-6).
     pub fn is_complete(&self) -> bool {
@@ -187,11 +197,39 @@ pub fn salvage(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<SalvageReport, ReadError> {
+    take_out(file, keyring, sink, Mending::ByParity, threads, observer)
+}
+
+/// Names the entries that damage hits, also through COPY, as long as nothing is mended; those that are
+/// whole are left out.
+///
+/// # Errors
+///
+/// As [`salvage`].
+pub fn affected(
+    file: &File,
+    keyring: &mut dyn Keyring,
+    tell: &mut dyn FnMut(&Salvaged),
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<(), ReadError> {
+    let sink = &mut Affected(tell);
+    take_out(file, keyring, sink, Mending::None, threads, observer).map(drop)
+}
+
+fn take_out(
+    file: &File,
+    keyring: &mut dyn Keyring,
+    sink: &mut dyn SalvageSink,
+    mending: Mending,
+    threads: usize,
+    observer: &dyn Observer,
+) -> Result<SalvageReport, ReadError> {
     let survey = Survey::new(file, Need::Anything, observer)?; // spec: SLV-1
     let opening = Opening::of_found(survey.head.clone(), survey.parts.clone())?;
     let subkeys = Arc::new(opening.unlock(keyring)?);
     let open = |store| open(&survey, &subkeys, store);
-    let (found, blocks) = find(&survey, file, &open, threads, observer)?;
+    let (found, blocks) = find(&survey, file, &open, mending, threads, observer)?;
     let blocks = Arc::new(blocks);
     let again = || open(BlockStore::Found(Arc::clone(&blocks)));
 
@@ -220,11 +258,33 @@ pub fn salvage(
     })
 }
 
+impl SalvageSink for Affected<'_> {
+    fn begin(&mut self, _: &Entry, _: Option<u64>, _: Verdict) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn write(&mut self, _: u64, _: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        self.lost(salvaged)
+    }
+
+    fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        if salvaged.verdict != Verdict::Whole || salvaged.is_header_lost {
+            (self.0)(salvaged);
+        }
+        Ok(())
+    }
+}
+
 /// Goes through all blocks, mends what can be, and learns what they hold.
 fn find(
     survey: &Survey<'_>,
     file: &File,
     open: &dyn Fn(BlockStore) -> Fetch,
+    mending: Mending,
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<(Found, FoundBlocks), ReadError> {
@@ -232,7 +292,7 @@ fn find(
     let workers = Workers::new(threads)?;
     let kept = FoundBlocks::new(again()?, survey.geometry).map_err(locate::spooling)?;
     let fetch = open(BlockStore::Archive(again()?));
-    let locator = Locator::new(survey, fetch, kept, &workers, observer);
+    let locator = Locator::new(survey, fetch, kept, mending, &workers, observer);
     let header = &survey.head.header;
     let mut index = IndexBuilder::new(header.block_size, header.chunk_size);
     let mut end = 0;

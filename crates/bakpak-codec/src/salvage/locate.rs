@@ -1,5 +1,6 @@
 //! Finds the blocks that open: where they should be, where they were moved to, or by parity.
 
+use super::Mending;
 use crate::blocks::OpenedBlock;
 use crate::error::ReadError;
 use crate::fetch::{Fetch, is_no_room};
@@ -22,6 +23,7 @@ pub(super) struct Locator<'a, 's> {
     survey: &'a Survey<'s>,
     fetch: RefCell<Fetch>,
     found: FoundBlocks,
+    mending: Mending,
     workers: &'a Workers,
     parity: Option<ParityLane>,
     observer: &'a dyn Observer,
@@ -43,6 +45,7 @@ impl<'a, 's> Locator<'a, 's> {
         survey: &'a Survey<'s>,
         fetch: Fetch,
         found: FoundBlocks,
+        mending: Mending,
         workers: &'a Workers,
         observer: &'a dyn Observer,
     ) -> Self {
@@ -51,6 +54,7 @@ impl<'a, 's> Locator<'a, 's> {
             survey,
             fetch: RefCell::new(fetch),
             found,
+            mending,
             workers,
             parity: ParityLane::new(geometry.parity, geometry.block_size),
             observer,
@@ -68,7 +72,7 @@ impl<'a, 's> Locator<'a, 's> {
         let geometry = self.survey.geometry;
         for stripe in 0..geometry.stripe_count(self.survey.block_count) {
             let layout = geometry.stripe(self.survey.block_count, StripeIndex(stripe));
-            let mut was_mended = false;
+            let mut was_mended = self.mending == Mending::None;
             for index in layout.blocks() {
                 if self.observer.cancelled() {
                     return Err(ReadError::Interrupted);
