@@ -140,6 +140,10 @@ fn tell(output: &Output, warning: &Warning) {
             output.warn(None, None, &format!("{finding}; {use_of_it}"))
         }
         Warning::TailCopyUsed(finding) => tell_copy_used(finding, output),
+        Warning::FoundCopyUsed(finding) => {
+            let text = format!("{finding}; a whole copy stands further on and is used");
+            output.warn(None, None, &text);
+        }
         // The error at the end says it once more, with what was found.
         Warning::VerifiesWithoutKey => {
             output.say("no offered secret opens this archive: verifying what shows without a key")

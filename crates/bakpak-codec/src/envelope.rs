@@ -4,6 +4,7 @@ use crate::aead::{Aead, DefaultAead};
 use crate::error::{Finding, ReadError};
 use crate::input::Feed;
 use crate::keyring::Keyring;
+use crate::mend::survey::{Need, Survey};
 use crate::observer::{Observer, Warning};
 use crate::opening::{Opening, not_authentic, read_head};
 use bakpak_format::digest::Digest;
@@ -14,15 +15,16 @@ use zeroize::Zeroizing;
 
 /// Opens the envelope of an archive and returns its items.
 ///
-/// Where the archive's start is damaged, the copy in its tail is opened instead, and the observer is
-/// warned: it has to authenticate like the original.
+/// Where the archive's start is damaged, the copy in its tail is opened instead, or whichever is whole
+/// in a check page, and the observer is warned: it has to authenticate like the original.
 ///
 /// # Errors
 ///
 /// - [`ReadError::NoEnvelope`]: the archive has none.
 /// - [`ReadError::NoKeyFits`], [`ReadError::NoKeyOffered`]: as for the data, but with the
 ///   envelope's own slots.
-/// - [`ReadError::Fault`]: head or envelope are damaged or do not authenticate, and so is the copy.
+/// - [`ReadError::Fault`]: head or envelope are damaged or do not authenticate, and so are all copies.
+/// - [`ReadError::Interrupted`]: the observer asked to stop while a copy was sought.
 pub fn open_envelope(
     file: &File,
     keyring: &mut dyn Keyring,
@@ -44,29 +46,47 @@ pub fn open_envelope(
     }
 }
 
-/// Opens the tail's copy. If that is of no more use, `fault` is what the user should know.
+/// Opens the tail's copy, or any other. If none is of more use, `fault` is what the user should know.
 fn open_copy(
     file: &File,
     keyring: &mut dyn Keyring,
     fault: Finding,
     observer: &dyn Observer,
 ) -> Result<Vec<EnvelopeItem>, ReadError> {
-    let Ok(copy) = Opening::read_copy(file) else {
-        return Err(fault.into());
-    };
-    // A tail of another archive is no copy. Where the head cannot be read, nothing tells.
     let front = front_digest(file);
-    if front.is_some_and(|front| front != copy.head.head_digest) {
-        return Err(fault.into());
-    }
-    match open(&copy, keyring) {
-        Ok(items) => {
-            observer.warn(Warning::TailCopyUsed(fault));
-            Ok(items)
+    let mut try_copy = |copy: Opening| {
+        // What is of another archive is no copy. Where the head cannot be read, nothing tells.
+        if front.is_some_and(|front| front != copy.head.head_digest) {
+            return Ok(None);
         }
+        match open(&copy, keyring) {
+            Err(ReadError::Fault(_)) => Ok(None),
+            opened => opened.map(Some),
+        }
+    };
+    if let Ok(copy) = Opening::read_copy(file)
+        && let Some(items) = try_copy(copy)?
+    {
+        observer.warn(Warning::TailCopyUsed(fault));
+        return Ok(items);
+    }
+    match find_copy(file, observer) {
+        Ok(copy) => match try_copy(copy)? {
+            Some(items) => {
+                observer.warn(Warning::FoundCopyUsed(fault));
+                Ok(items)
+            }
+            None => Err(fault.into()),
+        },
         Err(ReadError::Fault(_)) => Err(fault.into()),
         Err(error) => Err(error),
     }
+}
+
+/// The best copy of each part, wherever in the file it stands.
+fn find_copy(file: &File, observer: &dyn Observer) -> Result<Opening, ReadError> {
+    let survey = Survey::new(file, Need::Anything, observer)?;
+    Opening::of_found(survey.head, survey.parts)
 }
 
 fn open(opening: &Opening, keyring: &mut dyn Keyring) -> Result<Vec<EnvelopeItem>, ReadError> {

@@ -45,6 +45,8 @@ pub enum Warning {
     Damage(Finding),
     /// What stands at the archive's start is damaged, and its copy in the tail is used.
     TailCopyUsed(Finding),
+    /// So is that copy, and another one, found further on in the file, is used.
+    FoundCopyUsed(Finding),
     /// No secret fits: what shows without a key is verified all the same.
     VerifiesWithoutKey,
     /// A copy of a slot table is older than the table itself.
