@@ -189,7 +189,12 @@ impl Opening {
 
     /// Opens the envelope's domain.
     pub(crate) fn unlock_envelope(&self, keyring: &mut dyn Keyring) -> Result<Subkeys, ReadError> {
-        let table = self.envelope_table.as_ref().ok_or(ReadError::NoEnvelope)?;
+        let what = "all copies of the envelope's table are damaged: nothing can open it";
+        let none = || match self.geometry.has_envelope() {
+            true => FormatError::damaged(Structure::Slots, what).into(),
+            false => ReadError::NoEnvelope,
+        };
+        let table = self.envelope_table.as_ref().ok_or_else(none)?;
         let header = &self.head.header;
         let context = SlotContext {
             domain: Domain::Envelope,

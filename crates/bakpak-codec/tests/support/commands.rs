@@ -4,12 +4,15 @@ use super::*;
 use bakpak_codec::archive::Archive;
 use bakpak_codec::envelope::open_envelope;
 use bakpak_codec::error::{ErrorClass, Finding};
+use bakpak_codec::repair::{RepairReport, repair};
+use bakpak_codec::salvage::{SalvageSink, Salvaged, Verdict, salvage};
 use bakpak_codec::unpack::tar;
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::catalogue::{RowFlags, RowKind};
 use bakpak_format::envelope::EnvelopeItem;
+use bakpak_format::error::{FormatError, Structure};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a person may do with an archive.
@@ -23,6 +26,10 @@ pub enum Verb {
     /// Open for random access, list, and read every entry and all facts.
     Archive,
     Envelope,
+    /// Mend it into another file.
+    Repair,
+    /// Take out what is left.
+    Salvage,
 }
 
 /// A verb, and how the archive comes to it.
@@ -33,7 +40,7 @@ pub enum Command {
 }
 
 /// All of them; random access takes a file.
-pub const COMMANDS: [Command; 12] = [
+pub const COMMANDS: [Command; 14] = [
     Command::File(Verb::Keyless),
     Command::Stream(Verb::Keyless),
     Command::File(Verb::Blocks),
@@ -46,11 +53,15 @@ pub const COMMANDS: [Command; 12] = [
     Command::Stream(Verb::Tar),
     Command::File(Verb::Archive),
     Command::File(Verb::Envelope),
+    Command::File(Verb::Repair),
+    Command::File(Verb::Salvage),
 ];
 
 /// What an archive holds, and nothing else may come out of it.
 #[derive(Clone, Default)]
 pub struct Truth {
+    /// The archive as it was.
+    pub archive: Vec<u8>,
     pub entries: BTreeMap<EntryPath, (Entry, Vec<u8>)>,
     pub stream: Vec<u8>,
     pub items: Vec<EnvelopeItem>,
@@ -77,6 +88,7 @@ impl Truth {
         tar(as_file(archive), keys, &mut stream, 1, &Unobserved).expect("the archive is whole");
         let entries = entries.into_iter();
         Self {
+            archive: archive.to_vec(),
             entries: entries.map(|entry| (entry.0.path.clone(), entry)).collect(),
             stream,
             items: Vec::new(),
@@ -147,6 +159,8 @@ impl Command {
                 let complete = result.is_ok();
                 Outcome::new(result.map(drop), lie, complete)
             }
+            Verb::Repair => repaired(file, truth),
+            Verb::Salvage => salvaged(file, truth),
         }
     }
 }
@@ -203,6 +217,114 @@ impl Outcome {
         faults
             .chain(self.error.iter().map(ReadError::class))
             .collect()
+    }
+}
+
+/// Mends into another file, which must be the archive as it was; what is lost is what is noticed.
+fn repaired(file: &File, truth: &Truth) -> Outcome {
+    let output = tempfile::tempfile().expect("a temporary file");
+    let result = repair(file, &output, 1, &Unobserved);
+    let is_complete = result.as_ref().is_ok_and(RepairReport::is_complete);
+    let mut mended = Vec::new();
+    let mut output = output;
+    output.rewind().expect("a file can be sought");
+    output.read_to_end(&mut mended).expect("it can be read");
+    let lie = (is_complete && mended != truth.archive).then(|| "other bytes".into());
+    match result {
+        Ok(report) => Outcome {
+            findings: report.lost,
+            error: None,
+            lie,
+            complete: is_complete,
+        },
+        Err(error) => Outcome::new(Err(error), lie, false),
+    }
+}
+
+/// Takes out what is left, which must be what it was; whether it is all, is what is noticed.
+fn salvaged(file: &File, truth: &Truth) -> Outcome {
+    let mut sink = SalvagedTruth {
+        truth,
+        content: Vec::new(),
+        whole: 0,
+        lie: None,
+    };
+    let result = salvage(file, &mut vec![key()], &mut sink, 1, &Unobserved);
+    let complete = sink.whole == truth.entries.len();
+    let partial = result.as_ref().is_ok_and(|report| !report.is_complete());
+    let mut outcome = Outcome::new(result.map(drop), sink.lie, complete);
+    if partial {
+        let cut = FormatError::Truncated {
+            structure: Structure::Block,
+        };
+        outcome.findings.push(cut.into());
+    }
+    outcome
+}
+
+/// Holds what is salvaged against the truth.
+struct SalvagedTruth<'a> {
+    truth: &'a Truth,
+    content: Vec<u8>,
+    whole: usize,
+    lie: Option<String>,
+}
+
+impl SalvagedTruth<'_> {
+    fn check(&self, salvaged: &Salvaged) -> Result<(), &'static str> {
+        let path = &salvaged.path;
+        let (entry, content) = self.truth.entries.get(path).ok_or("no such entry")?;
+        if !matches!(entry.kind, EntryKind::File { .. }) || salvaged.verdict == Verdict::Lost {
+            return Ok(());
+        }
+        if salvaged.size != Some(content.len() as u64) {
+            return Err("another size");
+        }
+        let mut expected = content.clone();
+        for range in &salvaged.missing {
+            expected[range.offset as usize..][..range.len as usize].fill(0);
+        }
+        if !expected.starts_with(&self.content)
+            || expected[self.content.len()..].iter().any(|byte| *byte != 0)
+        {
+            return Err("other content");
+        }
+        match (salvaged.verdict, salvaged.missing_len) {
+            (Verdict::Whole | Verdict::Unconfirmed, 1..) => Err("it is not whole"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl SalvageSink for SalvagedTruth<'_> {
+    fn begin(&mut self, entry: &Entry, _: Option<u64>, _: Verdict) -> Result<(), SinkError> {
+        self.content.clear();
+        if !self.truth.entries.contains_key(&entry.path) {
+            self.lie.get_or_insert("no such entry".into());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        self.content.resize(offset as usize, 0);
+        self.content.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        if let Err(what) = self.check(salvaged) {
+            self.lie
+                .get_or_insert_with(|| format!("{}: {what}", salvaged.path));
+        }
+        self.whole += usize::from(salvaged.verdict == Verdict::Whole);
+        Ok(())
+    }
+
+    fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        if !self.truth.entries.contains_key(&salvaged.path) {
+            self.lie.get_or_insert("no such entry".into());
+        }
+        Ok(())
     }
 }
 
