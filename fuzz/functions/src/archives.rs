@@ -9,6 +9,7 @@ use bakpak_codec::inspect::inspect;
 use bakpak_codec::observer::Observer;
 use bakpak_codec::pack::{PackSettings, pack};
 use bakpak_codec::repair;
+use bakpak_codec::salvage::{self, SalvageSink, Salvaged, Verdict};
 use bakpak_codec::secret::{Credential, KeyFile};
 use bakpak_codec::sink::{Sink, SinkError};
 use bakpak_codec::source::Source;
@@ -102,6 +103,87 @@ pub fn repair(data: &[u8]) {
     assert!(again.is_ok_and(|again| again.was_whole()));
     let is_same = bytes_of(output) == data;
     assert_eq!(report.was_whole(), is_same, "{:?}", report.mended);
+}
+
+/// A file from which is taken what is left: what is said of it holds, and what verifies is whole.
+pub fn salvage(data: &[u8]) {
+    let file = file_of(data);
+    let keys = &mut keyring();
+    let mut sink = Left::default();
+    let report = match salvage::salvage(&file, keys, &mut sink, 1, &patience()) {
+        Ok(report) => report,
+        Err(error) => return check_error(Some(&error)),
+    };
+    assert!(!sink.is_open);
+    let counts = report.counts;
+    let told = counts.whole + counts.unconfirmed + counts.damaged + counts.lost;
+    assert_eq!(told + counts.unreadable, sink.told);
+    assert!(
+        report
+            .lost_blocks
+            .is_sorted_by(|one, next| one.end <= next.start)
+    );
+    let verified = verify(from_file(&file), keys, VerifyLevel::Full, 1, &patience());
+    let Ok(verified) = verified else { return };
+    let is_whole = verified.findings.is_empty() && verified.without_key.is_none();
+    // What verify calls whole is salvaged whole; the reverse need not be: copies may be damaged.
+    if is_whole {
+        assert!(report.is_complete(), "{report:?}");
+        let rows = verified.totals.map_or(0, |totals| totals.row_count);
+        assert!(sink.told <= rows);
+        assert_eq!(counts.unreadable, verified.unreadable.len() as u64);
+    }
+}
+
+/// Holds salvage to what it promises its sink.
+#[derive(Default)]
+struct Left {
+    is_open: bool,
+    position: u64,
+    told: u64,
+}
+
+impl SalvageSink for Left {
+    fn begin(&mut self, _: &Entry, _: Option<u64>, fate: Verdict) -> Result<(), SinkError> {
+        assert!(!std::mem::replace(&mut self.is_open, true));
+        assert!(!matches!(fate, Verdict::Lost | Verdict::Unreadable));
+        self.position = 0;
+        Ok(())
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        assert!(self.is_open && offset >= self.position);
+        self.position = offset + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        assert!(std::mem::replace(&mut self.is_open, false));
+        assert!(salvaged.size.is_none_or(|size| self.position <= size));
+        self.check(salvaged);
+        Ok(())
+    }
+
+    fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
+        assert!(!self.is_open);
+        self.check(salvaged);
+        Ok(())
+    }
+}
+
+impl Left {
+    fn check(&mut self, salvaged: &Salvaged) {
+        self.told += 1;
+        let missing = &salvaged.missing;
+        assert!(missing.len() <= salvage::MAX_RANGES);
+        assert!(missing.is_sorted_by(|one, next| one.offset + one.len <= next.offset));
+        let told: u64 = missing.iter().map(|range| range.len).sum();
+        assert!(told <= salvaged.missing_len);
+        assert!(missing.len() == salvage::MAX_RANGES || told == salvaged.missing_len);
+        if matches!(salvaged.verdict, Verdict::Whole | Verdict::Unconfirmed) {
+            assert_eq!(salvaged.missing_len, 0);
+        }
+    }
 }
 
 fn bytes_of(mut file: File) -> Vec<u8> {

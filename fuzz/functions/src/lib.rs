@@ -22,7 +22,7 @@ pub mod forge;
 pub type FuzzFunction = fn(&[u8]);
 
 /// All of them, by name.
-pub const ALL: [(&str, FuzzFunction); 27] = [
+pub const ALL: [(&str, FuzzFunction); 28] = [
     ("head", structures::head),
     ("slots", structures::slots),
     ("envelope", structures::envelope),
@@ -45,6 +45,7 @@ pub const ALL: [(&str, FuzzFunction); 27] = [
     ("records", archives::records),
     ("archive_keyless", archives::archive_keyless),
     ("repair", archives::repair),
+    ("salvage", archives::salvage),
     ("archive_with_key", archives::archive_with_key),
     ("bacpac", foreign::bacpac),
     ("pg_dump", foreign::pg_dump),

@@ -188,6 +188,11 @@ fn repairs_hold_their_promises() {
 }
 
 #[test]
+fn salvages_hold_their_promises() {
+    fuzz("salvage");
+}
+
+#[test]
 fn archives_with_a_key_hold_their_promises() {
     fuzz("archive_with_key");
 }

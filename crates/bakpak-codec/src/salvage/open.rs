@@ -330,7 +330,8 @@ impl<'a> OpenEntries<'a> {
             return Ok(());
         };
         let size = match (&open.part, &open.row) {
-            (Some(_), Some(row)) => Some(row.size),
+            // A row that tells of less than there is does not agree with the stream.
+            (Some(_), Some(row)) => Some(row.size.max(open.position)),
             (Some(_), None) => None,
             (None, _) => Some(file_size(&open.entry)),
         };

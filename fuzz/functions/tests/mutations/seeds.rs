@@ -176,7 +176,7 @@ impl Seeds {
 
     /// An archive as a seed, and all of its parts.
     fn add_archive(&mut self, archive: &[u8]) {
-        for name in ["archive_keyless", "archive_with_key", "repair"] {
+        for name in ["archive_keyless", "archive_with_key", "repair", "salvage"] {
             let seed = Seed {
                 bytes: archive.to_vec(),
                 parts: Parts::of(archive),
