@@ -6,7 +6,7 @@ use super::ahead::{
 use super::{PackReport, missing_facts, warn_unreadable};
 use crate::content_hasher::ALIGNED_LEN;
 use crate::entries::file_size;
-use crate::error::{Missing, PackError};
+use crate::error::{Defect, Missing, PackError};
 use crate::grids::Grids;
 use crate::matcher::MIN_ENTRY_LEN;
 use crate::observer::Observer;
@@ -24,6 +24,7 @@ use bakpak_format::header::ArchiveId;
 use bakpak_format::record::Facts;
 use std::io;
 
+mod go_on;
 mod noted;
 mod parts;
 
@@ -41,6 +42,18 @@ pub(super) struct EntryWriter<'a> {
     holds_something: bool,
     changed: u64,
     read: u64,
+    /// What stands already of the header that is put next.
+    stands: Vec<u8>,
+}
+
+/// A large file under way: its header stands, and some of its content.
+pub(super) struct Large {
+    pub(super) entry: Entry,
+    pub(super) header_offset: StreamOffset,
+    pub(super) content_offset: StreamOffset,
+    pub(super) hasher: blake3::Hasher,
+    /// How much of the content is hashed, and in the stream.
+    pub(super) position: u64,
 }
 
 /// How reading the content of an entry whose header stands already has ended.
@@ -73,6 +86,7 @@ impl<'a> EntryWriter<'a> {
             holds_something: false,
             changed: 0,
             read: 0,
+            stands: Vec::new(),
         }
     }
 
@@ -163,6 +177,7 @@ impl<'a> EntryWriter<'a> {
             copied_bytes: counts.copied_bytes,
             zero_bytes: counts.zero_bytes,
             changed: self.changed,
+            kept_len: 0, // known to who has kept it
             missing: self.missing,
         })
     }
@@ -213,16 +228,40 @@ impl<'a> EntryWriter<'a> {
 
     /// A large file: its header goes first, with the size of the moment; a failure gives the entry
     /// up, and the next try supersedes it.
-    fn put_large(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
+    fn put_large(&mut self, source: &mut dyn Source, opened: Opened) -> Result<(), PackError> {
+        let large = self.begin_large(&opened)?;
+        self.tapping.begin(source.tap());
+        self.put_rest(source, opened, large)
+    }
+
+    /// The header of a large file.
+    fn begin_large(&mut self, opened: &Opened) -> Result<Large, PackError> {
+        let entry = opened.entry.clone();
+        let header_offset = self.put_entry_header(&entry)?;
+        let content_offset = self.archive.stream_offset();
+        self.archive.content_of(&entry.path, opened.identity);
+        self.put_map(&entry)?;
+        Ok(Large {
+            entry,
+            header_offset,
+            content_offset,
+            hasher: blake3::Hasher::new(),
+            position: 0,
+        })
+    }
+
+    /// The content of a large file that has not been put yet.
+    fn put_rest(
+        &mut self,
+        source: &mut dyn Source,
+        mut opened: Opened,
+        mut large: Large,
+    ) -> Result<(), PackError> {
         for attempt in 1..=TRIES {
-            let entry = opened.entry.clone();
-            let header_offset = self.put_entry_header(&entry)?;
-            let content_offset = self.archive.stream_offset();
-            self.archive.content_of(&entry.path, opened.identity);
-            self.put_map(&entry)?;
             let grids = Grids::new(source.grids());
-            self.tapping.begin(source.tap());
-            let outcome = self.put_extents(source, &entry, &grids)?;
+            let (header_offset, content_offset) = (large.header_offset, large.content_offset);
+            let entry = large.entry.clone();
+            let outcome = self.put_extents(source, large, &grids)?;
             self.archive.pad()?;
             let (hash, error) = match outcome {
                 Outcome::Complete { hash } => (hash, None),
@@ -249,10 +288,11 @@ impl<'a> EntryWriter<'a> {
             };
             match reopened {
                 Ok(again) if is_known_file(&again) => {
-                    let again = with_aligned_extents(again);
+                    opened = with_aligned_extents(again);
                     row.flags.insert(RowFlags::SUPERSEDED);
                     self.end_entry(row, Vec::new())?;
-                    opened = again;
+                    large = self.begin_large(&opened)?;
+                    self.tapping.begin(source.tap());
                 }
                 Ok(_) => {
                     let error = io::Error::other("it became something else while it was read");
@@ -273,29 +313,35 @@ impl<'a> EntryWriter<'a> {
         self.end_entry(row, Vec::new())
     }
 
-    /// Puts the content of a file whose size is known; what the source lacks is zeros.
+    /// Puts the content of a file whose size is known, from where it is; what the source lacks is
+    /// zeros.
     fn put_extents(
         &mut self,
         source: &mut dyn Source,
-        entry: &Entry,
+        large: Large,
         grids: &Grids,
     ) -> Result<Outcome, PackError> {
-        let size = file_size(entry);
-        let mut hasher = blake3::Hasher::new();
-        let mut hashed = 0;
+        let Large {
+            entry,
+            mut hasher,
+            mut position,
+            ..
+        } = large;
         let mut failed: Option<io::Error> = None;
-        for extent in extents(entry) {
-            self.pass_zeros(&mut hasher, extent.offset - hashed)?;
-            hashed = extent.offset + extent.len;
-            let mut done = 0;
-            while done < extent.len && failed.is_none() {
-                let at = extent.offset + done;
-                let (len, place) = grids.stretch_at(at, extent.len - done);
+        for extent in extents(&entry) {
+            let end = extent.offset + extent.len;
+            if position >= end {
+                continue;
+            }
+            self.pass_zeros(&mut hasher, extent.offset.saturating_sub(position))?;
+            position = position.max(extent.offset);
+            while position < end && failed.is_none() {
+                let (len, place) = grids.stretch_at(position, end - position);
                 let read = self
                     .archive
                     .put_from(len, EntrySize::Large(place), |room| {
-                        let room_len = aligned_len(at, room.len());
-                        let len = read_some(source, at, &mut room[..room_len])?;
+                        let room_len = aligned_len(position, room.len());
+                        let len = read_some(source, position, &mut room[..room_len])?;
                         hasher.update(&room[..len]);
                         self.tapping.bytes(&room[..len]);
                         Ok(len)
@@ -303,19 +349,20 @@ impl<'a> EntryWriter<'a> {
                 match read {
                     Ok(0) => break,
                     Ok(len) => {
-                        done += len as u64;
+                        position += len as u64;
                         self.count_read(len as u64);
                     }
                     Err(error) => failed = Some(error),
                 }
                 self.check_cancelled()?;
             }
-            if done < extent.len {
-                self.archive.zero(extent.len - done)?;
-                self.pass_zeros(&mut hasher, extent.len - done)?;
+            if position < end {
+                self.archive.zero(end - position)?;
+                self.pass_zeros(&mut hasher, end - position)?;
+                position = end;
             }
         }
-        self.pass_zeros(&mut hasher, size - hashed)?;
+        self.pass_zeros(&mut hasher, file_size(&entry) - position)?;
         let hash = Digest(*hasher.finalize().as_bytes());
         Ok(match failed {
             None => Outcome::Complete { hash },
@@ -361,8 +408,16 @@ impl<'a> EntryWriter<'a> {
 
     fn put_header_bytes(&mut self, header: &[u8]) -> Result<StreamOffset, PackError> {
         let offset = self.archive.stream_offset();
-        self.archive.header(header)?;
-        Ok(offset)
+        let stands = std::mem::take(&mut self.stands);
+        if stands.is_empty() {
+            self.archive.header(header)?;
+            return Ok(offset);
+        }
+        let Some(rest) = header.strip_prefix(stands.as_slice()) else {
+            return Err(Defect::new("a header does not go on as it began").into());
+        };
+        self.archive.rest_of_header(rest)?;
+        Ok(StreamOffset(offset.0 - stands.len() as u64))
     }
 
     /// What no reader would take must not be written.
