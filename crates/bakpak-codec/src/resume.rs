@@ -25,33 +25,26 @@ mod whole;
 pub(crate) use content::{ContentSink, OpenContent};
 pub(crate) use so_far::{Ending, SoFar};
 
-/// A partial file that was opened with its key: head and stripes up to the first that is not whole.
+/// A partial file that was opened with its key.
 pub struct Partial {
     file: File,
     opening: Opening,
     subkeys: Arc<Subkeys>,
-    /// Of the stripes that are whole.
+    /// Of the stripes that are whole, once they are checked.
     page_digests: Vec<Digest>,
-    threads: usize,
 }
 
 impl Partial {
-    /// Opens what a pack has left, and checks every byte of its stripes, from the first on to the
-    /// one that is cut or torn: who lost power has no promise that what was written first is on disk.
+    /// Opens what a pack has left.
     ///
-    /// `None` if there is nothing to go on with: no head, or not one whole stripe.
+    /// `None` if there is nothing to go on with: no head, or not enough for one stripe.
     ///
     /// # Errors
     ///
     /// - [`ReadError::NoKeyFits`], [`ReadError::NoKeyOffered`]: it is of another key.
     /// - [`ReadError::Fault`]: its head does not authenticate.
-    /// - [`ReadError::Io`], [`ReadError::Interrupted`].
-    pub fn open(
-        file: File,
-        keyring: &mut dyn Keyring,
-        threads: usize,
-        observer: &dyn Observer,
-    ) -> Result<Option<Self>, ReadError> {
+    /// - [`ReadError::Io`].
+    pub fn open(file: File, keyring: &mut dyn Keyring) -> Result<Option<Self>, ReadError> {
         let len = file.metadata().map_err(ReadError::reading)?.len();
         let opening = match Opening::read(&mut Feed::at(&file, 0)?) {
             Ok(opening) if opening.findings.is_empty() => opening,
@@ -63,25 +56,23 @@ impl Partial {
             return Ok(None);
         }
         let subkeys = Arc::new(opening.unlock(keyring)?);
-        let page_digests = whole::page_digests(&file, &opening, threads, observer)?;
-        let partial = Self {
+        Ok(Some(Self {
             file,
             opening,
             subkeys,
-            page_digests,
-            threads,
-        };
-        Ok((partial.stripe_count() > 0).then_some(partial))
+            page_digests: Vec::new(),
+        }))
     }
 
-    /// How many stripes are whole.
-    pub(crate) fn stripe_count(&self) -> usize {
-        self.page_digests.len()
-    }
-
-    /// Where the stripes that are whole end.
-    pub fn whole_len(&self) -> u64 {
-        self.end_of(self.stripe_count()).0
+    /// Checks every byte of its stripes, from the first on to the one that is cut or torn: who lost
+    /// power has no promise that what was written first is on disk. Gives their number.
+    pub(crate) fn check(
+        &mut self,
+        threads: usize,
+        observer: &dyn Observer,
+    ) -> Result<usize, ReadError> {
+        self.page_digests = whole::page_digests(&self.file, &self.opening, threads, observer)?;
+        Ok(self.page_digests.len())
     }
 
     /// The archive's block size.

@@ -95,7 +95,7 @@ enum Look<I: Iterator<Item = Box<dyn Source>>> {
 pub fn resume<I, W>(
     sources: impl Fn() -> I,
     mut settings: PackSettings,
-    partial: &Partial,
+    mut partial: Partial,
     tap_of: &mut TapOf<'_>,
     output: impl FnOnce(u64) -> io::Result<W>,
     observer: &dyn Observer,
@@ -110,17 +110,18 @@ where
             source,
         })
     };
-    let mut stripes = partial.stripe_count();
+    let checked = partial.check(settings.threads, observer);
+    let mut stripes = checked.map_err(read_failed)?;
+    let mut looking = Looking {
+        partial: &partial,
+        sources: &sources,
+        settings: &settings,
+        tap_of,
+        observer,
+    };
     let mut place = None;
     while stripes > 0 && place.is_none() {
-        match look(
-            partial,
-            stripes,
-            &sources,
-            settings.allow_incomplete,
-            tap_of,
-            observer,
-        )? {
+        match looking.look(stripes)? {
             Look::GoOn(found) => place = Some(found),
             Look::Earlier(earlier) => stripes = earlier.min(stripes - 1),
         }
@@ -157,42 +158,48 @@ where
     })
 }
 
-/// Reads the first stripes again, to see whether writing can go on behind them.
-fn look<I>(
-    partial: &Partial,
-    stripes: usize,
-    sources: &impl Fn() -> I,
-    allow_incomplete: bool,
-    tap_of: &mut TapOf<'_>,
-    observer: &dyn Observer,
-) -> Result<Look<I>, PackError>
+/// Looks for the place where writing can go on.
+struct Looking<'a, 't, S> {
+    partial: &'a Partial,
+    sources: &'a S,
+    settings: &'a PackSettings,
+    tap_of: &'a mut TapOf<'t>,
+    observer: &'a dyn Observer,
+}
+
+impl<I, S> Looking<'_, '_, S>
 where
     I: Iterator<Item = Box<dyn Source>>,
+    S: Fn() -> I,
 {
-    let cursor = partial.cursor(stripes).map_err(PackError::Partial)?;
-    let sought = cursor
-        .as_ref()
-        .and_then(|cursor| EntryPath::new(cursor.path.clone()));
-    let mut sink = ContentSink::new(sought, tap_of);
-    let mut passed = Passed::new(sources());
-    let so_far = partial.replay(stripes, &mut sink, &mut |row| passed.row(row), observer);
-    let so_far = so_far.map_err(read_failed)?;
-    let found = first(&so_far, &mut passed, cursor.as_ref(), allow_incomplete);
-    let at = match found {
-        Ok(first) => {
-            let before = first.with(sink.kept());
-            let place = continuation(partial, stripes, so_far, before, passed, observer);
-            return Ok(Look::GoOn(Box::new(place)));
+    /// Reads the first stripes again, to see whether writing can go on behind them.
+    fn look(&mut self, stripes: usize) -> Result<Look<I>, PackError> {
+        let (partial, observer) = (self.partial, self.observer);
+        let cursor = partial.cursor(stripes).map_err(read_failed)?;
+        let path = cursor
+            .as_ref()
+            .and_then(|cursor| EntryPath::new(cursor.path.clone()));
+        let mut sink = ContentSink::new(path.clone(), self.tap_of);
+        let mut passed = Passed::new((self.sources)());
+        let watched = (self.settings.threads, observer);
+        let so_far = partial.replay(stripes, &mut sink, &mut |row| passed.row(row), watched);
+        let so_far = so_far.map_err(read_failed)?;
+        let allow_incomplete = self.settings.allow_incomplete;
+        let at = match first(&so_far, &mut passed, cursor.as_ref(), allow_incomplete) {
+            Ok(first) => {
+                let first = first.with(sink.kept());
+                let place = continuation(partial, stripes, so_far, first, passed, observer);
+                return Ok(Look::GoOn(Box::new(place)));
+            }
+            Err(at) => at,
+        };
+        if let (Ending::Content(begun, _), Some(path)) = (&so_far.ending, path)
+            && *begun == at
+        {
+            observer.warn(Warning::GoneSince { path });
         }
-        Err(at) => at,
-    };
-    if let (Ending::Content(begun, _), Some(cursor)) = (&so_far.ending, &cursor)
-        && *begun == at
-        && let Some(path) = EntryPath::new(cursor.path.clone())
-    {
-        observer.warn(Warning::GoneSince { path });
+        Ok(Look::Earlier(so_far.stripes_before(at)))
     }
-    Ok(Look::Earlier(so_far.stripes_before(at)))
 }
 
 /// What is to be done first; or what must not be there if it is to go on.

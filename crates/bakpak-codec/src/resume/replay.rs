@@ -36,9 +36,9 @@ impl Partial {
         stripes: usize,
         sink: &mut ContentSink<'_, '_>,
         rows: &mut RowTaker<'_>,
-        observer: &dyn Observer,
+        (threads, observer): (usize, &dyn Observer),
     ) -> Result<SoFar, ReadError> {
-        let workers = Workers::new(self.threads)?;
+        let workers = Workers::new(threads)?;
         sink_belt::on_its_own_thread(sink, |belt| {
             hashing_beside(|hasher| {
                 let contents = Contents::new(Output::Entries(belt), hasher, observer)?;

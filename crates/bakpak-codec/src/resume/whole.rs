@@ -92,7 +92,6 @@ impl StripeCheck<'_> {
             if !self.read(&mut bytes, offset) {
                 return Ok(None);
             }
-            self.observer.progress(offset.0);
             self.workers.submit_short(&mut summing, move || {
                 let is_here =
                     block.is_none_or(|index| check_clear(&bytes, index, &archive_id).is_ok());
