@@ -443,6 +443,65 @@ fn a_source_that_is_gone_is_unreadable_where_that_is_allowed() {
     assert_eq!(paths(&missing), ["sql/a.bak"]);
 }
 
+/// Files of which there is little but their headers: there every stripe ends.
+fn mostly_headers() -> Vec<MemorySource> {
+    let mut sources: Vec<_> = (0..2500)
+        .map(|number| {
+            let name = format!("home/{number:04}");
+            let mut source = match number % 3 {
+                0 => bare(&name, EntryKind::Directory),
+                1 => bare(
+                    &name,
+                    EntryKind::Symlink {
+                        target: b"x".to_vec(),
+                    },
+                ),
+                _ => file(&name, &b"little"[..number % 7]),
+            };
+            source.entry.xattrs = vec![(b"user.noise".to_vec(), noise(&name, 3100))];
+            source
+        })
+        .collect();
+    sources[2].entry.linked = true;
+    let target = sources[2].entry.path.clone();
+    sources[2499] = bare("home/2499", EntryKind::HardLink { target });
+    sources
+}
+
+#[test]
+fn a_stripe_may_end_in_a_header() {
+    let (archive, _) = try_pack(mostly_headers(), small_stripes()).unwrap();
+    let ends = stripe_ends(&archive);
+    assert!(ends.len() >= 3, "{ends:?}");
+    for end in &ends {
+        let resumed = try_resume(&archive[..*end], &mostly_headers, again()).unwrap();
+        assert_eq!(resumed.report.kept_len, *end as u64);
+        proved(&resumed, mostly_headers());
+    }
+    // What was begun does not go on, so it must not be there: it is cut earlier.
+    let last = ends[ends.len() - 1];
+    let rows = rows_of(&archive);
+    for is_gone in [false, true] {
+        let changed = || {
+            let mut sources = mostly_headers();
+            let from = rows.len() / 2;
+            for source in &mut sources[from..] {
+                source.entry.xattrs = vec![(b"user.noise".to_vec(), vec![1; 3100])];
+            }
+            if is_gone {
+                sources.truncate(from);
+            }
+            sources
+        };
+        let resumed = try_resume(&archive[..last], &changed, again()).unwrap();
+        assert!(resumed.report.kept_len < last as u64);
+        let keys = &mut vec![key()];
+        let input = as_file(&resumed.archive);
+        let report = verify(input, keys, VerifyLevel::Full, 2, &Unobserved).unwrap();
+        assert_eq!(report.findings, []);
+    }
+}
+
 #[test]
 fn a_stream_is_read_anew_from_its_start() {
     let sources = || {
