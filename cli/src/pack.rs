@@ -126,7 +126,10 @@ fn packed(
         (Some(file), None) => pack(sources(), settings, file.clone(), &progress),
         (Some(file), Some(partial)) => {
             let mut tap_of = |entry: &Entry| resumption::tap(entry, &backups, &search);
-            let cut = |len| file.cut(len).map(|()| file.clone());
+            let cut = |len| {
+                backups.settle(len);
+                file.cut(len).map(|()| file.clone())
+            };
             resume(sources, settings, partial, &mut tap_of, cut, &progress)
         }
     };

@@ -129,7 +129,7 @@ pub(super) fn tap(
     let EntryKind::File { size, .. } = entry.kind else {
         return None;
     };
-    let inner = backups.tap(&entry.path);
+    let inner = backups.tap_kept(&entry.path);
     // Notes a name, too.
     let watch = search.watch(&entry.path, Some(size));
     if !search.looks() {

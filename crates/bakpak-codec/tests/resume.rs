@@ -1,4 +1,5 @@
-//! A pack that was stopped at any moment goes on, and the archive is as good as any.
+//! A pack that was stopped at any moment goes on, and the archive is as good as any (spec: RSM-1,
+//! RSM-2, RSM-3).
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 #[path = "support/support.rs"]

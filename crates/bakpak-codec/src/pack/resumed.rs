@@ -83,7 +83,7 @@ enum Look<I: Iterator<Item = Box<dyn Source>>> {
 /// kept, all is packed anew.
 ///
 /// What the archive holds is read once more, and shown to the taps that `tap_of` gives, as if it were
-/// packed again. `output` is asked for the file, cut to the length it is given, and to be written from
+/// packed again; from its first entry on once more, if it shows that less of it can be kept. `output` is asked for the file, cut to the length it is given, and to be written from
 /// there on.
 ///
 /// Of the settings, those that stand in the head are the partial file's own.

@@ -4,6 +4,10 @@ use crate::sink::{Sink, SinkError};
 use crate::tap::{Tap, TapOf};
 use crate::zeros::zeros;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
+use std::collections::VecDeque;
+
+/// So many taps wait; each may hold as much as it needs to read a backup.
+const MAX_ENDED: usize = 16;
 
 /// Shows files to their taps and hashes the one that is sought.
 pub(crate) struct ContentSink<'a, 't> {
@@ -11,8 +15,8 @@ pub(crate) struct ContentSink<'a, 't> {
     /// The entry that may not be complete.
     sought: Option<EntryPath>,
     open: Option<OpenContent>,
-    /// Taps of entries that are complete: they are finished when it is known that all this is kept.
-    ended: Vec<(EntryPath, Box<dyn Tap>)>,
+    /// Taps of the last entries that are complete: one may turn out to be superseded, or unreadable.
+    ended: VecDeque<(EntryPath, Box<dyn Tap>)>,
 }
 
 /// An entry of which a part of the content is there.
@@ -31,24 +35,26 @@ impl<'a, 't> ContentSink<'a, 't> {
             tap_of,
             sought,
             open: None,
-            ended: Vec::new(),
+            ended: VecDeque::new(),
         }
     }
 
     /// All this is kept: gives the entry that is not complete, and finishes the taps of the others.
     pub(crate) fn kept(self) -> Option<OpenContent> {
-        for (_, tap) in self.ended {
-            // What it learned stands in the archive's FACTS already.
-            drop(tap.finish());
-        }
+        self.ended.into_iter().for_each(finish);
         self.open
     }
+}
+
+/// What it has learned stands in the archive's FACTS already.
+fn finish((_, tap): (EntryPath, Box<dyn Tap>)) {
+    drop(tap.finish());
 }
 
 impl Sink for ContentSink<'_, '_> {
     fn begin(&mut self, entry: &Entry, _size: Option<u64>) -> Result<(), SinkError> {
         // An entry that is superseded stands right before its replacement.
-        self.ended.pop_if(|(path, _)| *path == entry.path);
+        self.ended.pop_back_if(|(path, _)| *path == entry.path);
         let is_file = matches!(entry.kind, EntryKind::File { .. });
         self.open = is_file.then(|| OpenContent {
             entry: entry.clone(),
@@ -97,7 +103,10 @@ impl Sink for ContentSink<'_, '_> {
             ..
         }) = self.open.take()
         {
-            self.ended.push((entry.path, tap));
+            self.ended.push_back((entry.path, tap));
+            if self.ended.len() > MAX_ENDED {
+                self.ended.pop_front().into_iter().for_each(finish);
+            }
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 /// Takes each row that stands in the kept part, in order.
 pub(crate) type RowTaker<'a> = dyn FnMut(&Row) + 'a;
 
-/// All that a writer has to know to go on.
+/// All that a writer has to know to go on (spec: RSM-3).
 pub(crate) struct SoFar {
     pub(crate) records: RecordsSoFar,
     pub(crate) entries: EntriesSoFar,

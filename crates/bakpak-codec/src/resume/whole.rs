@@ -11,7 +11,7 @@ use bakpak_format::digest::Digest;
 use bakpak_format::geometry::{ArchiveOffset, StripeIndex, StripeLayout};
 use std::fs::File;
 
-/// The check page digests of all stripes in front of the first that is not whole.
+/// The check page digests of all stripes in front of the first that is not whole (spec: RSM-1).
 pub(super) fn page_digests(
     file: &File,
     opening: &Opening,

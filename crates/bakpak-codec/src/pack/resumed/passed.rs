@@ -87,7 +87,8 @@ impl<I: Iterator<Item = Box<dyn Source>>> Passed<I> {
         })))
     }
 
-    /// Where the rest of the content comes from that was being read; `None` if the source is gone.
+    /// Where the rest of the content comes from that was being read (spec: RSM-2); `None` if the source
+    /// is gone.
     pub(super) fn rest(&mut self, cursor: &Cursor) -> Option<Rest> {
         let path = EntryPath::new(cursor.path.clone())?;
         self.pass_before(&path);
