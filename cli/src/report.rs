@@ -250,7 +250,7 @@ fn output_error(error: &OutputError, hints: &mut Vec<String>) -> Exit {
             Exit::WOULD_OVERWRITE
         }
         OutputError::SeveralLeft { left, .. } => {
-            let left = left.iter().map(|path| format!("{}", quoted(path)));
+            let left = left.iter().map(|path| quoted(path));
             hints.push(format!(
                 "keep one of them: {}",
                 left.collect::<Vec<_>>().join(", ")

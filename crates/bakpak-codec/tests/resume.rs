@@ -1,5 +1,4 @@
-//! A pack that was stopped at any moment goes on, and the archive is as good as any (spec: RSM-1,
-//! RSM-2, RSM-3).
+//! A pack that was stopped at any moment goes on, and the archive is as good as any.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 #[path = "support/support.rs"]
@@ -190,6 +189,7 @@ fn rows_of(archive: &[u8]) -> Vec<Row> {
     opened.rows().map(|row| row.unwrap()).collect()
 }
 
+// spec: RSM-3
 #[test]
 fn cut_anywhere_it_goes_on_and_nothing_is_lost() {
     let (archive, whole) = try_pack(all_kinds(), small_stripes()).unwrap();
@@ -290,6 +290,7 @@ fn with_other_block_sizes_and_parities_too() {
     }
 }
 
+// spec: RSM-1
 #[test]
 fn a_torn_stripe_in_the_middle_ends_what_is_kept() {
     let (archive, _) = try_pack(all_kinds(), small_stripes()).unwrap();
@@ -341,6 +342,7 @@ fn cut_in_large_file(archive: &[u8]) -> usize {
     end
 }
 
+// spec: RSM-2
 #[test]
 fn a_source_that_changed_is_superseded_and_read_anew() {
     let (archive, _) = try_pack(all_kinds(), small_stripes()).unwrap();
