@@ -91,6 +91,7 @@ fn packed(
         Some(file) => resumption::open(file, &settings, arguments, output)?,
         None => None,
     };
+    let is_resumed = partial.is_some();
     let walk = Walk::new(plan.sources.roots());
     let walked = walk.exclude(plan.exclude).never(never).run()?;
     check_excludes(&arguments.exclude, &walked)?;
@@ -144,7 +145,7 @@ fn packed(
         output.warn(Some("BP106"), Some(&found.path), &found.text());
     }
     let restorable = backups.tell(allow_incomplete, output);
-    summarise(&report, sealed_count, arguments, output);
+    summarise(&report, (sealed_count, is_resumed), arguments, output);
     Ok(output.exit(arguments.outcome.fail_on).worst(restorable))
 }
 
@@ -358,7 +359,12 @@ fn told(report: Result<PackReport, PackError>, output: &Output) -> anyhow::Resul
     report.context("cannot pack")
 }
 
-fn summarise(report: &PackReport, sealed_count: usize, arguments: &PackArguments, output: &Output) {
+fn summarise(
+    report: &PackReport,
+    (sealed_count, is_resumed): (usize, bool),
+    arguments: &PackArguments,
+    output: &Output,
+) {
     let to = match arguments.output.as_os_str() == "-" {
         true => "standard output".to_owned(),
         false => quoted(&arguments.output),
@@ -385,6 +391,8 @@ fn summarise(report: &PackReport, sealed_count: usize, arguments: &PackArguments
         output.say(format!(
             "{kept} of it were kept from the run that was stopped"
         ));
+    } else if is_resumed {
+        output.say("nothing of what the stopped run has left could be kept");
     }
     output.event(&Event::Packed(Packed {
         output: arguments.output.to_string_lossy().into_owned(),

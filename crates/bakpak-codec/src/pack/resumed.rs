@@ -83,8 +83,9 @@ enum Look<I: Iterator<Item = Box<dyn Source>>> {
 /// kept, all is packed anew.
 ///
 /// What the archive holds is read once more, and shown to the taps that `tap_of` gives, as if it were
-/// packed again; from its first entry on once more, if it shows that less of it can be kept. `output` is asked for the file, cut to the length it is given, and to be written from
-/// there on.
+/// packed again; from its first entry on once more, if it shows that less of it can be kept. When that
+/// is settled, `output` is asked for the file, cut to the length that is given, and to be written
+/// from there on.
 ///
 /// Of the settings, those that stand in the head are the partial file's own.
 ///
@@ -111,22 +112,15 @@ where
         })
     };
     let checked = partial.check(settings.threads, observer);
-    let mut stripes = checked.map_err(read_failed)?;
-    let mut looking = Looking {
+    let stripes = checked.map_err(read_failed)?;
+    let looking = Looking {
         partial: &partial,
         sources: &sources,
         settings: &settings,
         tap_of,
         observer,
     };
-    let mut place = None;
-    while stripes > 0 && place.is_none() {
-        match looking.look(stripes)? {
-            Look::GoOn(found) => place = Some(found),
-            Look::Earlier(earlier) => stripes = earlier.min(stripes - 1),
-        }
-    }
-    let Some(place) = place else {
+    let Some(place) = looking.find(stripes)? else {
         return pack(sources(), settings, cut(0)?, observer);
     };
     let header = &partial.head().header;
@@ -172,6 +166,17 @@ where
     I: Iterator<Item = Box<dyn Source>>,
     S: Fn() -> I,
 {
+    /// The last place, behind at most so many stripes, at which writing can go on.
+    fn find(mut self, mut stripes: usize) -> Result<Option<Box<Continuation<I>>>, PackError> {
+        while stripes > 0 {
+            match self.look(stripes)? {
+                Look::GoOn(place) => return Ok(Some(place)),
+                Look::Earlier(earlier) => stripes = earlier.min(stripes - 1),
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads the first stripes again, to see whether writing can go on behind them.
     fn look(&mut self, stripes: usize) -> Result<Look<I>, PackError> {
         let (partial, observer) = (self.partial, self.observer);

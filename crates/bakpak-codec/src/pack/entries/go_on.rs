@@ -1,6 +1,7 @@
 //! Going on with entries behind those that stand already.
 
-use super::{EntryWriter, Large, extents};
+use super::large::Large;
+use super::{EntryWriter, extents};
 use crate::entries::file_size;
 use crate::error::{Defect, PackError};
 use crate::observer::Warning;
