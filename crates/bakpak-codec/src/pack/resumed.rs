@@ -1,6 +1,7 @@
 //! Going on with a pack that was stopped: behind the last stripe that is whole.
 
-use super::{Keyed, PackReport, PackSettings, item_facts_of, pack, write_archive};
+use super::plan::item_facts_of;
+use super::{Keyed, PackReport, PackSettings, pack, write_archive};
 use crate::entries::EntriesSoFar;
 use crate::error::{Missing, PackError, ReadError};
 use crate::observer::{Observer, Warning};
