@@ -7,7 +7,7 @@ use bakpak_codec::envelope::open_envelope;
 use bakpak_codec::pack::PackSettings;
 use bakpak_codec::resume::Partial;
 use bakpak_codec::tap::Tap;
-use bakpak_format::entry::{Entry, EntryKind, EntryPath};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, Timestamp};
 use bakpak_format::envelope::EnvelopeItem;
 use bakpak_format::record::EntryFacts;
 
@@ -15,7 +15,7 @@ use super::backups::Backups;
 use super::clear_key::{ClearKeySearch, Watch};
 use crate::args::PackArguments;
 use crate::exit::Failure;
-use crate::output::{Output, quoted, size};
+use crate::output::{Output, quoted, size, time};
 use crate::progress::Talk;
 use crate::shared_file::SharedFile;
 
@@ -61,9 +61,16 @@ pub(super) fn open(
         (true, None) => return Err(other("secrets are sealed in it, and none is given now")),
         (false, Some(_)) => return Err(other("nothing is sealed in it, and secrets are given")),
     }
-    let len = size(handle.metadata()?.len());
+    let metadata = handle.metadata()?;
+    let len = size(metadata.len());
+    // What lies there since long ago may not be what is meant.
+    let written = metadata.modified()?.into();
+    let written = time(Timestamp {
+        nanos: 0,
+        ..written
+    });
     output.say(format!(
-        "going on with {left}, {len}: what is in it is checked first"
+        "going on with {left}, {len}, last written {written}: what is in it is checked first"
     ));
     Ok(Some(partial))
 }
