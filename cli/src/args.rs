@@ -131,9 +131,9 @@ pub(crate) struct PackArguments {
     /// Size of a sealed block: 4K, 64K, 1M or 4M [default: by the size of the archive]
     #[arg(long, value_name = "B", value_parser = block_size)]
     pub(crate) block_size: Option<BlockSize>,
-    /// Parity, with which `repair` mends damage: none, 1.5, 3, 6 or 12 percent
-    #[arg(long, value_name = "P", default_value = "3", value_parser = parity)]
-    pub(crate) parity: ParityGeometry,
+    /// Parity, with which `repair` mends damage: none, 1.5, 3, 6 or 12 percent [default: 3]
+    #[arg(long, value_name = "P", value_parser = parity)]
+    pub(crate) parity: Option<ParityGeometry>,
     #[command(flatten)]
     pub(crate) matching: MatchingOptions,
 
@@ -154,6 +154,10 @@ pub(crate) struct PackArguments {
     /// Replace OUT if it is already there, once the new archive is complete
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on with what a run for the same OUT has left that was stopped; if there is nothing, or
+    /// this one is stopped too, keep what is packed for the next
+    #[arg(long)]
+    pub(crate) resume: bool,
     /// Show no progress and no summary; warnings and errors are told
     #[arg(long)]
     pub(crate) quiet: bool,

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bakpak_codec::error::{Missing, PackError};
-use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack};
+use bakpak_codec::pack::{EnvelopeSettings, PackReport, PackSettings, pack, resume};
 use bakpak_codec::secret::Credential;
 use bakpak_codec::source::Source;
-use bakpak_format::entry::EntryPath;
+use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::envelope::{EnvelopeItem, item_kind};
 use bakpak_tree::{FileId, FindingKind, PendingFile, Walk, Walked};
 use globset::GlobSet;
@@ -25,12 +25,12 @@ use crate::args::{KeyOptions, PackArguments};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::{self, Phase};
 use crate::output::event::{Event, Packed};
-use crate::output::{Output, count, hex, now, quoted, size};
+use crate::output::{Output, count, hex, now, quoted, size, talk};
 use crate::progress::Progress;
 use crate::prompt;
 use crate::restorability::Answer;
 use crate::select;
-use crate::shared_file::SharedFile;
+use crate::shared_file::{SharedFile, kept_words};
 
 pub(crate) use self::backups::may_be_a_backup;
 
@@ -38,6 +38,7 @@ mod backups;
 mod clear_key;
 mod cover;
 mod keys;
+mod resumption;
 mod secrets;
 mod sources;
 
@@ -59,20 +60,42 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     let to_stdout = arguments.output.as_os_str() == "-";
     check_streams(arguments, to_stdout)?;
     let plan = Plan::typed(arguments, output)?;
-    let (file, never) = match to_stdout {
-        true => (None, Vec::from_iter(standard_output())),
-        false => {
-            let pending = PendingFile::create(&arguments.output, arguments.force)?;
-            let never = [pending.identity().ok(), pending.replaces()];
-            let never = never.into_iter().flatten().collect();
-            (Some(SharedFile::new(pending, output)), never)
-        }
+    if to_stdout {
+        let never = Vec::from_iter(standard_output());
+        return packed(plan, None, never, arguments, output);
+    }
+    let pending = match arguments.resume {
+        true => PendingFile::resume(&arguments.output, arguments.force)?,
+        false => PendingFile::create(&arguments.output, arguments.force)?,
     };
+    let never = [pending.identity().ok(), pending.replaces()];
+    let never = never.into_iter().flatten().collect();
+    let file = SharedFile::new(pending, output);
+    let result = packed(plan, Some(&file), never, arguments, output);
+    if result.is_err() && file.kept().is_some() {
+        talk(&kept_words());
+    }
+    result
+}
+
+/// Packs into a file, or to standard output.
+fn packed(
+    plan: Plan,
+    file: Option<&SharedFile>,
+    never: Vec<FileId>,
+    arguments: &PackArguments,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let mut settings = plan.settings;
+    let partial = match file.filter(|_| arguments.resume) {
+        Some(file) => resumption::open(file, &settings, arguments, output)?,
+        None => None,
+    };
+    let is_resumed = partial.is_some();
     let walk = Walk::new(plan.sources.roots());
     let walked = walk.exclude(plan.exclude).never(never).run()?;
     check_excludes(&arguments.exclude, &walked)?;
     check_not_empty(arguments, &plan.sources, &walked)?;
-    let mut settings = plan.settings;
     let envelope = settings.envelope.as_ref();
     let sealed_count = envelope.map_or(0, |envelope| envelope.items.len());
     settings.missing = objections(&plan.sources, &walked, output);
@@ -92,14 +115,24 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     }));
 
     let search = Arc::new(plan.search);
-    let sources = walked.sources().map(|file| {
-        let source = WalkedSource::new(file, Arc::clone(&search), Arc::clone(&backups));
-        Box::new(source) as Box<dyn Source>
-    });
+    let sources = || {
+        walked.sources().map(|file| {
+            let source = WalkedSource::new(file, Arc::clone(&search), Arc::clone(&backups));
+            Box::new(source) as Box<dyn Source>
+        })
+    };
     let progress = Progress::new(output, "packed", settings.expected_len);
-    let packed = match &file {
-        None => pack(sources, settings, io::stdout(), &progress),
-        Some(file) => pack(sources, settings, file.clone(), &progress),
+    let packed = match (file, partial) {
+        (None, _) => pack(sources(), settings, io::stdout(), &progress),
+        (Some(file), None) => pack(sources(), settings, file.clone(), &progress),
+        (Some(file), Some(partial)) => {
+            let mut tap_of = |entry: &Entry| resumption::tap(entry, &backups, &search);
+            let cut = |len| {
+                backups.settle(len);
+                file.cut(len).map(|()| file.clone())
+            };
+            resume(sources, settings, partial, &mut tap_of, cut, &progress)
+        }
     };
     drop(progress);
     let report = told(packed, output)?;
@@ -112,7 +145,7 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
         output.warn(Some("BP106"), Some(&found.path), &found.text());
     }
     let restorable = backups.tell(allow_incomplete, output);
-    summarise(&report, sealed_count, arguments, output);
+    summarise(&report, (sealed_count, is_resumed), arguments, output);
     Ok(output.exit(arguments.outcome.fail_on).worst(restorable))
 }
 
@@ -145,7 +178,7 @@ impl Plan {
         settings.level = arguments.level;
         settings.threads = arguments.threads.map_or(settings.threads, usize::from);
         settings.block_size = arguments.block_size;
-        settings.parity = arguments.parity;
+        settings.parity = arguments.parity.unwrap_or(settings.parity);
         settings.matching = arguments.matching.meant();
         settings.allow_incomplete = arguments.allow_incomplete;
         settings.started = started;
@@ -209,6 +242,10 @@ fn check_streams(arguments: &PackArguments, to_stdout: bool) -> Result<(), Failu
             "with -o - standard output is the archive, so there is no room \
                                    for --json",
         ));
+    }
+    if to_stdout && arguments.resume {
+        let text = "with -o - nothing is left that --resume could go on with";
+        return Err(Failure::usage(text).hint("give a file to -o"));
     }
     if to_stdout && io::stdout().is_terminal() {
         return Err(
@@ -322,7 +359,12 @@ fn told(report: Result<PackReport, PackError>, output: &Output) -> anyhow::Resul
     report.context("cannot pack")
 }
 
-fn summarise(report: &PackReport, sealed_count: usize, arguments: &PackArguments, output: &Output) {
+fn summarise(
+    report: &PackReport,
+    (sealed_count, is_resumed): (usize, bool),
+    arguments: &PackArguments,
+    output: &Output,
+) {
     let to = match arguments.output.as_os_str() == "-" {
         true => "standard output".to_owned(),
         false => quoted(&arguments.output),
@@ -344,11 +386,20 @@ fn summarise(report: &PackReport, sealed_count: usize, arguments: &PackArguments
             missing => format!(", INCOMPLETE: {missing} could not be read"),
         }
     ));
+    if report.kept_len > 0 {
+        let kept = size(report.kept_len);
+        output.say(format!(
+            "{kept} of it were kept from the run that was stopped"
+        ));
+    } else if is_resumed {
+        output.say("nothing of what the stopped run has left could be kept");
+    }
     output.event(&Event::Packed(Packed {
         output: arguments.output.to_string_lossy().into_owned(),
         archive_id: hex(&report.archive_id.0),
         root: hex(&report.root.0),
         archive_len: report.archive_len,
+        kept_len: report.kept_len,
         stream_len: report.stream_len,
         content_len: report.content_len,
         copied_len: report.copied_bytes,

@@ -120,6 +120,29 @@ fn tell(output: &Output, warning: &Warning) {
             Some(path),
             &format!("'{path}' holds more than the archive can note of it: {count} facts left out"),
         ),
+        Warning::ChangedSince { path } => {
+            let text = format!(
+                "'{path}' changed since the run was stopped that was packing it; it is packed anew"
+            );
+            output.warn(None, Some(path), &text);
+        }
+        Warning::GoneSince { path } => {
+            let text = format!(
+                "'{path}' is gone since the run was stopped that was packing it; it is left out"
+            );
+            output.warn(None, Some(path), &text);
+        }
+        Warning::CameTooLate { path, further } => {
+            let others = match further {
+                0 => String::new(),
+                further => format!(" and {further} others"),
+            };
+            let text = format!(
+                "'{path}'{others} came after the run that was stopped had passed their place; \
+                 not packed"
+            );
+            output.warn(None, Some(path), &text);
+        }
         // Nothing is wrong: it only explains why the temporary folder fills.
         Warning::Spooling { most_len: None } => output.say(
             "from a pipe, the archive is kept (still sealed) in a temporary file meanwhile, since \

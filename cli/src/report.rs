@@ -10,7 +10,7 @@ use bakpak_tree::{OutputError, StageError, WalkError, is_full};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::output::event::Event;
-use crate::output::{Output, escaped};
+use crate::output::{Output, escaped, quoted};
 
 /// What to do if the archive does not fit.
 const NO_ROOM: &str = "make room, or write to another file system";
@@ -190,6 +190,7 @@ fn pack_error(error: &PackError, hints: &mut Vec<String>) -> Exit {
             hints.push(NO_ROOM.to_owned());
             Exit::NOT_READY
         }
+        PackError::Partial(error) => read_error(error, hints),
         PackError::Defect(_) => Exit::MISUSE,
         _ => Exit::FAILED,
     }
@@ -247,6 +248,14 @@ fn output_error(error: &OutputError, hints: &mut Vec<String>) -> Exit {
                 }
             });
             Exit::WOULD_OVERWRITE
+        }
+        OutputError::SeveralLeft { left, .. } => {
+            let left = left.iter().map(|path| quoted(path));
+            hints.push(format!(
+                "keep one of them: {}",
+                left.collect::<Vec<_>>().join(", ")
+            ));
+            Exit::USAGE
         }
         OutputError::Locked { .. } => Exit::LOCKED,
         OutputError::Io { source, .. } if is_full(source) => {

@@ -191,6 +191,31 @@ fn files_that_may_not_grow_so_long_leave_nothing() {
 }
 
 #[test]
+fn a_run_that_can_be_gone_on_with_keeps_what_found_room() {
+    // As much of a file as fits, whichever unit the shell counts in, is three stripes at least.
+    const WITH_ROOM: &str = "trap '' XFSZ; ulimit -f 14000 || exit 99; exec \"$@\"";
+    let sandbox = Sandbox::new();
+    let noise = noise();
+    for number in 0..3_u8 {
+        let other: Vec<u8> = noise.iter().map(|byte| byte.wrapping_add(number)).collect();
+        sandbox.write(&format!("home/{number}"), other);
+    }
+    let pack = "pack -o b.bakpak --home home --block-size 4K --no-match --key-file data.key \
+                --resume";
+    let command = behind(&sandbox, &[], WITH_ROOM, pack);
+    finds_no_room(&sandbox, command, None).says("--resume goes on with it");
+    assert!(!sandbox.path("b.bakpak").exists());
+    let run = sandbox.typed(&format!("{pack} --json")).succeeds();
+    assert!(run.events("packed")[0]["kept_len"].as_u64() > Some(5_000_000));
+    let verify = "verify b.bakpak --key-file data.key";
+    sandbox.typed(verify).succeeds();
+    assert_eq!(
+        sandbox.names("."),
+        ["b.bakpak", "data.key", "home", "safe.key"]
+    );
+}
+
+#[test]
 fn standard_output_that_takes_no_more_is_told_as_such() {
     let sandbox = Sandbox::new();
     sandbox.write("home/a", "content");

@@ -50,12 +50,20 @@ Examples:
   bakpak pack -o - --home app=/srv/app --home www=/srv/www \\
       --exclude 'home/*/cache' | ssh backup 'cat > two.bakpak'
   pg_dump shop | bakpak pack -o shop.bakpak --stdin-entry shop.sql
+  bakpak pack -o server.bakpak --sql /backups --key-file server.key --resume
   bakpak pack -o - --sql /backups --copy-reach 32M --key-file server.key \\
       | ssh standby 'bakpak unpack - --to /srv/restored'   no temporary file
 
 SIZE is in bytes, or with K, M, G or T in powers of 1024. What was packed
 before, in any entry, is copied instead of stored again; with --history 0 and
 --dedup-memory 0 nothing is found to copy, as with --no-match.
+
+A run that is killed leaves a hidden file beside OUT, and with --resume also one
+that is interrupted or fails: the same command with --resume goes on with it, in
+the middle of a file too. What is in it is checked first. The options of the
+first run stand, so give the same sources, the same key, and the same secrets to
+seal. A file that has changed is packed anew; what came from a pipe has to come
+again; what was packed already is not looked at again.
 
 Give one key. The envelope has another one, so that who can unpack the data
 need not be able to read the master key; --envelope-same-passphrase waives

@@ -23,12 +23,12 @@ pub(crate) struct MatchingOptions {
     /// Copy nothing: each entry stands alone, so that damage spreads less; the archive gets larger
     #[arg(long, help_heading = MATCHING,
           conflicts_with_all = ["copy_reach", "history", "dedup_memory"])]
-    no_match: bool,
+    pub(crate) no_match: bool,
     /// Copy from at most SIZE of new data back, so that a reader from a pipe keeps no more: up to
     /// 32M in memory, otherwise about 1.3 times as much in temporary files; 0 is --no-match
-    #[arg(long, value_name = "SIZE|any", default_value = "any", value_parser = copy_reach,
-          help_heading = MATCHING)]
-    copy_reach: u64,
+    /// [default: any]
+    #[arg(long, value_name = "SIZE|any", value_parser = copy_reach, help_heading = MATCHING)]
+    pub(crate) copy_reach: Option<u64>,
     /// Compare byte by byte with the last SIZE of new data, which stay in memory; 0: with none
     #[arg(long, value_name = "SIZE", default_value = "48M", value_parser = history,
           help_heading = MATCHING)]
@@ -45,7 +45,7 @@ impl MatchingOptions {
         (!self.no_match).then_some(Matching {
             history_len: self.history,
             table_memory: self.dedup_memory,
-            copy_reach: self.copy_reach,
+            copy_reach: self.copy_reach.unwrap_or(u64::MAX),
         })
     }
 }

@@ -72,6 +72,7 @@ pub(crate) struct Packed {
     pub(crate) archive_id: String,
     pub(crate) root: String,
     pub(crate) archive_len: u64,
+    pub(crate) kept_len: u64,
     pub(crate) stream_len: u64,
     pub(crate) content_len: u64,
     pub(crate) copied_len: u64,

@@ -98,6 +98,7 @@ fn samples() -> Vec<Event> {
             archive_id: text(),
             root: text(),
             archive_len: 0,
+            kept_len: 0,
             stream_len: 0,
             content_len: 0,
             copied_len: 0,

@@ -1,7 +1,7 @@
 //! The backups among the sources: their headers are read before anything is written, their content
 //! is checked while it is packed, and what is wrong is told at the end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,8 +41,17 @@ pub(super) struct Backups {
     zips: HashMap<EntryPath, ForeignKind>,
     /// What taps have learned.
     checked: Mutex<Evidence>,
+    /// What was in a partial file, until it is known how much of that is kept.
+    kept: Mutex<Option<Kept>>,
     /// What was told before.
     told: Mutex<BTreeSet<String>>,
+}
+
+/// What taps have learned of the entries of a partial file, by their paths.
+#[derive(Debug, Default)]
+struct Kept {
+    found: BTreeMap<String, Found>,
+    last: Option<EntryPath>,
 }
 
 impl Backups {
@@ -195,6 +204,45 @@ impl Backups {
         let known = self.zips.get(path).cloned();
         let found = move |found| backups.learned(name, found);
         Some(Box::new(ContentTap::new(path.to_string(), known, found)))
+    }
+
+    /// Who wants to see the content of an entry that is in the partial file already.
+    pub(super) fn tap_kept(self: &Arc<Self>, path: &EntryPath) -> Option<Box<dyn Tap>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = kept.get_or_insert_default();
+        // From its first entry on once more: less of it is kept than was thought.
+        if all.last.as_ref().is_some_and(|last| path < last) {
+            *all = Kept::default();
+        }
+        all.last = Some(path.clone());
+        if !may_be_a_backup(path) {
+            return None;
+        }
+        let (backups, name) = (Arc::clone(self), path.to_string());
+        let known = self.zips.get(path).cloned();
+        let found = move |found| backups.learned_kept(name, found);
+        Some(Box::new(ContentTap::new(path.to_string(), known, found)))
+    }
+
+    /// Of the partial file so much is kept: what was learned of it last counts.
+    pub(super) fn settle(&self, kept_len: u64) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = kept.take().filter(|_| kept_len > 0).unwrap_or_default();
+        for (path, found) in all.found {
+            self.learned(path, found);
+        }
+    }
+
+    /// Notes what the content of an entry is that is in the partial file; or that was begun there.
+    fn learned_kept(&self, path: String, found: Found) -> Vec<EntryFacts> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *kept {
+            Some(all) => {
+                all.found.insert(path, found);
+                Vec::new()
+            }
+            None => self.learned(path, found),
+        }
     }
 
     /// Notes what the content of an entry is; of what is no backup there is nothing to tell.

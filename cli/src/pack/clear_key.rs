@@ -71,6 +71,11 @@ impl ClearKeySearch {
         }
     }
 
+    /// Whether anything is looked for in content.
+    pub(super) fn looks(&self) -> bool {
+        !self.needles.is_empty()
+    }
+
     /// Some of its content passes.
     pub(super) fn look(&self, watch: &mut Watch, path: &EntryPath, offset: u64, bytes: &[u8]) {
         if !watch.is_searched {

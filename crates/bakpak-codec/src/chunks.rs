@@ -74,6 +74,18 @@ impl ChunkWriter {
         }
     }
 
+    /// Goes on behind chunks that stand already, of which none is known to copy from.
+    pub(crate) fn begin_at(
+        &mut self,
+        stream_offset: StreamOffset,
+        data_offset: DataOffset,
+        cost: CopyCost,
+    ) {
+        self.open.stream_offset = stream_offset;
+        self.open.data_offset = data_offset;
+        self.cost = cost;
+    }
+
     /// Where the next byte will stand in the stream.
     pub(crate) fn stream_offset(&self) -> StreamOffset {
         self.open.stream_offset.plus(self.open.stream_len)

@@ -5,12 +5,12 @@ use crate::chunks::new_decompressor;
 use crate::compress::Decompressor;
 use crate::content_hasher::ContentHasher;
 use crate::decoder::{StreamTaker, TakenChunk};
-use crate::entries::{EntryChecker, WaitingRows};
+use crate::entries::{EntriesSoFar, EntryChecker, WaitingRows};
 use crate::error::{Missing, ReadError};
 use crate::fetch::page_rows;
 use crate::observer::Observer;
 use crate::sink_belt::SinkBelt;
-use crate::stream::StreamParser;
+use crate::stream::{BrokenOff, StreamParser};
 use bakpak_format::catalogue::{CataloguePage, PageItem, StripeItem, TreePage, TreePart};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
@@ -61,6 +61,17 @@ pub(crate) struct ContentReport {
     pub(crate) changed: u64,
 }
 
+/// What an archive that breaks off behind a stripe holds.
+pub(crate) struct ContentsSoFar {
+    pub(crate) broken_off: BrokenOff,
+    pub(crate) entries: EntriesSoFar,
+    pub(crate) chunk_count: u64,
+    /// What the next CHECKPOINT begins with.
+    pub(crate) checkpoint: Checkpoint,
+    /// Where the next stripe begins in stream and data space.
+    pub(crate) stripe_start: (StreamOffset, DataOffset),
+}
+
 /// Where in the order of records (spec: REC-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -107,6 +118,17 @@ impl<'a> Contents<'a> {
             missing: self.entries.missing,
             unreadable: self.entries.unreadable,
             changed: self.entries.changed,
+        }
+    }
+
+    /// What it holds, behind a stripe that is not the last.
+    pub(crate) fn so_far(self) -> ContentsSoFar {
+        ContentsSoFar {
+            broken_off: self.parser.broken_off(),
+            entries: self.entries.so_far(),
+            chunk_count: self.chunk_count,
+            checkpoint: self.expected,
+            stripe_start: self.stripe_start,
         }
     }
 

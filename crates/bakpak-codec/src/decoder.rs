@@ -221,6 +221,11 @@ impl<'a, T: StreamTaker> Decoder<'a, T> {
         self.taker.stripe_ended(last)
     }
 
+    /// The taker, and what COPY has cost so far.
+    pub(crate) fn into_parts(self) -> (T, CopyCost) {
+        (self.taker, self.cost)
+    }
+
     /// Takes everything that is still being decoded.
     pub(crate) fn drain(&mut self) -> Result<(), ReadError> {
         while let Some(decoded) = self.pending.next() {

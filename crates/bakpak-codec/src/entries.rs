@@ -49,6 +49,17 @@ struct ContentTakers<'a> {
     observer: &'a dyn Observer,
 }
 
+/// What is known of the entries of a stream that breaks off.
+pub(crate) struct EntriesSoFar {
+    pub(crate) order: Order,
+    pub(crate) row_count: u64,
+    pub(crate) content_len: u64,
+    pub(crate) changed: u64,
+    /// The entry that is not complete, or may go on with a further part: where it begins, and its
+    /// content.
+    pub(crate) open: Option<(StreamOffset, StreamOffset)>,
+}
+
 struct OpenEntry {
     entry: Entry,
     header_offset: StreamOffset,
@@ -83,6 +94,18 @@ impl<'a> EntryChecker<'a> {
             changed: 0,
             unreadable: Vec::new(),
             missing: Vec::new(),
+        }
+    }
+
+    /// What is known so far.
+    pub(crate) fn so_far(self) -> EntriesSoFar {
+        let open = self.open.as_ref();
+        EntriesSoFar {
+            open: open.map(|open| (open.header_offset, open.content_offset)),
+            order: self.order,
+            row_count: self.row_count,
+            content_len: self.content_len,
+            changed: self.changed,
         }
     }
 

@@ -118,6 +118,9 @@ pub enum PackError {
     /// an incomplete archive would hold nothing.
     #[error("none of the sources could be read")]
     NothingReadable(Vec<Missing>),
+    /// What a pack that was stopped has left cannot be read again.
+    #[error("the partial file cannot be gone on with: {0}")]
+    Partial(#[source] ReadError),
     /// Settings and sources do not go together; said before anything is written, or as soon as
     /// it shows.
     #[error("{0}")]

@@ -21,6 +21,7 @@
 //! | verb | module | from, to |
 //! |---|---|---|
 //! | pack | [`pack`] | [`source::Source`]s to any `Write` |
+//! | pack, after a stop | [`resume`] with [`pack`] | the same, behind what stands in a file |
 //! | verify | [`verify`] | [`input::Input`] to a report |
 //! | unpack, tar | [`unpack`] | [`input::Input`] to a [`sink::Sink`], or to any `Write` |
 //! | list, cat | [`archive`] | a file, by position |
@@ -86,7 +87,11 @@ pub mod random;
 mod reading;
 mod records;
 pub mod repair;
+<<<<<<< HEAD
 pub mod salvage;
+=======
+pub mod resume;
+>>>>>>> resume
 mod scan;
 mod seal;
 pub mod secret;

@@ -23,6 +23,25 @@ pub enum Warning {
         /// What the system said.
         reason: String,
     },
+    /// Resuming: the source was being packed, and has changed since. What there is of it is superseded,
+    /// and it is read anew.
+    ChangedSince {
+        /// Which.
+        path: EntryPath,
+    },
+    /// Resuming: the source was being packed, and is not among the sources any more. It is left out.
+    GoneSince {
+        /// Which.
+        path: EntryPath,
+    },
+    /// Resuming: sources were not there when the run that was stopped passed their places; they are
+    /// not packed.
+    CameTooLate {
+        /// The first of them.
+        path: EntryPath,
+        /// How many more.
+        further: u64,
+    },
     /// Reading from a pipe: the archive's sealed blocks are spooled to the temporary folder, since
     /// it copies from them.
     Spooling {

@@ -2,8 +2,7 @@
 
 use crate::compress::DEFAULT_LEVEL;
 use crate::error::{Missing, PackError};
-use crate::head_plan::{DomainPlan, EnvelopePlan, HeadPlan, draw_nonce, seal_envelope};
-use crate::keys::{DomainKey, KeyDomain};
+use crate::keys::Subkeys;
 use crate::matcher::{Matcher, MatcherSettings};
 use crate::observer::{Observer, Warning};
 use crate::pipeline::{Belt, Buffers, Spares, Workers, beside, default_threads, in_front};
@@ -11,29 +10,31 @@ use crate::random::Random;
 use crate::records::Closing;
 use crate::secret::Credential;
 use crate::slots::passphrase::DEFAULT_ARGON2;
-use crate::slots::{self, SlotContext};
 use crate::source::Source;
 use crate::stripes::{Tools, random_failed};
 use crate::tap::tapping_beside;
-use crate::writer::{ArchiveWriter, WriterSettings};
+use crate::writer::{ArchiveWriter, Start, WriterSettings};
 use ahead::{Batch, OnlyProbe};
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::{EntryPath, Timestamp};
-use bakpak_format::envelope::{EnvelopeItem, encode_items, item_kind};
-use bakpak_format::error::FormatError;
+use bakpak_format::envelope::EnvelopeItem;
 use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use bakpak_format::header::ArchiveId;
-use bakpak_format::limits::{MAX_PARITY_LEN, MIN_CHUNK_SIZE};
-use bakpak_format::preamble;
-use bakpak_format::record::{EnvelopeItemFacts, Facts, MissingFacts};
-use bakpak_format::slots::{Argon2Params, Domain};
+use bakpak_format::record::{Facts, MissingFacts};
+use bakpak_format::slots::Argon2Params;
 use entries::EntryWriter;
+use plan::{item_facts_of, plan_head};
+use resumed::Before;
 use std::io::Write;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+pub use resumed::resume;
+
 mod ahead;
 mod entries;
+mod plan;
+mod resumed;
 
 /// Raw bytes in a chunk, where the block size is not asked to be smaller than that.
 const CHUNK_SIZE: usize = 1 << 20;
@@ -130,6 +131,8 @@ pub struct PackReport {
     pub zero_bytes: u64,
     /// Files that changed while they were read.
     pub changed: u64,
+    /// What stood of it before, from a run that was stopped; 0: nothing.
+    pub kept_len: u64,
     /// What is not in it.
     pub missing: Vec<Missing>,
 }
@@ -206,16 +209,40 @@ impl PackSettings {
 pub fn pack(
     sources: impl Iterator<Item = Box<dyn Source>> + Send,
     mut settings: PackSettings,
-    mut output: impl Write + Send,
+    output: impl Write + Send,
     observer: &dyn Observer,
 ) -> Result<PackReport, PackError> {
     // What promises no copies is read from a pipe without keeping anything.
     settings.matching = settings.matching.filter(Matching::finds_any);
     let mut random = std::mem::replace(&mut settings.random, Random::system());
-    let (plan, item_facts) = plan_head(&settings, &mut random)?;
-    let archive_id = plan.archive_id;
-    let subkeys = Arc::clone(&plan.data.subkeys);
-    let matcher = match settings.matching {
+    let plan = plan_head(&settings, &mut random)?;
+    settings.random = random;
+    let keyed = Keyed {
+        archive_id: plan.archive_id,
+        subkeys: Arc::clone(&plan.data.subkeys),
+        item_facts: item_facts_of(&settings, &plan.data.subkeys),
+    };
+    let start = Start::New(Box::new(plan));
+    write_archive(sources, settings, (keyed, start, None), output, observer)
+}
+
+/// What an archive's keys give.
+struct Keyed {
+    archive_id: ArchiveId,
+    subkeys: Arc<Subkeys>,
+    item_facts: Vec<Facts>,
+}
+
+/// Writes an archive, or what is still to come of it.
+fn write_archive(
+    sources: impl Iterator<Item = Box<dyn Source>> + Send,
+    mut settings: PackSettings,
+    (keyed, start, before): (Keyed, Start, Option<Before>),
+    mut output: impl Write + Send,
+    observer: &dyn Observer,
+) -> Result<PackReport, PackError> {
+    let mut random = std::mem::replace(&mut settings.random, Random::system());
+    let matcher = match settings.matching.filter(Matching::finds_any) {
         Some(matching) => {
             let key = Zeroizing::new(random.array().map_err(random_failed)?);
             Some(Matcher::new(&key, matching.settings(settings.expected_len)))
@@ -225,10 +252,10 @@ pub fn pack(
     let workers = Workers::new(settings.threads)?;
     let buffers = Buffers::new(4 * settings.threads + 8);
     let given_back = buffers.clone();
-    let mut archive_len = 0;
+    let mut written_len = 0;
     let write = |bytes: Vec<u8>| {
         output.write_all(&bytes)?;
-        archive_len += bytes.len() as u64;
+        written_len += bytes.len() as u64;
         given_back.give(bytes);
         Ok(())
     };
@@ -240,20 +267,20 @@ pub fn pack(
             history_len: settings.matching.map_or(0, |m| m.history_len),
         };
         let tools = Tools {
-            subkeys: &subkeys,
+            subkeys: &keyed.subkeys,
             workers: &workers,
             buffers,
             random,
             output: belt,
         };
-        let archive = ArchiveWriter::new(plan, writer_settings, matcher, tools)?;
+        let archive = ArchiveWriter::new(start, writer_settings, matcher, tools)?;
         tapping_beside(|tapping| {
-            pack_entries(
-                EntryWriter::new(archive, tapping, observer),
-                sources,
-                &mut settings,
-                (archive_id, item_facts),
-            )
+            let mut entries = EntryWriter::new(archive, tapping, observer);
+            if let Some(before) = before {
+                entries.go_on(before)?;
+            }
+            let facts = (keyed.archive_id, keyed.item_facts.clone());
+            pack_entries(entries, sources, &mut settings, facts)
         })?
     })?;
     // An output that fails stops the belt; then its own error is the one that tells.
@@ -266,7 +293,7 @@ pub fn pack(
         source,
     })?;
     packed.map(|report| PackReport {
-        archive_len,
+        archive_len: written_len,
         ..report
     })
 }
@@ -349,126 +376,6 @@ fn pack_batches(
         give_back(batch);
     }
     Ok(())
-}
-
-/// Refuses what no reader would take, before anything is written.
-fn check_settings(settings: &PackSettings) -> Result<(), PackError> {
-    preamble::encode(&settings.cover_text).map_err(refused)?;
-    let history_len = settings.matching.map_or(0, |m| m.history_len);
-    if history_len > Matching::MAX_HISTORY_LEN {
-        let most = Matching::MAX_HISTORY_LEN;
-        let what = format!("history of {history_len} bytes, at most {most} allowed");
-        return Err(PackError::Settings(what));
-    }
-    if let Some(size) = settings.chunk_size
-        && !(MIN_CHUNK_SIZE..=CHUNK_SIZE).contains(&size)
-    {
-        // A larger one the format allows, but the matcher's table does not count so far.
-        let what = format!("chunk_size of {size} bytes, {MIN_CHUNK_SIZE} to {CHUNK_SIZE} allowed");
-        return Err(PackError::Settings(what));
-    }
-    if let (Some(size), Some(BlockSize::FOUR_KIB)) = (settings.chunk_size, settings.block_size)
-        && size > SMALL_CHUNK_SIZE
-    {
-        let what = format!(
-            "chunk_size of {size} bytes with blocks of 4 KiB, at most {SMALL_CHUNK_SIZE} allowed"
-        );
-        return Err(PackError::Settings(what));
-    }
-    // Of the largest blocks that are taken where none are asked for, there is room for all parity.
-    let block_size = settings.block_size.unwrap_or(BlockSize::ONE_MIB);
-    let parity_len = settings.parity.max_len(block_size);
-    if parity_len > MAX_PARITY_LEN {
-        let what = format!(
-            "{} MiB of parity a stripe with blocks of this size, at most {} allowed",
-            parity_len >> 20,
-            MAX_PARITY_LEN >> 20
-        );
-        return Err(PackError::Settings(what));
-    }
-    settings.argon2.check_limits().map_err(refused)
-}
-
-fn refused(error: FormatError) -> PackError {
-    PackError::Settings(error.to_string())
-}
-
-/// Draws keys, makes slots and seals the envelope.
-fn plan_head(
-    settings: &PackSettings,
-    random: &mut Random,
-) -> Result<(HeadPlan, Vec<Facts>), PackError> {
-    check_settings(settings)?;
-    let archive_id = ArchiveId(random.array().map_err(random_failed)?);
-    let salt = random.array().map_err(random_failed)?;
-    let mut domain = |kind, domain, credential: &Credential| -> Result<_, PackError> {
-        let key = DomainKey::generate(random).map_err(random_failed)?;
-        let context = SlotContext { domain, archive_id };
-        let slot =
-            slots::wrap(context, &key, credential, settings.argon2, random).map_err(|source| {
-                PackError::Io {
-                    what: "making a key slot",
-                    source,
-                }
-            })?;
-        let subkeys = Arc::new(key.subkeys(&salt, archive_id, kind));
-        Ok(DomainPlan {
-            subkeys,
-            slots: vec![slot],
-        })
-    };
-    let data = domain(KeyDomain::Archive, Domain::Data, &settings.key)?;
-    let mut facts = Vec::new();
-    let envelope = match &settings.envelope {
-        None => None,
-        Some(envelope) => {
-            let own = domain(KeyDomain::Envelope, Domain::Envelope, &envelope.key)?;
-            let plaintext = encode_items(&envelope.items).map_err(refused)?;
-            let body = seal_envelope(&own.subkeys, archive_id, &plaintext, draw_nonce(random)?);
-            let check_key = data.subkeys.item_check_key();
-            facts.extend(
-                envelope
-                    .items
-                    .iter()
-                    .map(|item| item_facts(item, &check_key)),
-            );
-            Some(EnvelopePlan { domain: own, body })
-        }
-    };
-    let chunk_size = match (settings.chunk_size, settings.block_size) {
-        (Some(size), _) => size,
-        (None, Some(BlockSize::FOUR_KIB)) => SMALL_CHUNK_SIZE,
-        (None, _) => CHUNK_SIZE,
-    };
-    let plan = HeadPlan {
-        cover_text: settings.cover_text.clone(),
-        archive_id,
-        salt,
-        chunk_size,
-        copy_reach: settings.matching.map_or(0, |m| m.copy_reach),
-        parity: settings.parity,
-        data,
-        envelope,
-    };
-    Ok((plan, facts))
-}
-
-/// Facts about an envelope item. A check value only where guessing it is hopeless: for key
-/// material, not for texts that people choose (spec: chapter 9, kind 2).
-fn item_facts(item: &EnvelopeItem, check_key: &crate::keys::MacKey) -> Facts {
-    let check = (item.kind == item_kind::MASTER_KEY).then(|| {
-        let mac = check_key.mac(&item.content);
-        let mut check = [0; 16];
-        check.copy_from_slice(&mac[..16]);
-        check
-    });
-    let name = item.name.clone();
-    EnvelopeItemFacts {
-        kind: item.kind,
-        name,
-        check,
-    }
-    .into()
 }
 
 pub(crate) fn missing_facts(missing: &Missing) -> Facts {

@@ -18,7 +18,8 @@ use bakpak_format::record::{
 
 mod tree;
 
-use tree::{RawTreePage, Tree, split_items};
+pub(crate) use tree::Tree;
+use tree::{RawTreePage, split_items};
 
 /// Room kept for FINAL with its record header; it is about 170 bytes.
 const FINAL_ROOM: usize = 256;
@@ -55,6 +56,16 @@ pub(crate) struct Closing {
     pub(crate) finished: bakpak_format::entry::Timestamp,
 }
 
+/// The records of the stripes that stand already.
+pub(crate) struct RecordsSoFar {
+    /// What the next CHECKPOINT begins with.
+    pub(crate) checkpoint: Checkpoint,
+    /// Where the next stripe begins in stream and data space.
+    pub(crate) stripe_start: (StreamOffset, DataOffset),
+    pub(crate) chunk_count: u64,
+    pub(crate) tree: Tree,
+}
+
 /// Puts records into stripes, with the checkpoints and the catalogue that they need.
 pub(crate) struct RecordWriter<'a> {
     stripes: StripeWriter<'a>,
@@ -66,6 +77,18 @@ pub(crate) struct RecordWriter<'a> {
     tree: Tree,
 }
 
+impl RecordsSoFar {
+    /// Nothing stands yet.
+    pub(crate) fn none() -> Self {
+        Self {
+            checkpoint: Checkpoint::NONE,
+            stripe_start: (StreamOffset(0), DataOffset(0)),
+            chunk_count: 0,
+            tree: Tree::default(),
+        }
+    }
+}
+
 /// Rows that wait for their page.
 #[derive(Default)]
 struct PendingRows {
@@ -75,16 +98,26 @@ struct PendingRows {
 }
 
 impl<'a> RecordWriter<'a> {
-    pub(crate) fn new(stripes: StripeWriter<'a>, level: i32) -> Result<Self, PackError> {
+    pub(crate) fn new(
+        stripes: StripeWriter<'a>,
+        level: i32,
+        so_far: RecordsSoFar,
+    ) -> Result<Self, PackError> {
         let compressor = Compressor::new(level).map_err(zstd_failed)?;
+        let RecordsSoFar {
+            checkpoint,
+            stripe_start,
+            chunk_count,
+            tree,
+        } = so_far;
         Ok(Self {
             stripes,
             compressor,
             rows: PendingRows::default(),
-            checkpoint: Checkpoint::NONE,
-            stripe_start: (StreamOffset(0), DataOffset(0)),
-            chunk_count: 0,
-            tree: Tree::default(),
+            checkpoint,
+            stripe_start,
+            chunk_count,
+            tree,
         })
     }
 

@@ -103,6 +103,11 @@ pub trait Source: Send {
         None
     }
 
+    /// Says that its content is not in the archive, or another one: nothing may be a link to it.
+    fn give_up(&mut self) {
+        self.close();
+    }
+
     /// Lets go of what `open` holds.
     fn close(&mut self);
 }

@@ -42,6 +42,20 @@ pub(crate) struct StreamParser {
     first_entry: Option<StreamOffset>,
 }
 
+/// What the stream breaks off in.
+pub(crate) enum BrokenOff {
+    /// Nothing: the next entry begins, or the end.
+    Nothing,
+    /// The header of the entry that begins here; these bytes of it are there.
+    Header(StreamOffset, Vec<u8>),
+    /// The map of the entry that begins here.
+    Map(StreamOffset),
+    /// The content of an entry, or what fills it up.
+    Content,
+    /// The zeros that end the stream.
+    End,
+}
+
 enum State {
     /// Collecting the `x` header block, or the start of the end.
     ExtendedHeader,
@@ -129,6 +143,22 @@ impl StreamParser {
     /// Where the first entry begins of those that began since this was last asked.
     pub(crate) fn take_first_entry(&mut self) -> Option<StreamOffset> {
         self.first_entry.take()
+    }
+
+    /// Where the stream breaks off if no more comes.
+    pub(crate) fn broken_off(self) -> BrokenOff {
+        match self.state {
+            State::ExtendedHeader if self.buffer.is_empty() => BrokenOff::Nothing,
+            State::ExtendedHeader if self.buffer.starts_with(&[0]) => BrokenOff::End,
+            State::ExtendedHeader => {
+                let begun = self.position.0 - self.buffer.len() as u64;
+                BrokenOff::Header(StreamOffset(begun), self.buffer)
+            }
+            State::Header { .. } => BrokenOff::Header(self.header_offset, self.buffer),
+            State::Map { begun, .. } => BrokenOff::Map(begun.header_offset),
+            State::Content { .. } | State::Padding { .. } => BrokenOff::Content,
+            State::End | State::Ended => BrokenOff::End,
+        }
     }
 
     /// Takes the next bytes.

@@ -63,12 +63,14 @@ pub(crate) struct StripesWritten {
 }
 
 impl<'a> StripeWriter<'a> {
+    /// Begins behind the stripes whose check pages have these digests; none in a new archive.
     pub(crate) fn new(
         geometry: Geometry,
         parts: HeadParts,
+        page_digests: Vec<Digest>,
         mut tools: Tools<'a>,
     ) -> Result<Self, PackError> {
-        let stripe = StripeIndex(0);
+        let stripe = StripeIndex(page_digests.len() as u64);
         let key = new_key(tools.subkeys, &parts, stripe, &mut tools.random)?;
         let open = OpenBlock::new(
             geometry.block_size,
@@ -85,7 +87,7 @@ impl<'a> StripeWriter<'a> {
             sealing: InOrder::new(),
             sums: Vec::new(),
             parity: ParityLane::new(geometry.parity, geometry.block_size),
-            page_digests: Vec::new(),
+            page_digests,
         })
     }
 

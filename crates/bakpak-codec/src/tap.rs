@@ -2,6 +2,7 @@
 
 use crate::batches::{Batches, Content, Piece, in_batches};
 use crate::pipeline::{Answering, Answers, Buffers, NoThread, WorkerLost, answers};
+use bakpak_format::entry::Entry;
 use bakpak_format::record::EntryFacts;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -27,6 +28,10 @@ pub trait Tap: Send {
     /// The content is complete; gives what was learned of it.
     fn finish(self: Box<Self>) -> Vec<EntryFacts>;
 }
+
+/// Chooses the taps of entries that are read from an archive; `None` for those that nobody wants to
+/// see.
+pub type TapOf<'a> = dyn FnMut(&Entry) -> Option<Box<dyn Tap>> + Send + 'a;
 
 /// Brings content to the taps of one entry after another, on a thread beside.
 pub(crate) struct Tapping {

@@ -14,7 +14,8 @@ use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
 
 pub use crate::reading::VerifyLevel;
-pub use tapped::{TapOf, Tapped};
+pub use crate::tap::TapOf;
+pub use tapped::Tapped;
 
 mod tapped;
 

@@ -1,17 +1,18 @@
 //! The four layers put together for writing: stream to chunks, records, stripes, file.
 
+use crate::chunks::CopyCost;
 use crate::error::PackError;
 use crate::grids::GridPlace;
 use crate::head_plan::HeadPlan;
 use crate::history::History;
 use crate::matcher::{Matcher, More, Output, Stretch};
-use crate::records::Closing;
+use crate::records::{Closing, RecordsSoFar};
 use crate::source::Identity;
-use crate::stripes::Tools;
+use crate::stripes::{HeadParts, Tools};
 use bakpak_format::catalogue::Row;
 use bakpak_format::digest::Digest;
 use bakpak_format::entry::EntryPath;
-use bakpak_format::geometry::{BlockSize, StreamOffset};
+use bakpak_format::geometry::{BlockSize, Geometry, StreamOffset};
 use bakpak_format::record::Facts;
 use chunk_output::{ChunkOutput, MAX_FOLLOWING};
 use std::io;
@@ -28,6 +29,25 @@ pub(crate) struct WriterSettings {
     pub(crate) block_size: Option<BlockSize>,
     /// Raw bytes of recent chunks kept for matching; 0 without.
     pub(crate) history_len: usize,
+}
+
+/// Where writing begins.
+pub(crate) enum Start {
+    /// With the head of a new archive.
+    New(Box<HeadPlan>),
+    /// Behind stripes that stand already.
+    Behind(Box<Standing>),
+}
+
+/// What stands already.
+pub(crate) struct Standing {
+    pub(crate) geometry: Geometry,
+    pub(crate) parts: HeadParts,
+    pub(crate) page_digests: Vec<Digest>,
+    pub(crate) records: RecordsSoFar,
+    pub(crate) cost: CopyCost,
+    pub(crate) chunk_size: usize,
+    pub(crate) copy_reach: u64,
 }
 
 /// Takes the stream of entries and writes the archive.
@@ -66,24 +86,41 @@ struct StreamBuffer {
 
 impl<'a> ArchiveWriter<'a> {
     pub(crate) fn new(
-        plan: HeadPlan,
+        start: Start,
         settings: WriterSettings,
         matcher: Option<Matcher>,
         tools: Tools<'a>,
     ) -> Result<Self, PackError> {
-        let history = History::new(settings.history_len, plan.copy_reach);
+        let history = History::new(settings.history_len, start.copy_reach());
         let rest_len = matcher.as_ref().map_or(0, Matcher::max_segment_len);
         Ok(Self {
             buffer: StreamBuffer::new(PIECE + rest_len),
             facts_len: 0,
             matcher,
-            output: ChunkOutput::new(plan, settings, history, tools)?,
+            output: ChunkOutput::new(start, settings, history, tools)?,
         })
     }
 
     /// Where the next byte will stand in the stream.
     pub(crate) fn stream_offset(&self) -> StreamOffset {
         self.output.stream_offset().plus(self.buffer.filled as u64)
+    }
+
+    /// Puts the rest of a header whose first bytes stand already.
+    pub(crate) fn rest_of_header(&mut self, bytes: &[u8]) -> Result<(), PackError> {
+        self.put(bytes, EntrySize::Small)
+    }
+
+    /// The content of this source began here, in a chunk that stands already.
+    pub(crate) fn content_began(
+        &mut self,
+        at: StreamOffset,
+        path: &EntryPath,
+        identity: Option<Identity>,
+    ) {
+        if let Some(identity) = identity {
+            self.output.along.content_begins(at, path, identity);
+        }
     }
 
     /// Puts an entry's header.
@@ -139,10 +176,7 @@ impl<'a> ArchiveWriter<'a> {
 
     /// The content of this source begins here.
     pub(crate) fn content_of(&mut self, path: &EntryPath, identity: Option<Identity>) {
-        let here = self.stream_offset();
-        if let Some(identity) = identity {
-            self.output.along.content_begins(here, path, identity);
-        }
+        self.content_began(self.stream_offset(), path, identity);
     }
 
     /// The row, and facts, of the entry that has just ended.
@@ -206,6 +240,22 @@ impl<'a> ArchiveWriter<'a> {
         self.buffer.drop_front(placed);
         self.facts_len = 0;
         Ok(())
+    }
+}
+
+impl Start {
+    fn chunk_size(&self) -> usize {
+        match self {
+            Self::New(plan) => plan.chunk_size,
+            Self::Behind(standing) => standing.chunk_size,
+        }
+    }
+
+    fn copy_reach(&self) -> u64 {
+        match self {
+            Self::New(plan) => plan.copy_reach,
+            Self::Behind(standing) => standing.copy_reach,
+        }
     }
 }
 

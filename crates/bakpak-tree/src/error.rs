@@ -126,6 +126,14 @@ pub enum OutputError {
         /// The name.
         path: PathBuf,
     },
+    /// Several runs for this name have left a file to go on with (exit 2).
+    #[error("{} runs for {} were stopped and have left files", .left.len(), Quoted(.path))]
+    SeveralLeft {
+        /// The name.
+        path: PathBuf,
+        /// Their files.
+        left: Vec<PathBuf>,
+    },
     /// Another run is writing to the same name now (exit 11).
     #[error("another run is writing {}, its temporary file is {}", Quoted(.path), Quoted(.temporary))]
     Locked {

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::OutputError;
-use crate::leftover::{Locking, label, try_lock};
-use crate::platform::FileId;
+use crate::leftover::{Locking, is_ours_alone, label, try_lock};
 use crate::platform::os::{self, Dir};
+use crate::platform::{FileId, Kind};
 
 /// What stands between the name and the random part of a temporary file's name.
 const MARK: &[u8] = b".bakpak-tmp-";
@@ -37,6 +37,18 @@ pub struct PendingFile {
     len: u64,
     written_back_len: u64,
     leftovers: Vec<PathBuf>,
+    /// It was left by a run that was stopped, and is gone on with.
+    is_found: bool,
+    /// It stays where it is if it does not get its name.
+    is_kept: bool,
+}
+
+/// What lies beside an output under a temporary name of it.
+struct Found {
+    name: Vec<u8>,
+    path: PathBuf,
+    /// Locked for us.
+    file: File,
 }
 
 impl PendingFile {
@@ -49,26 +61,55 @@ impl PendingFile {
     /// - [`OutputError::Locked`]: another process is writing to the same name.
     /// - [`OutputError::Io`]: what the system says.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self, OutputError> {
-        let failed = |action| {
-            move |source| OutputError::Io {
-                action,
+        let (dir, name) = place_of(path, overwrite)?;
+        let mut pending = Self::made(path, dir, name, overwrite)?;
+        pending.refuse_others()?;
+        Ok(pending)
+    }
+
+    /// Takes the temporary file that a run for the same name has left, or makes one if there is
+    /// none. Either stays where it is if it does not get its name, unless it is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](PendingFile::create); and [`OutputError::SeveralLeft`]: nobody can tell which
+    /// of them is meant.
+    pub fn resume(path: &Path, overwrite: bool) -> Result<Self, OutputError> {
+        let (dir, name) = place_of(path, overwrite)?;
+        let mut found = found(path, &dir, &name, None)?;
+        if found.len() > 1 {
+            return Err(OutputError::SeveralLeft {
                 path: path.to_owned(),
-                source,
-            }
+                left: found.into_iter().map(|one| one.path).collect(),
+            });
+        }
+        let mut pending = match found.pop() {
+            None => Self::made(path, dir, name, overwrite)?,
+            Some(found) => Self::of(path, dir, name, overwrite, (found.file, found.name), true),
         };
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(failed("write to")(io::ErrorKind::IsADirectory.into()));
-        };
-        let parent = match parent.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => parent,
-        };
-        let dir = Dir::open(parent).map_err(failed("open the directory of"))?;
-        let name = os::path_to_bytes(Path::new(name));
-        refuse_if_there(&dir, &name, path, overwrite)?;
-        let (file, temporary) =
-            make_temporary(&dir, &name).map_err(failed("make a temporary file for"))?;
-        let mut pending = Self {
+        pending.is_kept = true;
+        pending.refuse_others()?;
+        Ok(pending)
+    }
+
+    fn made(path: &Path, dir: Dir, name: Vec<u8>, overwrite: bool) -> Result<Self, OutputError> {
+        let made = make_temporary(&dir, &name).map_err(|source| OutputError::Io {
+            action: "make a temporary file for",
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self::of(path, dir, name, overwrite, made, false))
+    }
+
+    fn of(
+        path: &Path,
+        dir: Dir,
+        name: Vec<u8>,
+        overwrite: bool,
+        (file, temporary): (File, Vec<u8>),
+        is_found: bool,
+    ) -> Self {
+        Self {
             path: path.to_owned(),
             dir,
             name,
@@ -80,9 +121,33 @@ impl PendingFile {
             len: 0,
             written_back_len: 0,
             leftovers: Vec::new(),
-        };
-        pending.refuse_others()?;
-        Ok(pending)
+            is_found,
+            is_kept: false,
+        }
+    }
+
+    /// Whether it was left by a run that was stopped.
+    pub fn is_found(&self) -> bool {
+        self.is_found
+    }
+
+    /// Whether it stays where it is, as things are, if it does not get its name.
+    pub fn is_kept(&self) -> bool {
+        let len = self.file.metadata().map_or(1, |metadata| metadata.len());
+        self.is_kept && !self.is_persisted && len > 0
+    }
+
+    /// Cuts it to this length, to be written on from there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn cut(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.seek(SeekFrom::Start(len))?;
+        self.len = len;
+        self.written_back_len = len;
+        Ok(())
     }
 
     /// Which file it is, so that a walk can leave it out.
@@ -115,6 +180,15 @@ impl PendingFile {
     /// nothing else ever gets it. [`persist`](PendingFile::persist) then fails, or is done.
     pub fn temporary_path(&self) -> &Path {
         &self.temporary_path
+    }
+
+    /// Where a program that must end at once can move the file to, if it is to be gone on with: then
+    /// [`persist`](PendingFile::persist) fails too, or is done.
+    pub fn aside_path(&self) -> Option<PathBuf> {
+        let mut aside = self.temporary.clone();
+        let last = aside.last_mut().filter(|_| self.is_kept)?;
+        *last = if *last == b'0' { b'1' } else { b'0' };
+        Some(self.path.with_file_name(os::path_from_bytes(&aside)))
     }
 
     /// Temporary files of killed runs for the same name; they can be removed.
@@ -153,29 +227,8 @@ impl PendingFile {
 
     /// Refuses to write beside another process that writes to the same name.
     fn refuse_others(&mut self) -> Result<(), OutputError> {
-        let start = temporary_start(&self.name);
-        let names = self
-            .dir
-            .list()
-            .map_err(|error| self.error("look beside", error))?;
-        for name in names {
-            if name == self.temporary || !is_temporary(&name, &start) {
-                continue;
-            }
-            let temporary = self.path.with_file_name(os::path_from_bytes(&name));
-            let lock = self.dir.open_file(&name, true);
-            match lock.map(|file| try_lock(&file)) {
-                Ok(Locking::Busy) => {
-                    return Err(OutputError::Locked {
-                        path: self.path.clone(),
-                        temporary,
-                    });
-                }
-                Ok(Locking::Locked) => self.leftovers.push(temporary),
-                // Perhaps another run still writes it: nobody is told that it can be removed.
-                Ok(Locking::Impossible) | Err(_) => {}
-            }
-        }
+        let found = found(&self.path, &self.dir, &self.name, Some(&self.temporary))?;
+        self.leftovers = found.into_iter().map(|one| one.path).collect();
         Ok(())
     }
 
@@ -206,12 +259,81 @@ impl Write for PendingFile {
 }
 
 impl Drop for PendingFile {
-    /// Removes the temporary file unless it got its name.
+    /// Removes the temporary file unless it got its name, or is to be gone on with.
     fn drop(&mut self) {
-        if !self.is_persisted {
+        if !self.is_persisted && !self.is_kept() {
             self.dir.remove_file(&self.temporary).ok();
         }
     }
+}
+
+/// The directory of an output, and its name in it.
+fn place_of(path: &Path, overwrite: bool) -> Result<(Dir, Vec<u8>), OutputError> {
+    let failed = |action| {
+        move |source| OutputError::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(failed("write to")(io::ErrorKind::IsADirectory.into()));
+    };
+    let parent = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    let dir = Dir::open(parent).map_err(failed("open the directory of"))?;
+    let name = os::path_to_bytes(Path::new(name));
+    refuse_if_there(&dir, &name, path, overwrite)?;
+    Ok((dir, name))
+}
+
+/// What runs for this name have left, besides our own file: that is locked already.
+fn found(
+    path: &Path,
+    dir: &Dir,
+    name: &[u8],
+    own: Option<&[u8]>,
+) -> Result<Vec<Found>, OutputError> {
+    let start = temporary_start(name);
+    let mut names = dir.list().map_err(|source| OutputError::Io {
+        action: "look beside",
+        path: path.to_owned(),
+        source,
+    })?;
+    names.sort_unstable();
+    let mut found = Vec::new();
+    for name in names {
+        if own == Some(&name) || !is_temporary(&name, &start) {
+            continue;
+        }
+        let Ok(file) = dir.open_file(&name, true) else {
+            continue;
+        };
+        let temporary = path.with_file_name(os::path_from_bytes(&name));
+        match try_lock(&file) {
+            Locking::Busy => {
+                return Err(OutputError::Locked {
+                    path: path.to_owned(),
+                    temporary,
+                });
+            }
+            // What others may write to is not gone on with, and nobody is told to remove it.
+            Locking::Locked if is_own_file(&file) => found.push(Found {
+                name,
+                path: temporary,
+                file,
+            }),
+            // Perhaps another run still writes it.
+            Locking::Locked | Locking::Impossible => {}
+        }
+    }
+    Ok(found)
+}
+
+fn is_own_file(file: &File) -> bool {
+    os::status_of(file).is_ok_and(|status| status.kind == Kind::File && is_ours_alone(&status))
 }
 
 /// Refuses what must not be replaced: anything, or with `overwrite` only a directory.

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bakpak_tree::{OutputError, PendingFile};
 
@@ -106,4 +106,82 @@ fn the_file_of_a_killed_run_is_named_and_not_taken() {
     pending.persist().unwrap();
     assert_eq!(fs::read(&stale).unwrap(), b"half");
     assert_eq!(fs::read(temp.path().join("a")).unwrap(), b"");
+}
+
+/// A file beside `path` as a killed run leaves it, with this mode.
+fn leave(path: &Path, random: &str, mode: u32) -> PathBuf {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let left = path.with_file_name(format!(".{name}.bakpak-tmp-{random}"));
+    fs::write(&left, "left").unwrap();
+    fs::set_permissions(&left, fs::Permissions::from_mode(mode)).unwrap();
+    left
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_gone_on_with() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    let left = leave(&path, "0123456789abcdef", 0o600);
+    let mut pending = PendingFile::resume(&path, false).unwrap();
+    assert!(pending.is_found());
+    assert_eq!(pending.temporary_path(), left);
+    // Nobody else goes on with it meanwhile.
+    let other = PendingFile::resume(&path, false);
+    assert!(matches!(other, Err(OutputError::Locked { .. })));
+    drop(other);
+    pending.cut(2).unwrap();
+    pending.write_all(b"st").unwrap();
+    drop(pending);
+    assert_eq!(fs::read(&left).unwrap(), b"lest");
+    let mut pending = PendingFile::resume(&path, false).unwrap();
+    pending.persist().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"lest");
+    assert!(!left.exists());
+}
+
+#[test]
+fn an_empty_file_is_not_kept_and_one_of_several_not_chosen() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    let pending = PendingFile::resume(&path, false).unwrap();
+    assert!(!pending.is_found() && !pending.is_kept());
+    drop(pending);
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    let one = leave(&path, "0123456789abcdef", 0o600);
+    let two = leave(&path, "0123456789abcde0", 0o600);
+    let Err(OutputError::SeveralLeft { left, .. }) = PendingFile::resume(&path, false) else {
+        panic!("one of them was taken");
+    };
+    assert_eq!(left, [two, one]);
+}
+
+#[test]
+fn what_others_may_write_to_is_not_gone_on_with() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    let left = leave(&path, "0123456789abcdef", 0o620);
+    let pending = PendingFile::resume(&path, false).unwrap();
+    assert!(!pending.is_found());
+    drop(pending);
+    assert_eq!(fs::read(&left).unwrap(), b"left");
+}
+
+#[test]
+fn a_file_can_be_moved_aside_so_that_it_gets_no_name() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a");
+    assert_eq!(
+        PendingFile::create(&path, false).unwrap().aside_path(),
+        None
+    );
+    let mut pending = PendingFile::resume(&path, false).unwrap();
+    pending.write_all(b"half").unwrap();
+    let aside = pending.aside_path().unwrap();
+    fs::rename(pending.temporary_path(), &aside).unwrap();
+    assert!(pending.persist().is_err());
+    drop(pending);
+    assert!(!path.exists());
+    let found = PendingFile::resume(&path, false).unwrap();
+    assert!(found.is_found());
+    assert_eq!(found.temporary_path(), aside);
 }

@@ -4,9 +4,7 @@ use super::ahead::{
     Prepared, SmallFile, TRIES, WHOLE, extents, is_known_file, with_aligned_extents,
 };
 use super::{PackReport, missing_facts, warn_unreadable};
-use crate::content_hasher::ALIGNED_LEN;
-use crate::entries::file_size;
-use crate::error::{Missing, PackError};
+use crate::error::{Defect, Missing, PackError};
 use crate::grids::Grids;
 use crate::matcher::MIN_ENTRY_LEN;
 use crate::observer::Observer;
@@ -24,6 +22,8 @@ use bakpak_format::header::ArchiveId;
 use bakpak_format::record::Facts;
 use std::io;
 
+mod go_on;
+mod large;
 mod noted;
 mod parts;
 
@@ -41,18 +41,8 @@ pub(super) struct EntryWriter<'a> {
     holds_something: bool,
     changed: u64,
     read: u64,
-}
-
-/// How reading the content of an entry whose header stands already has ended.
-enum Outcome {
-    Complete {
-        hash: Digest,
-    },
-    /// The source could not be read to its end: what is missing is zeros.
-    Failed {
-        hash: Digest,
-        error: io::Error,
-    },
+    /// What stands already of the header that is put next.
+    stands: Vec<u8>,
 }
 
 impl<'a> EntryWriter<'a> {
@@ -73,6 +63,7 @@ impl<'a> EntryWriter<'a> {
             holds_something: false,
             changed: 0,
             read: 0,
+            stands: Vec::new(),
         }
     }
 
@@ -163,6 +154,7 @@ impl<'a> EntryWriter<'a> {
             copied_bytes: counts.copied_bytes,
             zero_bytes: counts.zero_bytes,
             changed: self.changed,
+            kept_len: 0, // known to who has kept it
             missing: self.missing,
         })
     }
@@ -211,59 +203,6 @@ impl<'a> EntryWriter<'a> {
         self.end_entry(row, facts)
     }
 
-    /// A large file: its header goes first, with the size of the moment; a failure gives the entry
-    /// up, and the next try supersedes it.
-    fn put_large(&mut self, source: &mut dyn Source, mut opened: Opened) -> Result<(), PackError> {
-        for attempt in 1..=TRIES {
-            let entry = opened.entry.clone();
-            let header_offset = self.put_entry_header(&entry)?;
-            let content_offset = self.archive.stream_offset();
-            self.archive.content_of(&entry.path, opened.identity);
-            self.put_map(&entry)?;
-            let grids = Grids::new(source.grids());
-            self.tapping.begin(source.tap());
-            let outcome = self.put_extents(source, &entry, &grids)?;
-            self.archive.pad()?;
-            let (hash, error) = match outcome {
-                Outcome::Complete { hash } => (hash, None),
-                Outcome::Failed { hash, error } => (hash, Some(error)),
-            };
-            let mut row = Row::from_entry(&entry, hash, header_offset, content_offset);
-            let Some(error) = error else {
-                let mut facts = Vec::new();
-                let now = source.identity().ok().flatten();
-                if now != opened.identity {
-                    let observed = now.map_or(0, |n| n.size);
-                    self.note_change(&mut row, &mut facts, observed);
-                }
-                let learned = self.tapping.end()?;
-                self.note_learned(&row, &mut facts, learned);
-                return self.end_entry(row, facts);
-            };
-            self.tapping.begin(None);
-            source.close();
-            let reopened = if attempt < TRIES {
-                source.open()
-            } else {
-                Err(error)
-            };
-            match reopened {
-                Ok(again) if is_known_file(&again) => {
-                    let again = with_aligned_extents(again);
-                    row.flags.insert(RowFlags::SUPERSEDED);
-                    self.end_entry(row, Vec::new())?;
-                    opened = again;
-                }
-                Ok(_) => {
-                    let error = io::Error::other("it became something else while it was read");
-                    return self.give_up(row, &error);
-                }
-                Err(error) => return self.give_up(row, &error),
-            }
-        }
-        Ok(())
-    }
-
     /// Marks the entry whose content could not be read to its end.
     fn give_up(&mut self, mut row: Row, error: &io::Error) -> Result<(), PackError> {
         let path = row.path.clone();
@@ -271,56 +210,6 @@ impl<'a> EntryWriter<'a> {
         row.flags.insert(RowFlags::UNREADABLE);
         self.leave_out(&path, error);
         self.end_entry(row, Vec::new())
-    }
-
-    /// Puts the content of a file whose size is known; what the source lacks is zeros.
-    fn put_extents(
-        &mut self,
-        source: &mut dyn Source,
-        entry: &Entry,
-        grids: &Grids,
-    ) -> Result<Outcome, PackError> {
-        let size = file_size(entry);
-        let mut hasher = blake3::Hasher::new();
-        let mut hashed = 0;
-        let mut failed: Option<io::Error> = None;
-        for extent in extents(entry) {
-            self.pass_zeros(&mut hasher, extent.offset - hashed)?;
-            hashed = extent.offset + extent.len;
-            let mut done = 0;
-            while done < extent.len && failed.is_none() {
-                let at = extent.offset + done;
-                let (len, place) = grids.stretch_at(at, extent.len - done);
-                let read = self
-                    .archive
-                    .put_from(len, EntrySize::Large(place), |room| {
-                        let room_len = aligned_len(at, room.len());
-                        let len = read_some(source, at, &mut room[..room_len])?;
-                        hasher.update(&room[..len]);
-                        self.tapping.bytes(&room[..len]);
-                        Ok(len)
-                    })?;
-                match read {
-                    Ok(0) => break,
-                    Ok(len) => {
-                        done += len as u64;
-                        self.count_read(len as u64);
-                    }
-                    Err(error) => failed = Some(error),
-                }
-                self.check_cancelled()?;
-            }
-            if done < extent.len {
-                self.archive.zero(extent.len - done)?;
-                self.pass_zeros(&mut hasher, extent.len - done)?;
-            }
-        }
-        self.pass_zeros(&mut hasher, size - hashed)?;
-        let hash = Digest(*hasher.finalize().as_bytes());
-        Ok(match failed {
-            None => Outcome::Complete { hash },
-            Some(error) => Outcome::Failed { hash, error },
-        })
     }
 
     /// Puts a stretch of the content of a small file, from this offset in it.
@@ -361,8 +250,16 @@ impl<'a> EntryWriter<'a> {
 
     fn put_header_bytes(&mut self, header: &[u8]) -> Result<StreamOffset, PackError> {
         let offset = self.archive.stream_offset();
-        self.archive.header(header)?;
-        Ok(offset)
+        let stands = std::mem::take(&mut self.stands);
+        if stands.is_empty() {
+            self.archive.header(header)?;
+            return Ok(offset);
+        }
+        let Some(rest) = header.strip_prefix(stands.as_slice()) else {
+            return Err(Defect::new("a header does not go on as it began").into());
+        };
+        self.archive.rest_of_header(rest)?;
+        Ok(StreamOffset(offset.0 - stands.len() as u64))
     }
 
     /// What no reader would take must not be written.
@@ -429,20 +326,4 @@ fn entry_size(len: u64) -> EntrySize {
     } else {
         EntrySize::Large(None)
     }
-}
-
-/// Reads what comes at once; 0 at the end.
-fn read_some(source: &mut dyn Source, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read_at(offset, buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
-/// How much of `len` bytes to read at `at` so that the next read begins where hashing is fastest.
-fn aligned_len(at: u64, len: usize) -> usize {
-    let over = ((at + len as u64) % ALIGNED_LEN as u64) as usize;
-    if over < len { len - over } else { len }
 }

@@ -39,8 +39,8 @@ fn try_to_write(
                 output,
             };
             let geometry = Geometry::new(BlockSize::FOUR_KIB, 4096, 4096, 0);
-            let stripes = StripeWriter::new(geometry, parts, tools)?;
-            let mut records = RecordWriter::new(stripes, 3)?;
+            let stripes = StripeWriter::new(geometry, parts, Vec::new(), tools)?;
+            let mut records = RecordWriter::new(stripes, 3, RecordsSoFar::none())?;
             f(&mut records)?;
             let zero = Timestamp::default();
             let closing = Closing {

@@ -6,10 +6,10 @@ use bakpak_format::record::FactsPlace;
 
 /// The items of its three parts.
 #[derive(Default)]
-pub(super) struct Tree {
-    pub(super) pages: Vec<PageItem>,
-    pub(super) stripes: Vec<StripeItem>,
-    pub(super) facts: Vec<FactsPlace>,
+pub(crate) struct Tree {
+    pub(crate) pages: Vec<PageItem>,
+    pub(crate) stripes: Vec<StripeItem>,
+    pub(crate) facts: Vec<FactsPlace>,
 }
 
 /// One page of the tree, not yet compressed.

@@ -1,7 +1,7 @@
 //! Taps on the entries that are verified.
 
 use crate::sink::{Sink, SinkError};
-use crate::tap::Tap;
+use crate::tap::{Tap, TapOf};
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_format::record::EntryFacts;
 
@@ -13,9 +13,6 @@ pub struct Tapped {
     /// What its tap gave at the end.
     pub facts: Vec<EntryFacts>,
 }
-
-/// Chooses the taps; `None` for entries that nobody wants to see.
-pub type TapOf<'a> = dyn FnMut(&Entry) -> Option<Box<dyn Tap>> + Send + 'a;
 
 /// A sink that shows files to their taps and keeps what these learn.
 pub(super) struct TapSink<'a> {

@@ -1,7 +1,7 @@
 //! Chunks: filled in order, compressed on all cores, put into records in order.
 
 use super::along::{Along, OfChunk};
-use super::{Counts, WriterSettings};
+use super::{Counts, Standing, Start, WriterSettings};
 use crate::chunks::{ChunkWriter, ClosedChunk, Copied, zstd_failed};
 use crate::compress::Compressor;
 use crate::error::PackError;
@@ -9,7 +9,7 @@ use crate::head_plan::HeadPlan;
 use crate::history::{DataPlace, DataRun, History};
 use crate::matcher::Output;
 use crate::pipeline::{Buffers, InOrder, JOBS_PER_THREAD, Spares, Workers};
-use crate::records::{ChunkSpan, Closing, Following, RecordWriter};
+use crate::records::{ChunkSpan, Closing, Following, RecordWriter, RecordsSoFar};
 use crate::stripes::{StripeWriter, Tools, output_stopped};
 use crate::tail::put_tail;
 use bakpak_format::digest::Digest;
@@ -34,7 +34,7 @@ const MAX_WAITING: usize = 32 << 20;
 
 /// Takes literals, copies and zeros, and writes the archive.
 pub(super) struct ChunkOutput<'a> {
-    plan: HeadPlan,
+    chunk_size: usize,
     settings: WriterSettings,
     workers: &'a Workers,
     chunks: ChunkWriter,
@@ -61,6 +61,7 @@ struct Waiting {
 enum Stage<'a> {
     /// The block size is not known yet.
     Held {
+        plan: Box<HeadPlan>,
         chunks: Vec<(Vec<u8>, Waiting)>,
         len: usize,
         tools: Tools<'a>,
@@ -72,17 +73,32 @@ enum Stage<'a> {
 
 impl<'a> ChunkOutput<'a> {
     pub(super) fn new(
-        plan: HeadPlan,
+        start: Start,
         settings: WriterSettings,
         history: History,
         tools: Tools<'a>,
     ) -> Result<Self, PackError> {
         let workers = tools.workers;
         let spares = JOBS_PER_THREAD * workers.threads() + 4;
-        let buffer = Vec::with_capacity(plan.chunk_size);
+        let (chunk_size, copy_reach) = (start.chunk_size(), start.copy_reach());
+        let buffer = Vec::with_capacity(chunk_size);
+        let mut chunks = ChunkWriter::new(chunk_size, copy_reach, buffer);
+        let mut counts = Counts::default();
+        let stage = match start {
+            Start::New(plan) => Stage::Held {
+                plan,
+                chunks: Vec::new(),
+                len: 0,
+                tools,
+            },
+            Start::Behind(standing) => {
+                counts.chunks = standing.records.chunk_count;
+                behind(*standing, &mut chunks, settings.level, tools)?
+            }
+        };
         let mut output = Self {
-            chunks: ChunkWriter::new(plan.chunk_size, plan.copy_reach, buffer),
-            plan,
+            chunks,
+            chunk_size,
             settings,
             workers,
             history,
@@ -92,15 +108,11 @@ impl<'a> ChunkOutput<'a> {
             waiting: VecDeque::new(),
             waiting_len: 0,
             along: Along::default(),
-            stage: Stage::Held {
-                chunks: Vec::new(),
-                len: 0,
-                tools,
-            },
-            counts: Counts::default(),
+            stage,
+            counts,
         };
-        if let Some(block_size) = output.settings.block_size {
-            output.open(block_size)?;
+        if let (Stage::Held { .. }, Some(size)) = (&output.stage, output.settings.block_size) {
+            output.open(size)?;
         }
         Ok(output)
     }
@@ -147,7 +159,7 @@ impl<'a> ChunkOutput<'a> {
         let buffer = self
             .raw_buffers
             .take()
-            .unwrap_or_else(|| Vec::with_capacity(self.plan.chunk_size));
+            .unwrap_or_else(|| Vec::with_capacity(self.chunk_size));
         let Some(chunk) = self.chunks.close(buffer) else {
             return Ok(());
         };
@@ -231,7 +243,7 @@ impl<'a> ChunkOutput<'a> {
     /// Keeps a raw buffer for the next chunk, once neither history nor compressor needs it.
     fn reuse(&self, raw: Arc<Vec<u8>>) {
         if let Ok(raw) = Arc::try_unwrap(raw)
-            && raw.capacity() >= self.plan.chunk_size
+            && raw.capacity() >= self.chunk_size
         {
             self.raw_buffers.give(raw);
         }
@@ -239,17 +251,23 @@ impl<'a> ChunkOutput<'a> {
 
     /// Writes the head, now that the block size is known, and what was held back.
     fn open(&mut self, block_size: BlockSize) -> Result<(), PackError> {
-        let Stage::Held { chunks, tools, .. } = std::mem::replace(&mut self.stage, Stage::Changing)
+        let Stage::Held {
+            plan,
+            chunks,
+            tools,
+            ..
+        } = std::mem::replace(&mut self.stage, Stage::Changing)
         else {
             return Err(output_stopped());
         };
-        let (geometry, parts) = self.plan.encode(block_size)?;
+        let (geometry, parts) = plan.encode(block_size)?;
         for bytes in parts.in_file_order() {
             let put = tools.output.put(bytes.to_vec());
             put.map_err(|_| output_stopped())?;
         }
-        let stripes = StripeWriter::new(geometry, parts, tools)?;
-        let mut records = Box::new(RecordWriter::new(stripes, self.settings.level)?);
+        let stripes = StripeWriter::new(geometry, parts, Vec::new(), tools)?;
+        let so_far = RecordsSoFar::none();
+        let mut records = Box::new(RecordWriter::new(stripes, self.settings.level, so_far)?);
         for (body, waiting) in chunks {
             put_chunk(&mut records, &body, waiting)?;
         }
@@ -293,6 +311,28 @@ impl Output for ChunkOutput<'_> {
         self.counts.zero_bytes += len;
         Ok(())
     }
+}
+
+/// Opens the stripe behind those that stand.
+fn behind<'a>(
+    standing: Standing,
+    chunks: &mut ChunkWriter,
+    level: i32,
+    tools: Tools<'a>,
+) -> Result<Stage<'a>, PackError> {
+    let Standing {
+        geometry,
+        parts,
+        page_digests,
+        records,
+        cost,
+        ..
+    } = standing;
+    let checkpoint = &records.checkpoint;
+    chunks.begin_at(checkpoint.stream_offset, checkpoint.data_offset, cost);
+    let stripes = StripeWriter::new(geometry, parts, page_digests, tools)?;
+    let records = RecordWriter::new(stripes, level, records)?;
+    Ok(Stage::Open(Box::new(records)))
 }
 
 fn put_chunk(
