@@ -27,6 +27,7 @@
 //! | list, cat | [`archive`] | a file, by position |
 //! | inspect | [`inspect`] | a file's head, without a key |
 //! | repair | [`repair`] | a damaged file to a whole one, without a key |
+//! | salvage | [`salvage`] | what is left in a damaged file, to a [`salvage::SalvageSink`] |
 //! | (on the way) | [`tap`] | each entry's content, as it is packed or verified |
 //! | master-key | [`envelope`] | a file's envelope, with its own keys |
 //!
@@ -39,13 +40,14 @@
 //! | chunks | `chunks`, `compress`; to find repeats `matcher`, `history`; for COPY `data_map`, `data_space`, `chunk_store`, `joined`, `fetch`, `spool` |
 //! | records, and the way to one of them | `records`, `decoder`, `index` |
 //! | blocks, stripes with their parity, what stands before and behind | `blocks`, `shard`, `stripes`, `parity`, `parity_lane`, `scan`, `head_plan`, `tail` |
+//! | what damage has left | `mend`, `found_blocks` |
 //! | keys | [`keyring`], `slots`, `opening`, `seal`, [`aead`], `keys` (all derivation), [`random`] |
 //! | all threads | `pipeline`, and what goes between them `batches` |
 //!
 //! Guarantees: no input panics; nothing leaves before it has authenticated; memory does not grow
 //! with the data but by a few hundred bytes a stripe and a catalogue page, and in the cases that
 //! format-spec/rationale.md, "Scale", names: very many files of several names, entries that changed
-//! or are missing, damaged blocks; the result does not depend on the number of threads.
+//! or are missing, damaged blocks, salvage; the result does not depend on the number of threads.
 
 pub mod aead;
 pub mod archive;
@@ -87,11 +89,8 @@ pub mod random;
 mod reading;
 mod records;
 pub mod repair;
-<<<<<<< HEAD
-pub mod salvage;
-=======
 pub mod resume;
->>>>>>> resume
+pub mod salvage;
 mod scan;
 mod seal;
 pub mod secret;
