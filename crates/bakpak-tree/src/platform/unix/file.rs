@@ -82,9 +82,15 @@ pub(crate) fn is_link_in_the_way(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
-/// Reads at a place of a file.
+/// Reads at a place of a file. A signal that comes meanwhile (network file systems let it in) is no
+/// fault of the file: it is read again.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    file.read_at(buffer, offset)
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
 }
 
 /// Writes all at a place of a file.
