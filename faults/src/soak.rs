@@ -43,7 +43,7 @@ pub struct Soak {
 pub struct Tally {
     /// Trees that were packed, damaged and played with.
     pub scenes: u64,
-    /// Random damage that was mended, and that was said to be lost.
+    /// Random damage that was mended, and that was said to be lost: then one sector was damaged.
     pub damage: (u64, u64),
     /// How many cases of each verb and fault.
     pub cases: BTreeMap<(&'static str, Fault), u64>,

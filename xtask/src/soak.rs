@@ -138,7 +138,7 @@ fn summary(
          table in `faults/src/verbs.rs` says. `--record` writes this file.\n\n\
          | | |\n|---|---|\n\
          | date | {} |\n| commit | {} |\n| minutes | {} |\n| how | {how} |\n| trees | {} |\n\
-         | random damage mended | {mended} |\n| random damage rightly called lost | {lost} |\n\
+         | random damage mended | {mended} |\n| random damage called lost; one sector instead then | {lost} |\n\
          | cases | {} |\n| failed | {} |\n\n{}",
         output(root, "date", &["-u", "+%Y-%m-%d"])?,
         commit(root)?,
