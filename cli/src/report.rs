@@ -209,6 +209,14 @@ fn stage_error(error: &StageError, hints: &mut Vec<String>) -> Exit {
             );
             Exit::WOULD_OVERWRITE
         }
+        StageError::CompletedBefore { .. } => {
+            hints.push(
+                "what comes from a pipe, or was selected in another way, is not known to be the \
+                 same; --merge unpacks it again and adds what is missing"
+                    .to_owned(),
+            );
+            Exit::WOULD_OVERWRITE
+        }
         StageError::Locked { .. } => Exit::LOCKED,
         StageError::NoLinkTarget { .. } => Exit::DAMAGED,
         StageError::Misuse(_) => Exit::MISUSE,

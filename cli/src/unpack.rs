@@ -8,7 +8,9 @@ use bakpak_codec::default_threads;
 use bakpak_codec::input::Input;
 use bakpak_codec::sink::SinkError;
 use bakpak_codec::unpack::{UnpackReport, unpack};
-use bakpak_tree::{LossKind, Report, Stage, StageError, StageOptions, TargetMode};
+use bakpak_tree::{
+    Finished, LossKind, Report, Stage, StageError, StageOptions, TargetMode, completed_before,
+};
 
 use self::preview::Preview;
 use self::sink::StageSink;
@@ -50,15 +52,22 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     };
     if let Some(preview) = &preview {
         selection.all_matched()?;
-        preview.check_room(&arguments.to)?;
+        if let Some(finished) = finished_before(arguments, preview)? {
+            tell_finished(arguments, &finished, output);
+            return Ok(output.exit(arguments.outcome.fail_on));
+        }
     }
     let stage = make_stage(arguments, preview.as_ref())?;
+    if let Some(preview) = &preview {
+        preview.check_room(&arguments.to, &stage)?;
+    }
     if let Some(mut archive) = archive {
         preview::check_names(&mut archive, &mut selection, &stage)?;
     }
 
     interrupt::check()?;
     let stage = SharedStage::new(stage);
+    let words = words(arguments, preview.as_ref());
     let progress = Progress::new(output, "unpacked", len);
     let mut sink = StageSink::new(stage.clone(), selection, preview);
     let unpacked = unpack(input, &mut keys, &mut sink, default_threads(), &progress);
@@ -66,9 +75,9 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     drop(progress);
     sink.selection().all_matched()?;
     interrupt::enter(Phase::Committing)?;
-    let restored = stage.take().ok_or_else(interrupt::failure)?.publish()?;
-    absent::tell(&unpacked, output);
-    tell_losses(&restored, output);
+    let mut stage = stage.take().ok_or_else(interrupt::failure)?;
+    stage.asked(&words, unpacked.missing.len() as u64);
+    let restored = stage.publish()?;
     tell(arguments, &unpacked, &restored, output);
     Ok(output.exit(arguments.outcome.fail_on))
 }
@@ -100,6 +109,45 @@ fn make_stage(arguments: &UnpackArguments, preview: Option<&Preview>) -> anyhow:
     Ok(Stage::create(&arguments.to, mode, options, &archive_id)?)
 }
 
+/// What makes two runs the same. What comes from a pipe is never the same: of which archive it is
+/// is not known beforehand.
+fn words(arguments: &UnpackArguments, preview: Option<&Preview>) -> Vec<u8> {
+    let mut words = preview.map_or(Vec::new(), |preview| preview.archive_id.0.to_vec());
+    words.push(u8::from(arguments.allow_special));
+    for pattern in &arguments.only {
+        words.extend(pattern.bytes());
+        words.push(0);
+    }
+    words
+}
+
+/// What a killed run had done that was asked for the same: all of it, only nobody was told.
+fn finished_before(
+    arguments: &UnpackArguments,
+    preview: &Preview,
+) -> anyhow::Result<Option<Finished>> {
+    if arguments.replace || arguments.merge {
+        return Ok(None);
+    }
+    Ok(completed_before(
+        &arguments.to,
+        &words(arguments, Some(preview)),
+    )?)
+}
+
+fn tell_finished(arguments: &UnpackArguments, finished: &Finished, output: &Output) {
+    output.say(format!(
+        "{} was complete: a run that was killed had unpacked all of it, and was asked for the same",
+        quoted(&arguments.to)
+    ));
+    if finished.missing > 0 {
+        let missing = count(finished.missing, "source is", "sources are");
+        let text = format!("{missing} not in the archive; `bakpak list` names them");
+        output.warn(None, None, &text);
+    }
+    summarise(arguments, &finished.report, finished.missing, output);
+}
+
 /// Tells what the target could not hold, and what earlier runs left.
 pub(crate) fn tell_losses(restored: &Report, output: &Output) {
     for loss in &restored.losses {
@@ -114,6 +162,31 @@ pub(crate) fn tell_losses(restored: &Report, output: &Output) {
         output.warn(None, Some(example), &text);
         output.hint(&hint(loss.kind));
     }
+    tell_stages(restored, output);
+}
+
+fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report, output: &Output) {
+    absent::tell(unpacked, output);
+    tell_losses(restored, output);
+    if restored.kept > 0 {
+        output.say(format!(
+            "{}, {}, of a run that was killed: compared with the archive, not written again",
+            count(restored.kept, "file was there", "files were there"),
+            size(restored.kept_len)
+        ));
+    }
+    if let Some(replaced) = &restored.replaced {
+        let things = count(restored.replaced_count, "thing was", "things were");
+        output.say(format!(
+            "{things} in the way and moved to {}",
+            quoted(replaced)
+        ));
+    }
+    summarise(arguments, restored, unpacked.missing.len() as u64, output);
+}
+
+/// Tells what killed runs left and is left still.
+fn tell_stages(restored: &Report, output: &Output) {
     for leftover in &restored.leftovers {
         let leftover = quoted(leftover);
         let text = format!("{leftover} is left from a run that was killed; it can be removed");
@@ -137,14 +210,7 @@ pub(crate) fn tell_losses(restored: &Report, output: &Output) {
     }
 }
 
-fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report, output: &Output) {
-    if let Some(replaced) = &restored.replaced {
-        let things = count(restored.replaced_count, "thing was", "things were");
-        output.say(format!(
-            "{things} in the way and moved to {}",
-            quoted(replaced)
-        ));
-    }
+fn summarise(arguments: &UnpackArguments, restored: &Report, missing: u64, output: &Output) {
     output.say(format!(
         "unpacked {}, {}, to {}",
         count(restored.files + restored.hard_links, "file", "files"),
@@ -165,7 +231,8 @@ fn tell(arguments: &UnpackArguments, unpacked: &UnpackReport, restored: &Report,
             .as_ref()
             .map(|path| path.to_string_lossy().into_owned()),
         not_restored: restored.losses.iter().map(|loss| loss.count).sum(),
-        missing: unpacked.missing.len(),
+        kept: restored.kept,
+        missing,
         warnings: output.warning_count(),
     }));
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@test`] | sets up what the tests need, runs every step, prints the time of each |
 //! | [`trace`] | compares specification, code and vectors |
+//! | `soak` | random trees, damage, kills and faults, on Unix |
 //! | [`compare`] | runs bakpak beside its rivals, keeps the numbers, draws them |
 //! | [`debian`] | installs Debian packages |
 //! | [`program`] | starts other programs |
@@ -13,6 +14,8 @@ pub mod compare;
 pub mod debian;
 pub mod program;
 pub mod rust_file;
+#[cfg(unix)]
+pub mod soak;
 pub mod test;
 pub mod trace;
 

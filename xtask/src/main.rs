@@ -1,5 +1,5 @@
 //! Runs the chores: `cargo xtask test [--only STEP...]`, `cargo xtask trace`,
-//! `cargo xtask compare`.
+//! `cargo xtask compare`, `cargo xtask soak`.
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -9,7 +9,8 @@ usage: cargo xtask test                  set up, then run every step
        cargo xtask test --only STEP...   run these steps
        cargo xtask test --list           name the steps
        cargo xtask trace                 compare specification, code and vectors
-       cargo xtask compare --help        run bakpak beside its rivals";
+       cargo xtask compare --help        run bakpak beside its rivals
+       cargo xtask soak --help           random trees, damage, kills and faults";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +35,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", "--only", names @ ..] if !names.is_empty() => xtask::test::run(&root, names),
         ["trace"] => xtask::trace::run(&root),
         ["compare", options @ ..] => xtask::compare::run(&root, options),
+        #[cfg(unix)]
+        ["soak", options @ ..] => xtask::soak::run(&root, options),
+        #[cfg(not(unix))]
+        ["soak", ..] => bail!("faults are injected on Linux only"),
         _ => bail!("this is no chore\n{USAGE}"),
     }
 }

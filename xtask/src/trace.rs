@@ -31,7 +31,15 @@ const ERRATA: &str = "format-spec/errata.md";
 const READER: &str = "format-spec/reader";
 
 /// Where Rust code may stand.
-const RUST_FOLDERS: [&str; 6] = ["crates", "cli", "test-vectors", "fuzz", "benches", "xtask"];
+const RUST_FOLDERS: [&str; 7] = [
+    "crates",
+    "cli",
+    "test-vectors",
+    "fuzz",
+    "faults",
+    "benches",
+    "xtask",
+];
 
 /// All that is compared, as text.
 pub struct Inputs {

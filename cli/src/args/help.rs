@@ -148,6 +148,9 @@ match paths in the archive; one that matches nothing is an error. A hard link
 whose file is not selected is restored as a file. What could not be read when
 it was packed is told as a warning: --fail-on warning makes that an error.
 
+If it was killed, type the same again: files that were complete are compared
+with the archive and kept, all else is unpacked.
+
 From a pipe the archive is kept, still sealed, in a temporary file meanwhile:
 set TMPDIR to a directory with room for all of it. If it was packed with
 --copy-reach SIZE, about 1.3 times SIZE is enough; with at most 32M, or with

@@ -187,8 +187,9 @@ pub(crate) struct Unpacked {
     pub(crate) specials: u64,
     pub(crate) content_len: u64,
     pub(crate) replaced: Option<String>,
+    pub(crate) kept: u64,
     pub(crate) not_restored: u64,
-    pub(crate) missing: usize,
+    pub(crate) missing: u64,
     pub(crate) warnings: usize,
 }
 

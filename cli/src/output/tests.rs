@@ -165,6 +165,7 @@ fn samples() -> Vec<Event> {
             specials: 0,
             content_len: 0,
             replaced: None,
+            kept: 0,
             not_restored: 0,
             missing: 0,
             warnings: 0,

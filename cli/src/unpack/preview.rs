@@ -57,27 +57,32 @@ impl Preview {
         Ok(preview)
     }
 
-    /// Whether the target has room for it.
+    /// Whether the target has room for it, beside what killed runs left and what may be taken over.
     ///
     /// # Errors
     ///
     /// It has not (30).
-    pub(super) fn check_room(&self, target: &Path) -> anyhow::Result<()> {
+    pub(super) fn check_room(&self, target: &Path, stage: &Stage) -> anyhow::Result<()> {
         let room = bakpak_tree::room(target)
             .with_context(|| format!("cannot look at {}", quoted(target)))?;
         let full = |needs: String, has: String| {
             let message = format!("no room at {}: {needs} needed, {has} free", quoted(target));
             Failure::new(Exit::NOT_READY, message).hint("--only unpacks a part of it")
         };
-        if room.bytes_free < self.len {
-            return Err(full(size(self.len), size(room.bytes_free)).into());
+        let inodes_free = room.inodes_free.unwrap_or(u64::MAX);
+        if room.bytes_free >= self.len && inodes_free >= self.count {
+            return Ok(());
         }
-        match room.inodes_free {
-            Some(free) if free < self.count => {
-                Err(full(format!("{} inodes", self.count), free.to_string()).into())
-            }
-            _ => Ok(()),
+        let there = stage.reusable();
+        let bytes_free = room.bytes_free.saturating_add(there.bytes);
+        if bytes_free < self.len {
+            return Err(full(size(self.len), size(bytes_free)).into());
         }
+        let inodes_free = inodes_free.saturating_add(there.inodes);
+        if inodes_free < self.count {
+            return Err(full(format!("{} inodes", self.count), inodes_free.to_string()).into());
+        }
+        Ok(())
     }
 }
 

@@ -85,6 +85,16 @@ pub enum StageError {
         /// What is there.
         path: PathBuf,
     },
+    /// A run that was killed before it could say so had completed the target, asked for something
+    /// else or for what cannot be compared with this (exit 31).
+    #[error(
+        "{} is already there: a run that was killed when all was done had unpacked it",
+        Quoted(.path)
+    )]
+    CompletedBefore {
+        /// The target.
+        path: PathBuf,
+    },
     /// Another run unpacks to the same target now (exit 11).
     #[error("another run is unpacking to {}, its stage is {}", Quoted(.path), Quoted(.stage))]
     Locked {

@@ -27,6 +27,9 @@ pub(crate) const LOCK: &[u8] = b"lock";
 /// What follows [`PREFIX`] in the name of a directory for what is replaced.
 const REPLACED: &[u8] = b"replaced-";
 
+/// What follows it in the name of a mark that says that a target is complete.
+const COMPLETE: &[u8] = b"complete-";
+
 /// A stage directory of ours.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -50,7 +53,7 @@ pub(crate) enum Condition {
     Locked,
     /// Of a run of this user that was killed; nobody else can have written to it, and it is
     /// locked for us as long as this lives.
-    Stale { dir: Dir, _lock: File },
+    Stale { dir: Dir, lock: File },
     /// Perhaps of this user, but it cannot be told whether its run lasts, or who wrote to it.
     Doubtful { dir: Option<Dir>, why: &'static str },
     /// Of another user: no business of ours, and nothing in it is believed or even read.
@@ -119,43 +122,44 @@ impl Room {
             if name == self.name || !is_stage_name(&name, purpose) {
                 continue;
             }
-            if let Some(condition) = self.look_at(container, &name)? {
+            if let Some(condition) = look_at(container, &self.dir, &name)? {
                 others.push(Other { name, condition });
             }
         }
         Ok(others)
     }
+}
 
-    /// Finds out whose a stage is; `None` if it is none, or gone.
-    fn look_at(&self, container: &Dir, name: &[u8]) -> io::Result<Option<Condition>> {
-        let status = match container.status(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            status => status?,
-        };
-        if status.kind != Kind::Directory {
-            return Ok(None);
+/// Finds out whose a stage is; `None` if it is none, or gone. `ours` is a directory of this user
+/// on the same file system.
+pub(crate) fn look_at(container: &Dir, ours: &Dir, name: &[u8]) -> io::Result<Option<Condition>> {
+    let status = match container.status(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        status => status?,
+    };
+    if status.kind != Kind::Directory {
+        return Ok(None);
+    }
+    let doubtful = |dir, why| Ok(Some(Condition::Doubtful { dir, why }));
+    // Where the file system has owners of its own, ours has another one than we too.
+    let (user, _) = os::effective_ids();
+    if status.uid != user && status.uid != ours.own_status()?.uid {
+        return Ok(Some(Condition::Foreign));
+    }
+    let Ok(dir) = container.open_child(name) else {
+        return doubtful(None, "it cannot be opened");
+    };
+    let Ok(lock) = dir.open_file(LOCK, true) else {
+        return doubtful(Some(dir), "it cannot be locked, so its run may last");
+    };
+    match try_lock(&lock) {
+        Locking::Busy => Ok(Some(Condition::Locked)),
+        Locking::Impossible => doubtful(Some(dir), "it cannot be locked, so its run may last"),
+        // Asked of the handle: the name may stand for something else by now.
+        Locking::Locked if is_ours_alone(&dir.own_status()?) => {
+            Ok(Some(Condition::Stale { dir, lock }))
         }
-        let doubtful = |dir, why| Ok(Some(Condition::Doubtful { dir, why }));
-        // Where the file system has owners of its own, ours has another one than we too.
-        let (user, _) = os::effective_ids();
-        if status.uid != user && status.uid != self.dir.own_status()?.uid {
-            return Ok(Some(Condition::Foreign));
-        }
-        let Ok(dir) = container.open_child(name) else {
-            return doubtful(None, "it cannot be opened");
-        };
-        let Ok(lock) = dir.open_file(LOCK, true) else {
-            return doubtful(Some(dir), "it cannot be locked, so its run may last");
-        };
-        match try_lock(&lock) {
-            Locking::Busy => Ok(Some(Condition::Locked)),
-            Locking::Impossible => doubtful(Some(dir), "it cannot be locked, so its run may last"),
-            // Asked of the handle: the name may stand for something else by now.
-            Locking::Locked if is_ours_alone(&dir.own_status()?) => {
-                Ok(Some(Condition::Stale { dir, _lock: lock }))
-            }
-            Locking::Locked => doubtful(Some(dir), "others may have written to it"),
-        }
+        Locking::Locked => doubtful(Some(dir), "others may have written to it"),
     }
 }
 
@@ -261,7 +265,40 @@ fn stage_name(id: &[u8; 16], number: u32, purpose: Purpose<'_>) -> Vec<u8> {
     name
 }
 
-fn is_stage_name(name: &[u8], purpose: Purpose<'_>) -> bool {
+/// The name of the mark beside a stage whose tree has become the target.
+pub(crate) fn mark_name(stage: &[u8]) -> Vec<u8> {
+    let rest = stage.strip_prefix(PREFIX).unwrap_or(stage);
+    [PREFIX, COMPLETE, rest].concat()
+}
+
+/// The stage that a name is the mark of.
+pub(crate) fn stage_of_mark(name: &[u8], purpose: Purpose<'_>) -> Option<Vec<u8>> {
+    let rest = name.strip_prefix(PREFIX)?.strip_prefix(COMPLETE)?;
+    let stage = [PREFIX, rest].concat();
+    is_stage_name(&stage, purpose).then_some(stage)
+}
+
+/// Whether these are names of stages of the same archive, as far as names tell.
+pub(crate) fn is_same_archive(one: &[u8], other: &[u8]) -> bool {
+    id_of(one) == id_of(other)
+}
+
+/// Whether these are names of stages that may be of the same archive: what came from a pipe had
+/// none that was known.
+pub(crate) fn may_be_same_archive(one: &[u8], other: &[u8]) -> bool {
+    const UNKNOWN: &[u8] = &[b'0'; 2 * ID_LEN];
+    let (one, other) = (id_of(one), id_of(other));
+    one == other || one == UNKNOWN || other == UNKNOWN
+}
+
+/// The part of a stage's name that is of its archive.
+fn id_of(name: &[u8]) -> &[u8] {
+    let rest = name.strip_prefix(PREFIX).unwrap_or_default();
+    rest.get(..2 * ID_LEN).unwrap_or_default()
+}
+
+/// Whether this is the name of a stage for a purpose.
+pub(crate) fn is_stage_name(name: &[u8], purpose: Purpose<'_>) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;
     };

@@ -35,7 +35,9 @@
 //! | `walk`, `tree`, `roll` | what there is to pack, in canonical order, in little memory |
 //! | `source`, `near`, `links` | one of these, open for reading; names that share a file |
 //! | `stage`, `cursor`, `spool` | what was unpacked, not yet under its final name |
-//! | `target`, `publish`, `journal`, `leftover` | renaming it into place; undoing that if killed |
+//! | `target`, `publish`, `journal`, `leftover`, `remains` | renaming it into place; undoing that if killed |
+//! | `earlier` | what killed runs had unpacked, taken over if it is what the archive gives |
+//! | `finished` | a mark by which a completed target is known whose run was killed |
 //! | `later` | what came to a target since, and must not be undone |
 //! | `names`, `metadata`, `owners`, `report` | what a target can hold, and what was lost |
 //! | `output` | a file that appears under its name only when complete |
@@ -46,7 +48,9 @@
 //! the next run has undone what it did; nothing that others may have written tells us what to do.
 
 mod cursor;
+mod earlier;
 mod error;
+mod finished;
 mod journal;
 mod later;
 mod leftover;
@@ -58,6 +62,7 @@ mod output;
 mod owners;
 mod platform;
 mod publish;
+mod remains;
 mod report;
 mod roll;
 mod source;
@@ -67,7 +72,9 @@ mod target;
 mod tree;
 mod walk;
 
+pub use earlier::Reusable;
 pub use error::{OutputError, StageError, WalkError, is_full};
+pub use finished::{Finished, completed_before};
 pub use names::{Clash, ClashReason};
 pub use output::PendingFile;
 pub use platform::{FileId, Room};

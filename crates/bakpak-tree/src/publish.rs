@@ -7,13 +7,14 @@ use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 
 use crate::cursor::{Cursor, Missing};
 use crate::error::{Quoted, StageError};
+use crate::finished;
 use crate::journal::{Journal, Step};
 use crate::leftover;
 use crate::platform::Kind;
 use crate::platform::os::{self, Dir};
+use crate::remains::{Remains, TREE, remains};
 use crate::report::{LossKind, Report};
 use crate::stage::{Stage, TargetMode};
-use crate::target::{self, Remains, TREE};
 
 /// The mode of a target that was not there; what is in it has modes of its own.
 const TARGET_MODE: u32 = 0o755;
@@ -48,6 +49,7 @@ impl Stage {
         let opened = self.tree.as_file();
         let opened = opened.and_then(|tree| os::set_mode(tree, TARGET_MODE));
         opened.map_err(|error| self.stage_error("set the mode of", error))?;
+        self.mark_complete()?;
         let synced = self.room.dir.sync_file_system();
         synced.map_err(|error| self.stage_error("sync", error))?;
         match self.target.name.clone() {
@@ -55,17 +57,59 @@ impl Stage {
             None => self.move_into_target(plan)?,
         }
         self.is_settled = true;
+        let (container, room) = (&self.target.container, &self.room);
+        // Best effort: without it a run that is killed now is not known to have done all.
+        finished::move_out(&room.dir, container, &room.name).ok();
         if self.remove().is_err() {
             // The tree is in its place; only our own things are left over.
             let path = self.path();
-            match target::remains(&self.room.dir) {
+            match remains(&self.room.dir) {
                 Ok(Remains::Directories) => self.report.leftovers.push(path),
                 _ => self.report.others.push(path),
             }
         }
+        self.remove_earlier();
+        if finished::remove(&self.target.container, &self.room.name).is_err() {
+            let mark = leftover::mark_name(&self.room.name);
+            self.report.leftovers.push(self.target.path_of_room(&mark));
+        }
         let mut report = std::mem::take(&mut self.report);
         report.losses = std::mem::take(&mut self.losses).into_vec();
         Ok(report)
+    }
+
+    /// Says in the stage that all is done, as soon as its tree has another name.
+    fn mark_complete(&self) -> Result<(), StageError> {
+        let (Some(_), Some(request)) = (&self.target.name, &self.request) else {
+            return Ok(());
+        };
+        let tree = self.tree.own_status();
+        let marked =
+            tree.and_then(|tree| finished::mark(&self.room.dir, tree.id, &self.report, request));
+        marked.map_err(|error| self.stage_error("write to", error))
+    }
+
+    /// Removes what is left of earlier runs and of no use any more; the rest is told.
+    fn remove_earlier(&mut self) {
+        let opened = match &self.target.name {
+            Some(_) => self.tree.reopen(),
+            None => self.target.container.reopen(),
+        };
+        let Ok(published) = opened else {
+            return;
+        };
+        let earlier = std::mem::take(&mut self.earlier);
+        for name in earlier.remove(&self.target.container, &published) {
+            let path = self.target.path_of_room(&name);
+            let report = &mut self.report;
+            for list in [
+                &mut report.leftovers,
+                &mut report.unpublished,
+                &mut report.others,
+            ] {
+                list.retain(|left| *left != path);
+            }
+        }
     }
 
     fn make_symlinks(&mut self) -> Result<(), StageError> {

@@ -22,6 +22,11 @@ pub struct Report {
     pub hard_links: u64,
     /// Named pipes and devices.
     pub specials: u64,
+    /// Files that a killed run had unpacked and that were taken over: compared with the archive, not
+    /// written again. They count among the files too.
+    pub kept: u64,
+    /// Sum of their lengths.
+    pub kept_len: u64,
     /// Where things went that were replaced; they are kept.
     pub replaced: Option<PathBuf>,
     /// How many they are; a directory with all in it counts as one.

@@ -8,19 +8,25 @@ use std::sync::Arc;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 
 use crate::cursor::Cursor;
+use crate::earlier::{Earlier, Reusable};
 use crate::error::StageError;
+use crate::finished::Request;
 use crate::leftover::Room;
 use crate::metadata::Policy;
 use crate::names::{Clash, NameRules};
 use crate::platform::os::{self, Dir};
+use crate::remains::{DIRECTORIES, LINKS, SYMLINKS, TREE};
 use crate::report::{Losses, Report};
 use crate::spool::Spool;
-use crate::target::{self, DIRECTORIES, LINKS, SYMLINKS, TREE, Target};
+use crate::target::{self, Target};
 
+mod comparing;
 mod content;
+mod filling;
 mod place;
 
 use content::Writing;
+use filling::Filling;
 use place::{Content, Hidden, Placed};
 
 /// What may be at the target, and what becomes of it.
@@ -76,6 +82,10 @@ pub struct Stage {
     pub(crate) further_names: HashSet<EntryPath>,
     pub(crate) report: Report,
     pub(crate) losses: Losses,
+    /// What killed runs had unpacked, as far as it was not taken over yet.
+    pub(crate) earlier: Earlier,
+    /// What was asked for, if the caller says it: see [`Stage::asked`].
+    pub(crate) request: Option<Request>,
     /// There is nothing to remove any more, or it must stay.
     pub(crate) is_settled: bool,
     hidden: Hidden,
@@ -87,13 +97,15 @@ pub struct Stage {
 #[derive(Debug)]
 struct Open {
     entry: Entry,
-    content: Option<Writing>,
+    content: Option<Filling>,
 }
 
 impl Stage {
     /// Makes a stage for `target`, beside it or in it, and locks it.
     ///
-    /// `archive_id` is part of the stage's name. If an earlier run of this user was killed while it
+    /// `archive_id` is part of the stage's name; zeros if it is not known. What killed runs of the
+    /// same archive had unpacked is taken over, file by file, if it is what the archive gives. If an
+    /// earlier run of this user was killed while it
     /// published to this target, what it did is undone first, or its remains are removed if it
     /// was done. Stages of other users are neither believed nor touched.
     ///
@@ -159,6 +171,8 @@ impl Stage {
                 ..Report::default()
             },
             losses: Losses::default(),
+            earlier: settled.earlier,
+            request: None,
             is_settled: false,
             hidden: Hidden::new(links),
             open: None,
@@ -181,6 +195,19 @@ impl Stage {
     /// another user, or of a run that may last.
     pub fn others(&self) -> &[PathBuf] {
         &self.report.others
+    }
+
+    /// How much of killed runs may be taken over: so much less room is needed.
+    pub fn reusable(&self) -> Reusable {
+        self.earlier.reusable()
+    }
+
+    /// Notes what this run was asked for, in words of the caller's, and how many sources the archive
+    /// lacks. With it a run that is killed when all is done can be told from others: see
+    /// [`completed_before`](crate::completed_before).
+    pub fn asked(&mut self, words: &[u8], missing: u64) {
+        let words = words.to_vec();
+        self.request = Some(Request { words, missing });
     }
 
     /// Lists all names that the target cannot hold, before anything is written.
@@ -215,8 +242,7 @@ impl Stage {
         let mut content = None;
         match &entry.kind {
             EntryKind::File { .. } => {
-                let file = self.make(path, |dir, name| dir.create_file(name))?;
-                content = Some(Writing::new(file, len, None));
+                content = Some(self.begin_file(entry, len)?);
             }
             EntryKind::Directory => self.begin_directory(entry)?,
             EntryKind::Symlink { .. } => {
@@ -248,7 +274,7 @@ impl Stage {
         let name = self.hidden.new_name();
         let file = self.hidden.dir.create_file(&name);
         let file = file.map_err(|error| self.entry_error("make", &entry.path, error))?;
-        let content = Some(Writing::new(file, len, Some(name)));
+        let content = Some(Filling::Writing(Writing::new(file, len, Some(name))));
         let entry = entry.clone();
         self.open = Some(Open { entry, content });
         Ok(())
@@ -261,8 +287,7 @@ impl Stage {
     /// [`StageError::Misuse`] if none is open or it has no content, otherwise as
     /// [`begin`](Stage::begin).
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), StageError> {
-        let done = self.content()?.write(offset, bytes);
-        done.map_err(|error| self.open_error(error))
+        self.fill(offset, bytes)
     }
 
     /// Leaves some of the open entry's content a hole, which reads as zeros.
@@ -271,8 +296,7 @@ impl Stage {
     ///
     /// As [`write`](Stage::write).
     pub fn hole(&mut self, offset: u64, len: u64) -> Result<(), StageError> {
-        let done = self.content()?.hole(offset, len);
-        done.map_err(|error| self.open_error(error))
+        self.fill_hole(offset, len)
     }
 
     /// Ends the open entry: its file gets its length and its metadata.
@@ -284,25 +308,20 @@ impl Stage {
         let Some(open) = self.open.take() else {
             return Err(StageError::Misuse("no entry is open"));
         };
-        let Some(writing) = open.content else {
-            return Ok(());
+        match open.content {
+            Some(filling) => self.end_file(&open.entry, filling),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes a file that is complete: in the tree, or kept aside.
+    fn note_file(&mut self, entry: &Entry, hidden_as: Option<Vec<u8>>, placed: Placed) {
+        let Some(name) = hidden_as else {
+            return self.place(&entry.path, placed);
         };
-        let entry = open.entry;
-        let len = match writing.finish() {
-            Ok(len) => len,
-            Err(error) => return Err(self.entry_error("write", &entry.path, error)),
-        };
-        self.policy.restore(&writing.file, &entry, &mut self.losses);
-        let placed = match writing.hidden_as {
-            Some(name) => {
-                let content = Content::Hidden(name);
-                self.hidden.by_path.insert(entry.path.clone(), content);
-                Placed::HiddenFile
-            }
-            None => Placed::File { len },
-        };
-        self.place(&entry.path, placed);
-        Ok(())
+        let content = Content::Hidden(name);
+        self.hidden.by_path.insert(entry.path.clone(), content);
+        self.place(&entry.path, Placed::HiddenFile);
     }
 
     /// Takes back an entry that was given up: the open one, the one ended last, or an earlier file.
@@ -313,8 +332,13 @@ impl Stage {
     /// [`StageError::Io`]: there is no such file, or as the system says.
     pub fn discard(&mut self, path: &EntryPath) -> Result<(), StageError> {
         let open = self.open.take_if(|open| open.entry.path == *path);
-        if let Some(writing) = open.and_then(|open| open.content) {
-            return self.remove_content(path, writing.hidden_as.as_deref());
+        match open.and_then(|open| open.content) {
+            Some(Filling::Writing(writing)) => {
+                return self.remove_content(path, writing.hidden_as.as_deref());
+            }
+            // Nothing was made yet, and the file of the earlier run stays where it is.
+            Some(Filling::Comparing(_)) => return Ok(()),
+            None => {}
         }
         match self.last.take_if(|(last, _)| last == path) {
             Some((_, placed)) => self.take_back(path, placed),
@@ -376,13 +400,6 @@ impl Stage {
             true => self.discard(path),
             false => Ok(()),
         }
-    }
-
-    /// The content of the open entry.
-    fn content(&mut self) -> Result<&mut Writing, StageError> {
-        let open = self.open.as_mut();
-        let content = open.and_then(|open| open.content.as_mut());
-        content.ok_or(StageError::Misuse("no open entry has content"))
     }
 
     fn open_error(&self, error: io::Error) -> StageError {

@@ -4,23 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::earlier::{Earlier, Left};
 use crate::error::StageError;
+use crate::finished;
 use crate::journal::{self, Journal, Progress};
 use crate::leftover::{self, Condition, Other, Purpose, Room};
 use crate::platform::os::{self, Dir};
 use crate::platform::{self, Kind};
-
-/// The tree, in the stage.
-pub(crate) const TREE: &[u8] = b"tree";
-
-/// The files that are not part of the tree, or not yet, in the stage.
-pub(crate) const LINKS: &[u8] = b"links";
-
-/// The entries of symbolic links, in the stage.
-pub(crate) const SYMLINKS: &[u8] = b"symlinks";
-
-/// The entries of directories, in the stage.
-pub(crate) const DIRECTORIES: &[u8] = b"directories";
+use crate::remains::{Remains, TREE, remains};
 
 /// A fresh file system has this in it; it is nobody's.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
@@ -85,12 +76,14 @@ impl Target {
         let names = names.map_err(|error| StageError::io("list", self.path.clone(), error))?;
         let is_something =
             |name: &Vec<u8>| name != LOST_AND_FOUND && !leftover::is_inside_stage(name);
-        match names.iter().any(is_something) {
-            true => Err(StageError::AlreadyThere {
-                path: self.path.clone(),
-            }),
-            false => Ok(()),
+        if !names.iter().any(is_something) {
+            return Ok(());
         }
+        let path = self.path.clone();
+        Err(match finished::clean_up(&path) {
+            true => StageError::CompletedBefore { path },
+            false => StageError::AlreadyThere { path },
+        })
     }
 
     /// The path of a stage, for messages.
@@ -131,6 +124,8 @@ pub(crate) struct Settled {
     pub(crate) unpublished: Vec<PathBuf>,
     /// All others.
     pub(crate) others: Vec<PathBuf>,
+    /// Those of them that may be of the same archive: what is in them may be taken over.
+    pub(crate) earlier: Earlier,
 }
 
 /// Looks at other stages for the target: one in use refuses ours, publishing that was killed is
@@ -146,28 +141,33 @@ pub(crate) fn settle(target: &Target, room: &Room) -> Result<Settled, StageError
         });
     }
     let mut settled = Settled::default();
-    for other in &others {
+    for other in others {
         let stage = target.path_of_room(&other.name);
-        match settle_one(target, other) {
-            Ok(Remains::Nothing) => {}
-            Ok(Remains::Directories) => settled.leftovers.push(stage),
-            Ok(Remains::Unpacked) => settled.unpublished.push(stage),
-            Ok(Remains::Unknown) => settled.others.push(stage),
+        let remains = match settle_one(target, &other) {
+            Ok(Remains::Nothing) => continue,
+            Ok(remains) => remains,
             Err(source) => return Err(StageError::Unfinished { stage, source }),
+        };
+        match remains {
+            Remains::Directories => settled.leftovers.push(stage),
+            Remains::Unpacked => settled.unpublished.push(stage),
+            _ => settled.others.push(stage),
+        }
+        let is_of_use = !matches!(remains, Remains::Unknown);
+        if let Condition::Stale { dir, lock } = other.condition
+            && is_of_use
+            && leftover::may_be_same_archive(&other.name, &room.name)
+        {
+            settled.earlier.add(Left {
+                was_undone: matches!(remains, Remains::Undone),
+                is_same_archive: leftover::is_same_archive(&other.name, &room.name),
+                name: other.name,
+                dir,
+                lock,
+            });
         }
     }
     Ok(settled)
-}
-
-/// What is left of another stage.
-pub(crate) enum Remains {
-    Nothing,
-    /// Only what we made to work with.
-    Directories,
-    /// What was unpacked, of which nothing was ever published.
-    Unpacked,
-    /// Perhaps something that is nowhere else.
-    Unknown,
 }
 
 /// Undoes or finishes what a killed run did to the target, if it has come so far.
@@ -208,25 +208,6 @@ fn undo_or_finish(target: &Dir, name: &[u8], stage: &Dir) -> io::Result<bool> {
             Ok(is_it && leftover::remove_tree(target, name).is_ok())
         }
     }
-}
-
-/// What is in a stage of ours that does not publish.
-pub(crate) fn remains(stage: &Dir) -> io::Result<Remains> {
-    let (mut holds_files, mut was_undone) = (false, false);
-    for name in stage.list()? {
-        match name.as_slice() {
-            TREE | LINKS => holds_files |= leftover::holds_files(&stage.open_child(&name)?)?,
-            leftover::LOCK | SYMLINKS | DIRECTORIES | journal::DRAFT | journal::DONE => {}
-            // What was taken back may have been changed while it was published.
-            journal::UNDONE => was_undone = true,
-            _ => return Ok(Remains::Unknown),
-        }
-    }
-    Ok(match (holds_files, was_undone) {
-        (false, _) => Remains::Directories,
-        (true, false) => Remains::Unpacked,
-        (true, true) => Remains::Unknown,
-    })
 }
 
 /// Removes our stage, if what has its name is still it.

@@ -51,6 +51,12 @@ impl Writing {
         Ok(())
     }
 
+    /// What comes before `end` is in the file already.
+    pub(super) fn is_filled_to(&mut self, end: u64) {
+        self.end = end;
+        self.file_len = self.file.metadata().map_or(0, |metadata| metadata.len());
+    }
+
     pub(super) fn finish(&self) -> io::Result<u64> {
         let len = self.known_len.unwrap_or(self.end);
         if len != self.file_len {

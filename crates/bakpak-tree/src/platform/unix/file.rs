@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use bakpak_format::entry::Timestamp;
 use rustix::fs::{
-    Access, Advice, AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid,
-    XattrFlags,
+    Access, Advice, AtFlags, CWD, FileType, Gid, Mode, SeekFrom, Timespec, Timestamps, UTIME_OMIT,
+    Uid, XattrFlags,
 };
 use rustix::io::Errno;
 
@@ -82,9 +82,26 @@ pub(crate) fn is_link_in_the_way(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
-/// Reads at a place of a file.
+/// Reads at a place of a file. A signal that comes meanwhile (network file systems let it in) is no
+/// fault of the file: it is read again.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    file.read_at(buffer, offset)
+    loop {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// Where the first data at or after a place lies; `None` if there is only a hole up to the end.
+pub(crate) fn next_data(file: &File, offset: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        // The file system tells nothing of holes: all is data.
+        Err(Errno::INVAL | Errno::NOTSUP) => Ok(Some(offset)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes all at a place of a file.

@@ -73,6 +73,11 @@ impl Handle {
         status_of(&self.file)
     }
 
+    /// The file itself; of what was opened only as a place it can do nothing.
+    pub(crate) fn into_file(self) -> io::Result<File> {
+        Ok(self.file)
+    }
+
     /// Reads at a place of the file.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         read_at(&self.file, buffer, offset)

@@ -48,6 +48,10 @@ impl Handle {
         Ok(status_from(&meta, &self.path))
     }
 
+    pub(crate) fn into_file(self) -> io::Result<File> {
+        self.file.ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match &self.file {
             Some(file) => read_at(file, buffer, offset),
