@@ -72,8 +72,8 @@ pub(crate) fn run(arguments: &PackArguments, output: &Output) -> anyhow::Result<
     let never = never.into_iter().flatten().collect();
     let file = SharedFile::new(pending, output);
     let result = packed(plan, Some(&file), never, arguments, output);
-    if result.is_err() && file.kept().is_some() {
-        talk(&kept_words());
+    if let (Err(_), Some(kept)) = (&result, file.kept()) {
+        talk(&kept_words(&kept));
     }
     result
 }

@@ -57,7 +57,9 @@ pub(crate) fn run(arguments: &SalvageArguments, output: &Output) -> anyhow::Resu
     let summary = summary(arguments, &report, exit);
     sink.finish(summary).context("cannot write the report")?;
     interrupt::enter(Phase::Committing)?;
-    let restored = stage.take().ok_or_else(interrupt::failure)?.publish()?;
+    let mut stage = stage.take().ok_or_else(interrupt::failure)?;
+    stage.asked(b"salvage", 0);
+    let restored = stage.publish()?;
     tell_losses(&restored, output);
     tell(arguments, &report, output);
     Ok(output.exit(None).worst(exit))

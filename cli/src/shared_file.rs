@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -108,7 +108,7 @@ fn taking_away(file: &PendingFile) -> impl FnMut() -> io::Result<()> + Send + 's
     move || match &aside {
         Some(aside) if fs::metadata(&temporary)?.len() > 0 => {
             fs::rename(&temporary, aside)?;
-            talk(&kept_words());
+            talk(&kept_words(aside));
             Ok(())
         }
         _ => fs::remove_file(&temporary),
@@ -116,8 +116,12 @@ fn taking_away(file: &PendingFile) -> impl FnMut() -> io::Result<()> + Send + 's
 }
 
 /// What to do with a file that was not completed.
-pub(crate) fn kept_words() -> String {
-    "bakpak: what is packed so far is kept; the same command with --resume goes on with it\n".into()
+pub(crate) fn kept_words(file: &Path) -> String {
+    let file = quoted(file);
+    format!(
+        "bakpak: what is packed so far is kept in {file}; the same command with --resume goes on \
+         with it\n"
+    )
 }
 
 impl Write for SharedFile {

@@ -66,6 +66,16 @@ fn pack() {
 }
 
 #[test]
+fn pack_resume() {
+    every_call("pack --resume", &Fault::ALL);
+}
+
+#[test]
+fn salvage() {
+    every_call("salvage", &Fault::ALL);
+}
+
+#[test]
 fn what_vanishes_or_is_cut_while_it_is_read() {
     for verb in ["pack what vanishes", "unpack what vanishes"] {
         every_call(verb, &Fault::OF_SOURCES);

@@ -132,6 +132,53 @@ pub(crate) fn new_target(scene: &Scene) -> Result<State> {
     Ok(State { is_new, remains })
 }
 
+/// The target is not there, or is the tree, or as much of it as could be read.
+pub(crate) fn salvaged(scene: &Scene) -> Result<State> {
+    let remains = stages(scene, "", &["out"])?;
+    let is_new = scene.path("work/out").exists();
+    if is_new {
+        let report = fs::read_to_string(scene.path("work/out/salvage.jsonl"))?;
+        let last = report.lines().last().unwrap_or_default();
+        if last.contains(r#""verdict":"complete""#) {
+            let out = scene.tree("work/out/home")?;
+            scene.tree("home")?.same_tree(&out).context("the target")?;
+        } else {
+            ensure!(
+                last.contains(r#""verdict":"partial""#),
+                "there is no verdict"
+            );
+            nothing_is_made_up(scene)?;
+        }
+    }
+    Ok(State { is_new, remains })
+}
+
+/// What stands where it belongs is whole.
+fn nothing_is_made_up(scene: &Scene) -> Result<()> {
+    let names = scene.names("out")?;
+    let known = ["damaged", "home", "salvage.jsonl"];
+    ensure!(
+        names.iter().all(|name| known.contains(&name.as_str())),
+        "{names:?}"
+    );
+    if !names.iter().any(|name| name == "home") {
+        return Ok(());
+    }
+    let (home, out) = (scene.tree("home")?, scene.tree("work/out/home")?);
+    for path in out.paths() {
+        let content = |tree: &Snapshot| {
+            let thing = tree.thing(path);
+            thing.and_then(|thing| thing.bytes().map(<[u8]>::to_vec))
+        };
+        ensure!(
+            content(&home) == content(&out),
+            "{} differs",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// The top directory itself, of which trees tell nothing.
 fn same_directory(scene: &Scene, name: &str) -> Result<()> {
     let (one, other) = (scene.path("home").metadata()?, scene.path(name).metadata()?);

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::scene::Scene;
 use crate::states::{
-    Whole, archive_state, copy_tree, mended_in_place, merged, new_target, replaced, there_already,
+    Whole, archive_state, copy_tree, mended_in_place, merged, new_target, replaced, salvaged,
+    there_already,
 };
 
 /// In which state a verb left things. Whatever else there is fails the case.
@@ -40,6 +41,8 @@ pub struct Verb {
     pub refuses_when_done: bool,
     /// Whether it writes nothing, so that what it prints is its work.
     pub is_reader: bool,
+    /// Whether a run that fails may leave a file to go on with, which it names.
+    pub keeps_what_is_done: bool,
 }
 
 /// All verbs.
@@ -55,6 +58,32 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 23, 30],
         refuses_when_done: true,
         is_reader: false,
+        keeps_what_is_done: false,
+    },
+    Verb {
+        name: "pack --resume",
+        line: "pack -o a.bakpak --home ../home --key-file ../data.key --resume @",
+        input: None,
+        source: None,
+        set: |_| Ok(()),
+        state: |scene| archive_state(scene, "a.bakpak", Whole::HoldsTheSources),
+        codes: &[1, 2, 23, 30],
+        refuses_when_done: true,
+        is_reader: false,
+        keeps_what_is_done: true,
+    },
+    Verb {
+        name: "salvage",
+        line: "salvage ../damaged.bakpak --to out --key-file ../data.key",
+        input: None,
+        source: None,
+        set: |_| Ok(()),
+        state: salvaged,
+        // 20: what could not be read is as good as lost.
+        codes: &[1, 2, 10, 20, 25, 30],
+        refuses_when_done: true,
+        is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "pack what vanishes",
@@ -66,6 +95,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 23],
         refuses_when_done: true,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "repair -o",
@@ -77,6 +107,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 10, 30],
         refuses_when_done: true,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "repair --in-place",
@@ -91,6 +122,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 10, 30],
         refuses_when_done: false,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "unpack",
@@ -102,6 +134,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 10, 30],
         refuses_when_done: false,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "unpack -",
@@ -113,6 +146,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 30],
         refuses_when_done: true,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "unpack what vanishes",
@@ -128,6 +162,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 10, 20, 21, 24, 25],
         refuses_when_done: false,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "unpack --replace",
@@ -139,6 +174,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 10, 30],
         refuses_when_done: false,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     Verb {
         name: "unpack --merge",
@@ -150,6 +186,7 @@ pub const VERBS: &[Verb] = &[
         codes: &[1, 2, 10, 30],
         refuses_when_done: false,
         is_reader: false,
+        keeps_what_is_done: false,
     },
     reader("verify", "verify ../a.bakpak --key-file ../data.key"),
     reader("list", "list ../a.bakpak --key-file ../data.key"),
@@ -177,6 +214,7 @@ const fn reader(name: &'static str, line: &'static str) -> Verb {
         codes: &[1, 2, 10, 30],
         refuses_when_done: false,
         is_reader: true,
+        keeps_what_is_done: false,
     }
 }
 
