@@ -125,6 +125,12 @@ impl Examiner {
         {
             self.missing(missing);
         }
+        if let End::Lost { since } = walk.end()
+            && let Some(set) = &mut self.current
+        {
+            let len = walk.offset().saturating_sub(since);
+            set.passed_over(self.places.in_file(since), len);
+        }
         self.end_stream(walk.offset(), Whole::No);
         self.close_set();
         if self.label.is_none() {

@@ -41,7 +41,7 @@ pub struct PageCounts {
     pub duplicates: u64,
     /// Extents without any page that can be recognised.
     pub unrecognised: u64,
-    /// Pages in a part of a compressed medium that is damaged.
+    /// Pages in a part of a compressed medium that is damaged, or in bytes that are not known.
     pub lost: u64,
 }
 

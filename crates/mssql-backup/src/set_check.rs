@@ -58,6 +58,10 @@ pub(crate) struct SetCheck {
     lost: Lost,
     /// The stretch of the log that is lost, and where in the stream it starts.
     lost_log: Option<(u64, LostLog)>,
+    /// Where in the file something was lost last.
+    last_loss: Option<u64>,
+    /// Pages that were passed over with lost descriptors.
+    passed_over: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +106,8 @@ impl SetCheck {
             section: Section::default(),
             lost: Lost::default(),
             lost_log: None,
+            last_loss: None,
+            passed_over: 0,
         }
     }
 

@@ -21,7 +21,7 @@ use window::Window;
 
 /// Turns the bytes of a container into the stream of descriptor blocks.
 ///
-/// Damage does not stop it: what is lost becomes a [`Piece::Hole`], and it goes on with the next
+/// Damage and holes do not stop it: what is lost becomes a [`Piece::Hole`], and it goes on with the next
 /// block. It holds two blocks of 64 KiB and the piece fed last, or a whole index record of at most
 /// 1 MiB, whatever the medium says.
 #[derive(Debug)]

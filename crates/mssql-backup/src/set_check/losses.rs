@@ -6,7 +6,7 @@ use crate::check::Level;
 use crate::descriptor::Tag;
 use crate::extents::{DataFiles, EXTENT_LEN, EXTENT_PAGES};
 use crate::log::LogBlockHeader;
-use crate::lost::{Lost, LostLog};
+use crate::lost::{Lost, LostLog, LostPages, PageRange};
 use crate::lsn::Lsn;
 use crate::page::PAGE_LEN;
 use crate::places::Places;
@@ -38,6 +38,7 @@ impl SetCheck {
     /// Extents are lost, and it is not known how many: so many bytes at most.
     pub(crate) fn lost_in_gap(&mut self, file_offset: u64, at_most: u64) {
         self.lose_sum();
+        self.last_loss = Some(file_offset);
         self.section.gap(file_offset, at_most);
     }
 
@@ -51,6 +52,7 @@ impl SetCheck {
     ///
     /// The pages that were there count as lost: nobody can tell where they are.
     pub(crate) fn passed_over(&mut self, file_offset: u64, len: u64) {
+        self.last_loss = Some(file_offset);
         let may_hold_pages = matches!(
             self.block_kind,
             Tag::SSET | Tag::VOLB | Tag::MSCI | Tag::MSDA
@@ -65,11 +67,13 @@ impl SetCheck {
                 let all = announced
                     .values()
                     .fold(0, |all: u64, pages| all.saturating_add(*pages));
-                at_most.min(all.saturating_sub(self.pages[0]))
+                let told = self.pages[0].saturating_add(self.passed_over);
+                at_most.min(all.saturating_sub(told))
             }
             None => at_most,
         };
         if pages > 0 {
+            self.passed_over = self.passed_over.saturating_add(pages);
             self.section.pages_lost(file_offset, pages);
         }
     }
@@ -135,12 +139,60 @@ impl SetCheck {
         self.end_section();
         let last = set.header.last_lsn.filter(|_| self.families <= 1);
         let mut lost = std::mem::take(&mut self.lost);
+        for pages in [0, 1]
+            .into_iter()
+            .filter_map(|section| self.never_seen(set, section))
+        {
+            lost.add_pages(pages);
+        }
         // Behind the last log block come zeros only.
         lost.log.retain(|log| {
             let from = log.from.map(|from| (from.vlf, from.block));
             log.to.is_some() || from.is_none() || from != last.map(|last| (last.vlf, last.block))
         });
         lost
+    }
+
+    /// Pages of a section that are announced and did not come, though the set was read to its end or
+    /// as far as the medium goes: they were passed over with lost descriptors.
+    fn never_seen(&self, set: &BackupSet, section: usize) -> Option<LostPages> {
+        const SQL_SERVER_2019: u8 = 15;
+        let header = &set.header;
+        let is_announced = match section {
+            0 => self.start.set.is_some() && header.backup_type != Some(BackupType::Log),
+            // In the end copy of the configuration, for pages copied again.
+            _ => {
+                set.is_complete
+                    && header.backup_type == Some(BackupType::Full)
+                    && header.software_version_major >= SQL_SERVER_2019
+            }
+        };
+        let is_alone = self.families <= 1 && !self.has_other_files;
+        let offset = self.last_loss.filter(|_| is_announced && is_alone)?;
+        let pages = set.files.iter().map(|file| u64::from(file.pages[section]));
+        let told = match section {
+            0 => self.pages[0].saturating_add(self.passed_over),
+            _ => self.pages[section],
+        };
+        let count = pages.sum::<u64>().checked_sub(told)?;
+        let file = self.extents.files.only();
+        let all = file.and_then(|file| {
+            let last = self.extents.files.pages(file)?.checked_sub(1)?;
+            let last = u32::try_from(last).ok()?;
+            let (first, is_exact) = (0, false);
+            Some(PageRange {
+                file,
+                first,
+                last,
+                is_exact,
+            })
+        });
+        (count > 0).then_some(LostPages {
+            offset,
+            len: count.saturating_mul(PAGE_LEN as u64),
+            count,
+            pages: all,
+        })
     }
 
     fn count_lost(&mut self, pages: u64) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use mssql_backup::check::PageId;
+use mssql_backup::check::{Level, PageId};
+use mssql_backup::container::block::VECTOR;
 use mssql_backup::container::decoder::ContainerDecoder;
 use mssql_backup::container::piece::Piece;
 use mssql_backup::read::{Checker, check};
@@ -20,6 +21,24 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z ^ (z >> 31)) % end.max(1) as u64) as usize
+    }
+
+    /// One to three holes of any size in a file of this length, one behind the other.
+    pub(crate) fn holes(&mut self, len: usize) -> Vec<Range<usize>> {
+        let sizes = [1, 30, 512, 8192, 20_000, 70_000, 300_000, len];
+        let mut holes = Vec::new();
+        let mut from = 0;
+        for _ in 0..=self.below(3) {
+            let start = from + self.below(len - from);
+            let size = sizes[self.below(sizes.len())];
+            let end = (start + 1 + self.below(size)).min(len);
+            holes.push(start..end);
+            from = end + 1;
+            if from >= len {
+                break;
+            }
+        }
+        holes
     }
 }
 
@@ -48,6 +67,10 @@ pub(crate) fn check_with_holes(bytes: &[u8], holes: &[Range<usize>]) -> Report {
 pub(crate) struct Truth {
     /// Each unit of 8 KiB by its offset in the stream; None if it has no name (filler).
     pub(crate) units: Vec<(usize, Option<PageId>)>,
+    /// The data sections, by their offsets in the stream.
+    pub(crate) sections: Vec<Range<usize>>,
+    /// How many backup sets it has.
+    pub(crate) sets: usize,
     /// In a compressed medium: what of the stream each range of the file holds.
     blocks: Vec<(Range<usize>, Range<usize>)>,
     is_compressed: bool,
@@ -85,8 +108,10 @@ impl Truth {
         }
         let report = check(stream.as_slice()).unwrap();
         let mut units = Vec::new();
+        let mut sections = Vec::new();
         for span in report.sets.iter().flat_map(|set| &set.data_spans) {
             let (start, end) = (span.start as usize, span.end as usize);
+            sections.push(start..end);
             for extent in (start..end).step_by(EXTENT_LEN) {
                 let len = EXTENT_LEN.min(end - extent);
                 let base = base(&stream[extent..extent + len]);
@@ -101,6 +126,8 @@ impl Truth {
         }
         Self {
             units,
+            sections,
+            sets: report.sets.len(),
             blocks,
             is_compressed,
         }
@@ -108,22 +135,41 @@ impl Truth {
 
     /// Units of which a byte lies in a hole, or in a compressed block that a hole touches.
     pub(crate) fn lost(&self, holes: &[Range<usize>]) -> Vec<(usize, Option<PageId>)> {
-        let touches = |range: &Range<usize>, holes: &[Range<usize>]| {
-            holes
-                .iter()
-                .any(|hole| hole.start < range.end && range.start < hole.end)
+        match self.is_compressed {
+            false => self.touched(holes),
+            true => {
+                let blocks = self.blocks.iter();
+                let touched = blocks.filter(|(file, _)| touches(file, holes));
+                let content: Vec<_> = touched.map(|(_, stream)| stream.clone()).collect();
+                self.touched(&content)
+            }
+        }
+    }
+
+    /// The same without blocks of which a hole has only bytes that mean nothing, or that are zero: the
+    /// checksum of such a block proves that nothing of it is lost.
+    pub(crate) fn surely_lost(
+        &self,
+        bytes: &[u8],
+        holes: &[Range<usize>],
+    ) -> Vec<(usize, Option<PageId>)> {
+        let means_something = |hole: &&Range<usize>| {
+            let starts = self.blocks.iter().map(|(file, _)| file.start);
+            let block = starts.filter(|start| *start <= hole.start).max();
+            let vector = block.map_or(0..0, |start| start + VECTOR.start..start + VECTOR.end);
+            let mut held = bytes[(*hole).clone()].iter().zip(hole.start..);
+            held.any(|(byte, at)| *byte != 0 && !vector.contains(&at))
         };
-        let in_stream: Vec<Range<usize>> = match self.is_compressed {
+        let holes: Vec<_> = match self.is_compressed {
             false => holes.to_vec(),
-            true => self
-                .blocks
-                .iter()
-                .filter(|(file, _)| touches(file, holes))
-                .map(|(_, stream)| stream.clone())
-                .collect(),
+            true => holes.iter().filter(means_something).cloned().collect(),
         };
+        self.lost(&holes)
+    }
+
+    fn touched(&self, ranges: &[Range<usize>]) -> Vec<(usize, Option<PageId>)> {
         let is_lost =
-            |unit: &&(usize, Option<PageId>)| touches(&(unit.0..unit.0 + PAGE_LEN), &in_stream);
+            |unit: &&(usize, Option<PageId>)| touches(&(unit.0..unit.0 + PAGE_LEN), ranges);
         self.units.iter().filter(is_lost).copied().collect()
     }
 
@@ -148,6 +194,11 @@ impl Truth {
             }),
         }
     }
+}
+
+fn touches(range: &Range<usize>, holes: &[Range<usize>]) -> bool {
+    let mut holes = holes.iter();
+    holes.any(|hole| hole.start < range.end && range.start < hole.end)
 }
 
 /// File and first page of an extent, as most of its pages say.
@@ -211,37 +262,62 @@ pub(crate) fn exact_ones_are_lost(
     count
 }
 
-/// Every lost page is named, or among what is named, or counted without a name where nothing proves
-/// one; tells how many are in each.
-pub(crate) fn all_lost_are_told(
-    what: &str,
-    told: &[LostPages],
-    lost: &[(usize, Option<PageId>)],
-) -> [usize; 3] {
-    let mut counts = [0; 3];
-    let is_unnamed = told
+/// How lost pages are told: exactly, among a range, counted without a name, not at all.
+pub(crate) fn how_told(told: &[LostPages], lost: &[(usize, Option<PageId>)]) -> [usize; 4] {
+    let mut counts = [0; 4];
+    let mut unnamed: u64 = told
         .iter()
-        .any(|pages| pages.pages.is_none() && pages.count > 0);
-    for (offset, name) in lost {
-        let Some(name) = name else { continue };
+        .filter(|pages| pages.pages.is_none())
+        .map(|pages| pages.count)
+        .sum();
+    for name in lost.iter().filter_map(|(_, name)| *name) {
         let mut ranges = told.iter().filter_map(|pages| pages.pages);
         let is_in = |range: &PageRange| {
             range.file == name.file && (range.first..=range.last).contains(&name.page)
         };
-        let exact = ranges.clone().any(|range| range.is_exact && is_in(&range));
-        let among = ranges.any(|range| is_in(&range));
-        let kind = match (exact, among) {
-            (true, _) => 0,
-            (false, true) => 1,
-            _ => {
-                assert!(
-                    is_unnamed,
-                    "{what}: page {name} at {offset} is not told: {told:?}"
-                );
+        let kind = match ranges.clone().any(|range| range.is_exact && is_in(&range)) {
+            true => 0,
+            false if ranges.any(|range| is_in(&range)) => 1,
+            false if unnamed > 0 => {
+                unnamed -= 1;
                 2
             }
+            false => 3,
         };
         counts[kind] += 1;
     }
     counts
+}
+
+pub(crate) fn add(counts: &mut [usize; 4], others: [usize; 4]) {
+    for (count, other) in counts.iter_mut().zip(others) {
+        *count += other;
+    }
+}
+
+/// Whether a set is not in the report at all, or a copy of its configuration is lost (the last one
+/// says how many pages were copied again), or it is on stripes: then
+/// pages can be lost that nothing tells of. The report names what is lost of the descriptors.
+pub(crate) fn loses_structure(report: &Report, sets: usize) -> bool {
+    let is_striped = report
+        .label
+        .as_ref()
+        .is_none_or(|label| label.family_count > 1);
+    let mut lost = report.sets.iter();
+    let is_short = report.sets.len() < sets
+        || is_striped
+        || lost.any(|set| {
+            let copies = &set.descriptors;
+            copies.start_configuration.is_empty() || copies.end_configuration.is_empty()
+        });
+    let levels = [
+        Level::Descriptors,
+        Level::Completeness,
+        Level::Configuration,
+    ];
+    is_short
+        && report
+            .faults
+            .iter()
+            .any(|fault| levels.contains(&fault.level))
 }

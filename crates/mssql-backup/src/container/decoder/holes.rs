@@ -58,7 +58,7 @@ impl ContainerDecoder {
     }
 
     fn fill(&mut self, mut len: u64, sink: &mut impl FnMut(Piece<'_>)) {
-        const ZEROS: [u8; SLICE_LEN] = [0; SLICE_LEN];
+        static ZEROS: [u8; SLICE_LEN] = [0; SLICE_LEN];
         while len > 0 {
             let now = usize::try_from(len).unwrap_or(usize::MAX).min(SLICE_LEN);
             self.feed(&ZEROS[..now], sink);
