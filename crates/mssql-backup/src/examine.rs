@@ -288,6 +288,7 @@ impl Examiner {
         };
         let (report, faults) = set.finish(self.is_compressed);
         self.faults.append(faults);
+        self.kept += report.lost.memory_len();
         if self.kept <= Self::MAX_KEPT_LEN {
             self.sets.push(report);
         } else {

@@ -29,7 +29,7 @@
 //! | `testing` | a writer of media, for tests (feature `testing`) |
 //!
 //! Guarantees: no input makes it panic; memory is a few hundred KiB, some KiB for each backup set
-//! (64 MiB for all descriptors of a medium at most; 300 KiB for what is lost of it) and 2 KiB for each 64 MiB of a database (33 MiB
+//! (64 MiB for all descriptors of a medium and what is lost of it at most) and 2 KiB for each 64 MiB of a database (33 MiB
 //! at most); nothing in a file is opened, run or followed; what cannot be known from a file is
 //! absent, never guessed; damage does not stop the reading, and every fault says where it is. Of a
 //! medium with holes ([`read::Checker::feed_hole`]) the lost pages and the lost log are told by name,

@@ -80,6 +80,11 @@ impl Lost {
         self.page_count == 0 && self.log.is_empty() && self.pages.is_empty()
     }
 
+    /// Bytes that its ranges take in memory.
+    pub(crate) fn memory_len(&self) -> usize {
+        size_of_val(self.pages.as_slice()) + size_of_val(self.log.as_slice())
+    }
+
     /// Adds pages behind those before, to the last range if they go on with it.
     pub(crate) fn add_pages(&mut self, pages: LostPages) {
         self.page_count = self.page_count.saturating_add(pages.count);
