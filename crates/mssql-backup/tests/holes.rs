@@ -362,3 +362,26 @@ fn a_hole_of_any_length_takes_no_time_and_no_hole_changes_nothing() {
 fn same(kind: &str, one: &Report, other: &Report) {
     assert!(format!("{one:?}") == format!("{other:?}"), "{kind}");
 }
+
+#[test]
+fn changed_bytes_and_holes_together_stop_nothing() {
+    let mut random = Random(11);
+    for (kind, whole) in media() {
+        for round in 0..200 {
+            let mut file = whole.clone();
+            let first = random.below(file.len());
+            for _ in 0..random.below(40) {
+                // Many close together, where descriptors are, and some anywhere.
+                let near = first + random.below(6000);
+                let at = [near, random.below(file.len())][random.below(2)];
+                if let Some(byte) = file.get_mut(at) {
+                    *byte = random.below(256) as u8;
+                }
+            }
+            let holes = random.holes(file.len());
+            let report = check_with_holes(&file, &holes);
+            assert_eq!(report.len, file.len() as u64, "{kind}, round {round}");
+            assert!(report.is_damaged(), "{kind}, round {round}");
+        }
+    }
+}
