@@ -14,8 +14,10 @@ use crate::tally::{Faults, Tallies};
 use crate::walk::{Broken, End, Event, Visitor, Walk};
 use crate::wire::{u16_at, u32_at, u64_at};
 
+use log::LogPlace;
 use stream::{Stream, Whole};
 
+mod log;
 mod stream;
 
 /// Collects what a walk comes by.
@@ -48,6 +50,10 @@ pub(crate) struct Examiner {
     knows_filemarks: bool,
     /// That the bytes before data are not zero was told of this stream.
     has_told_lead: bool,
+    /// Where the content of the stream starts, behind the bytes before it.
+    content_start: u64,
+    /// Where in the log it is.
+    log_place: LogPlace,
 }
 
 impl Examiner {
@@ -84,6 +90,8 @@ impl Examiner {
             has_lost_blocks: false,
             knows_filemarks: true,
             has_told_lead: false,
+            content_start: 0,
+            log_place: LogPlace::default(),
         }
     }
 
@@ -111,6 +119,17 @@ impl Examiner {
                 walk.offset(),
                 format!("truncated: {message}"),
             );
+        }
+        if let End::InStream { missing, .. } = walk.end()
+            && walk.is_unsure()
+        {
+            self.missing(missing);
+        }
+        if let End::Lost { since } = walk.end()
+            && let Some(set) = &mut self.current
+        {
+            let len = walk.offset().saturating_sub(since);
+            set.passed_over(self.places.in_file(since), len);
         }
         self.end_stream(walk.offset(), Whole::No);
         self.close_set();
@@ -269,6 +288,7 @@ impl Examiner {
         };
         let (report, faults) = set.finish(self.is_compressed);
         self.faults.append(faults);
+        self.kept += report.lost.memory_len();
         if self.kept <= Self::MAX_KEPT_LEN {
             self.sets.push(report);
         } else {
@@ -374,11 +394,17 @@ impl Visitor for Examiner {
             Event::Stream(stream) => self.begin_stream(offset, &stream),
             Event::Data(bytes) => self.data(offset, bytes),
             Event::Hole(len) => self.hole(offset, len),
+            Event::Gap(at_most) => self.gap(offset, at_most),
+            Event::Missing(len) => self.missing(len),
             Event::StreamEnd => self.end_stream(offset, Whole::Yes),
             Event::Broken(broken) => self.broken(offset, broken),
             Event::Found { lost } => {
                 let message = format!("{lost} bytes were passed over to the next descriptor");
                 self.fault(Level::Tiling, offset, message);
+                let place = self.places.in_file(offset);
+                if let Some(set) = &mut self.current {
+                    set.passed_over(place, lost);
+                }
             }
         }
     }

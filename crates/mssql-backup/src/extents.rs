@@ -41,7 +41,7 @@ pub struct PageCounts {
     pub duplicates: u64,
     /// Extents without any page that can be recognised.
     pub unrecognised: u64,
-    /// Pages in a part of a compressed medium that is damaged.
+    /// Pages in a part of a compressed medium that is damaged, or in bytes that are not known.
     pub lost: u64,
 }
 
@@ -73,6 +73,13 @@ impl DataFiles {
         self.0.get(&file).copied()
     }
 
+    /// The only file, if there is just one.
+    pub(crate) fn only(&self) -> Option<u16> {
+        let mut files = self.0.keys();
+        let file = files.next()?;
+        files.next().is_none().then_some(*file)
+    }
+
     /// All of them, with their lengths in pages.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
         self.0.iter().map(|(file, pages)| (*file, *pages))
@@ -81,6 +88,13 @@ impl DataFiles {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether some of a unit of an extent lies in a stretch that is lost.
+pub(crate) fn is_lost(index: usize, lost: &[Range<usize>]) -> bool {
+    let unit = index * PAGE_LEN..(index + 1) * PAGE_LEN;
+    lost.iter()
+        .any(|lost| lost.start < unit.end && unit.start < lost.end)
 }
 
 /// What the data streams of one set hold, extent by extent.
@@ -98,14 +112,17 @@ type Places<'a> = [Option<Page<'a>>; EXTENT_PAGES as usize];
 
 impl Extents {
     /// Takes an extent, or the whole pages that the end of a stream has instead. Stretches of it
-    /// may be lost.
-    pub(crate) fn extent(&mut self, bytes: &[u8], lost: &[Range<usize>], bad: &mut Vec<BadPage>) {
+    /// may be lost. Tells its file and first page, if they are known.
+    pub(crate) fn extent(
+        &mut self,
+        bytes: &[u8],
+        lost: &[Range<usize>],
+        bad: &mut Vec<BadPage>,
+    ) -> Option<(u16, u32)> {
         let mut places: Places<'_> = [None; EXTENT_PAGES as usize];
         let units = bytes.as_chunks::<PAGE_LEN>().0;
         for ((unit, place), index) in units.iter().zip(&mut places).zip(0..) {
-            let range = index * PAGE_LEN..(index + 1) * PAGE_LEN;
-            let is_lost = |lost: &Range<usize>| lost.start < range.end && range.start < lost.end;
-            if lost.iter().any(is_lost) {
+            if is_lost(index, lost) {
                 continue;
             }
             let page = Page::new(unit);
@@ -115,7 +132,7 @@ impl Extents {
         // Without its configuration nobody knows which pages the database has.
         if self.files.is_empty() {
             self.counts.total += units.len() as u64;
-            return;
+            return None;
         }
         let base = self.base(&places);
         match base {
@@ -149,6 +166,15 @@ impl Extents {
                 let place = index;
                 bad.push(BadPage { place, id, message });
             }
+        }
+        base
+    }
+
+    /// Counts pages of whole extents of which nothing is left.
+    pub(crate) fn lose(&mut self, pages: u64) {
+        self.counts.total = self.counts.total.saturating_add(pages);
+        if !self.files.is_empty() {
+            self.counts.lost = self.counts.lost.saturating_add(pages);
         }
     }
 

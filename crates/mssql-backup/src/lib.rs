@@ -29,9 +29,11 @@
 //! | `testing` | a writer of media, for tests (feature `testing`) |
 //!
 //! Guarantees: no input makes it panic; memory is a few hundred KiB, some KiB for each backup set
-//! (64 MiB for all descriptors of a medium at most) and 2 KiB for each 64 MiB of a database (33 MiB
+//! (64 MiB for all descriptors of a medium and what is lost of it at most) and 2 KiB for each 64 MiB of a database (33 MiB
 //! at most); nothing in a file is opened, run or followed; what cannot be known from a file is
-//! absent, never guessed; damage does not stop the reading, and every fault says where it is.
+//! absent, never guessed; damage does not stop the reading, and every fault says where it is. Of a
+//! medium with holes ([`read::Checker::feed_hole`]) the lost pages and the lost log are told by name,
+//! as far as what is left proves it ([`Lost`]).
 //!
 //! What it rests on was found by reading real backups, and is checked against them; nothing of it
 //! is documented by Microsoft but the Microsoft Tape Format 1.00a, which media are a dialect of.
@@ -48,9 +50,11 @@ mod descriptor;
 mod examine;
 mod extents;
 pub mod guid;
+mod headless;
 pub mod kind;
 pub mod label;
 mod log;
+mod lost;
 pub mod lsn;
 mod page;
 mod places;
@@ -72,4 +76,5 @@ pub use jiff;
 pub use crate::allocation::{Allocation, Missing};
 pub use crate::extents::{EXTENT_LEN, PageCounts};
 pub use crate::log::LogSpan;
+pub use crate::lost::{Lost, LostLog, LostPages, PageRange};
 pub use crate::page::PAGE_LEN;

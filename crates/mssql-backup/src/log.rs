@@ -184,7 +184,7 @@ impl LogRun {
 }
 
 /// The sum over a block, its own field counted as zero.
-fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     let sum = sum_sectors(0, bytes);
     let field = u32_at(bytes, LogBlockHeader::CHECKSUM).unwrap_or_default();
     let after = (bytes.len() / SECTOR_LEN).saturating_sub(1);

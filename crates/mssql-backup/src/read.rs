@@ -2,11 +2,13 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use crate::check::Level;
 use crate::container::MAGIC;
 use crate::container::decoder::ContainerDecoder;
 use crate::container::seek::{SeekError, SeekableContainer};
 use crate::depth::Depth;
 use crate::examine::Examiner;
+use crate::headless::Headless;
 use crate::report::{Medium, Report, Unreadable};
 use crate::unpacked::Unpacked;
 use crate::walk::Walk;
@@ -15,6 +17,8 @@ use crate::walk::Walk;
 const BUFFER_LEN: usize = 256 << 10;
 /// Bytes read at once where most is passed over.
 const SMALL_BUFFER_LEN: usize = 16 << 10;
+/// Longer media are not counted on.
+const MAX_LEN: u64 = 1 << 60;
 /// What a native medium begins with.
 const NATIVE: &[u8] = b"TAPE";
 
@@ -125,6 +129,8 @@ pub struct Checker {
     state: State,
     depth: Depth,
     len: u64,
+    /// Bytes of a hole that were not passed on yet: pieces of a hole are one hole.
+    hole: u64,
 }
 
 /// What a checker knows so far of what it is fed.
@@ -134,6 +140,8 @@ enum State {
     Start(Vec<u8>),
     Native(Walk, Examiner),
     Container(ContainerDecoder, Unpacked),
+    /// The first bytes are not known, so many: it may be any of both.
+    Headless(Box<Headless>),
     Other,
 }
 
@@ -150,11 +158,16 @@ impl Checker {
             state,
             depth,
             len: 0,
+            hole: 0,
         }
     }
 
     /// Takes the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.pass_hole();
         self.len += bytes.len() as u64;
         let mut start = Vec::new();
         if let State::Start(first) = &mut self.state {
@@ -171,8 +184,19 @@ impl Checker {
             State::Container(decoder, unpacked) => {
                 decoder.feed(bytes, &mut |piece| unpacked.take(piece));
             }
+            State::Headless(headless) => headless.feed(bytes),
             State::Start(_) | State::Other => {}
         }
+    }
+
+    /// Passes over the next bytes of the file, which are not known.
+    ///
+    /// What was in them is in the report: [`crate::Lost`] of each backup set, and faults. If the first
+    /// bytes are among them, that is a fault, and what medium it is shows from what follows.
+    pub fn feed_hole(&mut self, len: u64) {
+        // Beyond what any file has places are not counted.
+        let left = MAX_LEN.saturating_sub(self.len).saturating_sub(self.hole);
+        self.hole += len.min(left);
     }
 
     /// Takes so many zeros, as a hole in a file has them.
@@ -188,6 +212,7 @@ impl Checker {
     /// Ends: nothing more comes.
     #[must_use]
     pub fn finish(mut self) -> Report {
+        self.pass_hole();
         if let State::Start(first) = &mut self.state {
             // Too short for any medium, and perhaps the start of one.
             let first = std::mem::take(first);
@@ -197,7 +222,7 @@ impl Checker {
                 State::Container(decoder, unpacked) => {
                     decoder.feed(&first, &mut |piece| unpacked.take(piece));
                 }
-                State::Start(_) | State::Other => {}
+                State::Headless(_) | State::Start(_) | State::Other => {}
             }
         }
         let report = match self.state {
@@ -209,11 +234,50 @@ impl Checker {
                 let summary = decoder.finish(&mut |piece| unpacked.take(piece));
                 unpacked.finish(&summary)
             }
+            State::Headless(headless) => headless.finish(),
             State::Start(_) | State::Other => Report::default(),
         };
         Report {
             len: self.len,
             ..report
+        }
+    }
+
+    /// Passes on the hole that is over now.
+    fn pass_hole(&mut self) {
+        let len = std::mem::take(&mut self.hole);
+        if len == 0 {
+            return;
+        }
+        if let State::Start(first) = &mut self.state {
+            let first = std::mem::take(first);
+            self.begin_before_hole(&first, len);
+        }
+        let offset = self.len;
+        self.len += len;
+        match &mut self.state {
+            State::Native(walk, examiner) => {
+                let message = format!("{len} bytes are not known");
+                examiner.fault_in_file(Level::Tiling, offset, message);
+                walk.hole(len, examiner);
+            }
+            State::Container(decoder, unpacked) => {
+                decoder.feed_hole(len, &mut |piece| unpacked.take(piece));
+            }
+            State::Headless(headless) => headless.feed_hole(offset, len),
+            State::Start(_) | State::Other => {}
+        }
+    }
+
+    /// The same where a hole follows them.
+    fn begin_before_hole(&mut self, first: &[u8], hole: u64) {
+        self.begin(first);
+        match &mut self.state {
+            State::Native(walk, examiner) => walk.feed(first, examiner),
+            state => {
+                let missing = first.len() as u64 + hole;
+                *state = State::Headless(Box::new(Headless::new(self.depth, missing, first.len())));
+            }
         }
     }
 

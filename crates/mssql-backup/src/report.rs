@@ -11,6 +11,7 @@ use crate::decode::{MediaDescriptors, SetDescriptors};
 use crate::extents::PageCounts;
 use crate::label::Label;
 use crate::log::LogSpan;
+use crate::lost::Lost;
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +97,8 @@ pub struct SetReport {
     pub data_spans: Vec<Range<u64>>,
     /// Where the log blocks on this file are: one span for each run without a gap.
     pub log_spans: Vec<LogSpan>,
+    /// What of it is lost: bytes of the file that are not known, and damaged compressed blocks.
+    pub lost: Lost,
 }
 
 impl Report {

@@ -1,6 +1,7 @@
 //! Checks one backup set while it passes.
 
 mod judge;
+mod losses;
 
 use std::ops::Range;
 
@@ -9,8 +10,9 @@ use crate::configuration::{Configuration, FileRecord};
 use crate::decode::SetDescriptors;
 use crate::depth::Depth;
 use crate::descriptor::Tag;
-use crate::extents::{BadPage, DataFiles, Extents};
+use crate::extents::{BadPage, DataFiles, Extents, is_lost};
 use crate::log::{BadBlock, LogBlockHeader, LogRun};
+use crate::lost::{Lost, LostLog, Section};
 use crate::page::{PAGE_LEN, sum_sectors};
 use crate::places::Places;
 use crate::set::FileType;
@@ -51,6 +53,15 @@ pub(crate) struct SetCheck {
     /// Places of the two ends of the set, in the stream of descriptor blocks.
     ends: [Option<u64>; 2],
     filemarks: u64,
+    /// What is lost: of the data section that passes, and in all before it.
+    section: Section,
+    lost: Lost,
+    /// The stretch of the log that is lost, and where in the stream it starts.
+    lost_log: Option<(u64, LostLog)>,
+    /// Where in the file something was lost last.
+    last_loss: Option<u64>,
+    /// Pages that were passed over with lost descriptors.
+    passed_over: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +103,11 @@ impl SetCheck {
             has_other_files: false,
             ends: [None; 2],
             filemarks: 0,
+            section: Section::default(),
+            lost: Lost::default(),
+            lost_log: None,
+            last_loss: None,
+            passed_over: 0,
         }
     }
 
@@ -110,6 +126,7 @@ impl SetCheck {
 
     pub(crate) fn block(&mut self, tag: Tag) {
         self.unsummed();
+        self.end_section();
         self.block_kind = tag;
         self.blocks += 1;
         if tag == Tag::MSDA {
@@ -226,10 +243,15 @@ impl SetCheck {
     ) {
         let before = self.extents.counts;
         let mut bad: Vec<BadPage> = Vec::new();
-        self.extents.extent(bytes, lost, &mut bad);
+        let base = self.extents.extent(bytes, lost, &mut bad);
         if !lost.is_empty() {
             self.lose_sum();
         }
+        let units = (0..bytes.len() / PAGE_LEN).filter(|unit| is_lost(*unit, lost));
+        let lost: Vec<(usize, u64)> = units
+            .map(|unit| (unit, places.in_file(offset + (unit * PAGE_LEN) as u64)))
+            .collect();
+        self.section.extent(base, &lost, &self.extents.files);
         let after = self.extents.counts;
         let section = usize::from(self.data_sections > 1);
         self.pages[section] += after.total - before.total;

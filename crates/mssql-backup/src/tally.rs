@@ -100,7 +100,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// Faults kept.
-    const MAX_KEPT: usize = 1000;
+    pub(crate) const MAX_KEPT: usize = 1000;
 
     pub(crate) fn push(&mut self, fault: Fault) {
         self.count += 1;

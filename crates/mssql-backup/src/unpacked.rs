@@ -4,6 +4,7 @@ use crate::check::{Level, LevelReport, Outcome};
 use crate::container::fault::{ContainerFault, FaultKind};
 use crate::container::piece::{ContainerSummary, HoleReason, Piece};
 use crate::depth::Depth;
+use crate::descriptor::{StreamHeader, Tag};
 use crate::examine::Examiner;
 use crate::report::{Medium, Report, Unreadable};
 use crate::walk::Walk;
@@ -32,7 +33,10 @@ impl Unpacked {
                 block,
                 bytes,
             } => {
-                self.examiner.places.block(stream_offset, file_offset);
+                if self.walk.is_unsure() {
+                    self.find_place(block.is_some(), bytes);
+                }
+                self.place(stream_offset, file_offset);
                 if block.is_some() {
                     self.examiner.checked(Level::CompressedBlocks, 1);
                 }
@@ -46,15 +50,45 @@ impl Unpacked {
                 len,
                 reason,
             } => {
-                self.examiner.places.block(stream_offset, file_offset);
+                self.place(stream_offset, file_offset);
                 if reason == HoleReason::Encrypted {
                     self.unreadable = Some(Unreadable::Encrypted);
                 }
-                if self.unreadable.is_none() {
-                    self.walk.hole(len, &mut self.examiner);
+                match (self.unreadable, reason) {
+                    (Some(_), _) => {}
+                    (None, HoleReason::Gap) => self.walk.gap(&mut self.examiner),
+                    (None, _) => self.walk.hole(len, &mut self.examiner),
                 }
             }
             Piece::Fault(fault) => self.fault(&fault),
+        }
+    }
+
+    /// Notes where in the file the stream goes on: behind a gap, as far as the walk counts it.
+    fn place(&mut self, stream_offset: u64, file_offset: u64) {
+        let offset = match self.unreadable {
+            None => self.walk.offset(),
+            Some(_) => stream_offset,
+        };
+        self.examiner.places.block(offset, file_offset);
+    }
+
+    /// Behind a gap: a block that begins with a stream header is the one behind bulk data, and a soft
+    /// filemark is in no stream.
+    fn find_place(&mut self, is_block: bool, bytes: &[u8]) {
+        let Some(stream) = self.walk.stream() else {
+            return;
+        };
+        let header = bytes.first_chunk().map(StreamHeader::decode);
+        match header {
+            Some(Ok(next)) if is_block => match (stream, next.tag) {
+                (Tag::MQDA, Tag::MQDA | Tag::CSUM) | (Tag::MQTL, Tag::SPAD | Tag::CSUM) => {
+                    self.walk.end_gap(&mut self.examiner);
+                }
+                _ => self.walk.end_in_gap(&mut self.examiner),
+            },
+            _ if !is_block => self.walk.end_in_gap(&mut self.examiner),
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The walk along a medium: from block to block and from stream to stream, fed piece by piece.
 
 use crate::descriptor::{BlockHeader, NotABlock, StreamHeader, Tag};
+use crate::wire::u64_at;
 
 /// What the walk comes by.
 pub(crate) enum Event<'a> {
@@ -15,6 +16,10 @@ pub(crate) enum Event<'a> {
     Data(&'a [u8]),
     /// Bytes of its data that are not known.
     Hole(u64),
+    /// Bytes of its data of which not even the number is known: so many at most.
+    Gap(u64),
+    /// So many bytes were in the gaps of its data.
+    Missing(u64),
     /// Its data ended.
     StreamEnd,
     /// What should be a descriptor block or a stream header is none.
@@ -56,6 +61,8 @@ pub(crate) struct Walk {
     set_offset: Option<u64>,
     /// The last block that was walked over, and whether its streams are through.
     last_block: Option<Tag>,
+    /// Bytes were lost and nobody knows how many, so `offset` is too small until something tells it.
+    is_unsure: bool,
 }
 
 /// What the next bytes belong to.
@@ -99,6 +106,8 @@ impl Walk {
     /// Descriptor blocks start at multiples of this; the physical sector size of the target, which
     /// soft filemarks are padded to, is not smaller.
     const ALIGNMENT: u64 = 512;
+    /// No medium is longer: places that are told behind a gap are below it.
+    const MAX_OFFSET: u64 = 1 << 60;
     /// Unit of a block's logical address.
     const ADDRESS_UNIT: u64 = 1024;
 
@@ -109,7 +118,13 @@ impl Walk {
             gathered: Vec::new(),
             set_offset: None,
             last_block: None,
+            is_unsure: false,
         }
+    }
+
+    /// Whether a gap makes it unsure where it is.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.is_unsure
     }
 
     /// Offset of the next byte that it takes.
@@ -174,6 +189,55 @@ impl Walk {
         }
     }
 
+    /// Passes over bytes of which not even the number is known.
+    pub(crate) fn gap(&mut self, visitor: &mut impl Visitor) {
+        match self.step {
+            Step::Data { wanted, left, .. } => {
+                if wanted {
+                    visitor.event(self.offset, Event::Gap(left));
+                }
+            }
+            Step::Lost { .. } => self.gathered.clear(),
+            _ => self.broken(Broken::Hole, visitor),
+        }
+        self.is_unsure = true;
+    }
+
+    /// After a gap: the next bytes are the header of a stream, so what is left of this one was in the
+    /// gap.
+    pub(crate) fn end_gap(&mut self, visitor: &mut impl Visitor) {
+        let Step::Data { wanted, left, .. } = self.step else {
+            return;
+        };
+        if self.offset.saturating_add(left) > Self::MAX_OFFSET {
+            return self.end_in_gap(visitor);
+        }
+        if wanted {
+            visitor.event(self.offset, Event::Missing(left));
+        }
+        self.is_unsure = false;
+        self.skip(left, visitor);
+    }
+
+    /// After a gap: the next bytes are no more of this stream, nor what follows it.
+    pub(crate) fn end_in_gap(&mut self, visitor: &mut impl Visitor) {
+        let Step::Data { wanted, left, .. } = self.step else {
+            return;
+        };
+        if wanted {
+            visitor.event(self.offset, Event::Missing(left));
+        }
+        self.broken(Broken::Hole, visitor);
+    }
+
+    /// The stream whose data comes.
+    pub(crate) fn stream(&self) -> Option<Tag> {
+        match self.step {
+            Step::Data { stream, .. } => Some(stream.tag),
+            _ => None,
+        }
+    }
+
     /// How it ended, if nothing more comes.
     pub(crate) fn end(&self) -> End {
         match (self.step, self.last_block) {
@@ -219,6 +283,7 @@ impl Walk {
     }
 
     fn finish_block(&mut self, header: BlockHeader, visitor: &mut impl Visitor) {
+        self.find_start(header.tag);
         let block_offset = self.offset - self.gathered.len() as u64;
         match (header.tag, self.last_block) {
             (Tag::SSET, _) => self.set_offset = Some(block_offset),
@@ -344,7 +409,8 @@ impl Walk {
                 return bytes;
             }
             if self.is_likely_block() {
-                let lost = self.offset - self.gathered.len() as u64 - since;
+                self.find_place();
+                let lost = (self.offset - self.gathered.len() as u64).saturating_sub(since);
                 visitor.event(since, Event::Found { lost });
                 self.step = Step::Block;
                 // The next bytes complete the block; there may be none, if it is 52 bytes long.
@@ -369,6 +435,43 @@ impl Walk {
             _ => from_set.map(|len| len / Self::ADDRESS_UNIT),
         };
         Tag::BLOCKS.contains(&header.tag)
-            && expected.is_none_or(|address| header.logical_address == address)
+            && (expected.is_none_or(|address| header.logical_address == address)
+                || (self.is_unsure && expected != Some(0)))
+    }
+
+    /// After a gap, the start of a set says where in the medium it stands.
+    fn find_start(&mut self, tag: Tag) {
+        const ADDRESS: usize = 0x50;
+        let len = self.gathered.len() as u64;
+        let place = match tag {
+            _ if !self.is_unsure => return,
+            Tag::TAPE => Some(0),
+            Tag::SSET => u64_at(&self.gathered, ADDRESS),
+            _ => None,
+        };
+        let here = self.offset - len;
+        if let Some(place) = place.filter(|place| (here..Self::MAX_OFFSET).contains(place)) {
+            self.offset = place + len;
+            self.is_unsure = false;
+        }
+    }
+
+    /// After a gap, a block of a set says where in the set it stands.
+    fn find_place(&mut self) {
+        let header = self.gathered.first_chunk().map(BlockHeader::decode);
+        let (Some(Ok(header)), Some(set)) = (header, self.set_offset) else {
+            return;
+        };
+        let is_told = !matches!(header.tag, Tag::TAPE | Tag::SFMB | Tag::SSET | Tag::ESET);
+        let place = header.logical_address.checked_mul(Self::ADDRESS_UNIT);
+        let place = place.and_then(|place| place.checked_add(set + BlockHeader::LEN as u64));
+        let is_place = |place: &u64| (self.offset..Self::MAX_OFFSET).contains(place);
+        if let Some(place) = place.filter(is_place)
+            && self.is_unsure
+            && is_told
+        {
+            self.offset = place;
+            self.is_unsure = false;
+        }
     }
 }

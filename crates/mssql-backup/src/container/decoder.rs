@@ -2,6 +2,7 @@
 
 mod blocks;
 mod filemarks;
+mod holes;
 mod places;
 mod search;
 mod window;
@@ -20,7 +21,7 @@ use window::Window;
 
 /// Turns the bytes of a container into the stream of descriptor blocks.
 ///
-/// Damage does not stop it: what is lost becomes a [`Piece::Hole`], and it goes on with the next
+/// Damage and holes do not stop it: what is lost becomes a [`Piece::Hole`], and it goes on with the next
 /// block. It holds two blocks of 64 KiB and the piece fed last, or a whole index record of at most
 /// 1 MiB, whatever the medium says.
 #[derive(Debug)]
@@ -323,8 +324,13 @@ impl ContainerDecoder {
         };
         self.search_cost = search.spent;
         let len = self.window.file_offset() - search.start;
-        self.fault(FaultKind::Unreadable { len }, search.start, None, sink);
+        // Of a gap it is told when it comes.
+        let is_told = search.lost == Lost::Gap;
+        if !is_told {
+            self.fault(FaultKind::Unreadable { len }, search.start, None, sink);
+        }
         match search.lost {
+            Lost::Gap => self.gap_at(search.start, sink),
             Lost::Nothing => self.filemarks.distrust(),
             Lost::Block(plain_len) => {
                 self.hole_at(search.start, plain_len as u64, HoleReason::Guessed, sink);
@@ -389,6 +395,8 @@ enum Lost {
     /// A block of this length.
     Block(usize),
     Filemark,
+    /// Bytes that were not fed, of whatever they were.
+    Gap,
 }
 
 #[cfg(test)]

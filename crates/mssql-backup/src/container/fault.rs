@@ -72,6 +72,11 @@ pub enum FaultKind {
         /// How many bytes of the medium.
         len: u64,
     },
+    /// Bytes of the medium are not known.
+    Hole {
+        /// How many.
+        len: u64,
+    },
     /// The medium ends before its last backup set does.
     CutOff,
 }
@@ -156,6 +161,7 @@ impl fmt::Display for FaultKind {
             Self::FilemarkTable => f.write_str("the table of the soft filemark is damaged"),
             Self::Unknown => f.write_str("no block, padding or soft filemark starts here"),
             Self::Unreadable { len } => write!(f, "nothing can be recognised in {len} bytes"),
+            Self::Hole { len } => write!(f, "{len} bytes are not known"),
             Self::CutOff => f.write_str("the medium ends before its last backup set does"),
         }
     }

@@ -40,6 +40,9 @@ pub enum HoleReason {
     /// Something is damaged so that the length is a guess: offsets in the stream may be wrong from
     /// here on.
     Guessed,
+    /// Bytes of the medium were not fed. `len` is zero, for nobody knows how many of the stream they
+    /// were.
+    Gap,
     /// A block is encrypted. That is no fault.
     Encrypted,
     /// A block is whole, but compressed by an algorithm that is not known here.

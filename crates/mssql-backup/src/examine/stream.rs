@@ -6,12 +6,13 @@ use crate::depth::Depth;
 use crate::descriptor::{StreamHeader, Tag};
 use crate::extents::EXTENT_LEN;
 use crate::label::Label;
-use crate::log::{LogBlockHeader, MAX_BLOCK_LEN};
+use crate::log::MAX_BLOCK_LEN;
 use crate::page::PAGE_LEN;
 use crate::set_check::SetCheck;
 use crate::wire::{u16_at, u32_at};
 
 use super::Examiner;
+use super::log::LogPlace;
 
 /// Whether a stream came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl Examiner {
         self.carry.clear();
         self.lost.clear();
         self.has_told_lead = false;
+        self.log_place = LogPlace::default();
         let deep = self.depth == Depth::Everything;
         let in_set = self.current.as_ref().map(SetCheck::block_kind);
         let lead = Self::LEAD_LEN;
@@ -60,6 +62,7 @@ impl Examiner {
             (Tag::TSMP, Some(_)) => Stream::SetMap,
             _ => Stream::Unseen,
         };
+        self.content_start = offset + (StreamHeader::LEN + Self::LEAD_LEN) as u64;
         if self.stream == Stream::SetMap {
             self.set_map = Some(offset);
         }
@@ -136,26 +139,86 @@ impl Examiner {
         match self.stream {
             Stream::Unseen => {}
             Stream::Data { lead: 0 } => self.pages_hole(offset, len),
-            _ => {
-                let message = "a stream is not readable from here on".to_owned();
-                let level = match self.stream {
-                    Stream::Log { .. } => Level::LogContinuity,
-                    Stream::Data { .. } => Level::PageCount,
-                    Stream::Checksum => Level::BackupChecksums,
-                    _ => Level::Configuration,
+            // The bytes before the pages say nothing.
+            Stream::Data { lead } => {
+                let before = len.min(lead as u64);
+                self.stream = Stream::Data {
+                    lead: lead - before as usize,
                 };
-                self.fault(level, offset, message);
-                self.end_stream(offset, Whole::No);
-                self.stream = Stream::Unseen;
-                if let Some(set) = &mut self.current {
-                    set.lose_sum();
+                if len > before {
+                    self.pages_hole(offset + before, len - before);
                 }
             }
+            Stream::Log { .. } => self.log_hole(offset, Some(len)),
+            _ => self.lose_stream(offset),
+        }
+    }
+
+    /// The same where not even their number is known.
+    pub(super) fn gap(&mut self, offset: u64, at_most: u64) {
+        match self.stream {
+            Stream::Unseen => {}
+            Stream::Data { lead } => {
+                self.stream = Stream::Data { lead: 0 };
+                // Blocks of a compressed medium hold an extent each.
+                let rest = (EXTENT_LEN - self.carry.len()) % EXTENT_LEN;
+                if lead == 0 && rest > 0 {
+                    self.pages_hole(offset, rest as u64);
+                }
+                let place = self.places.in_file(offset);
+                if let Some(set) = &mut self.current {
+                    set.lost_in_gap(place, at_most.saturating_sub(rest as u64));
+                }
+                let message = "compressed blocks are lost, and pages with them".to_owned();
+                self.fault(Level::Pages, offset, message);
+            }
+            Stream::Log { .. } => self.log_hole(offset, None),
+            _ => self.lose_stream(offset),
+        }
+    }
+
+    /// So many bytes were in the gaps of this stream.
+    pub(super) fn missing(&mut self, len: u64) {
+        if let (Stream::Data { .. }, Some(set)) = (self.stream, &mut self.current) {
+            set.missing(len);
+        }
+    }
+
+    /// Gives up a stream that means nothing in part.
+    fn lose_stream(&mut self, offset: u64) {
+        let message = "a stream is not readable from here on".to_owned();
+        let level = match self.stream {
+            Stream::Checksum => Level::BackupChecksums,
+            _ => Level::Configuration,
+        };
+        self.fault(level, offset, message);
+        self.end_stream(offset, Whole::No);
+        self.stream = Stream::Unseen;
+        if let Some(set) = &mut self.current {
+            set.lose_sum();
         }
     }
 
     /// The same where pages are: what is lost of an extent is filled up, and said to be lost.
     fn pages_hole(&mut self, mut offset: u64, mut len: u64) {
+        if !self.carry.is_empty() {
+            let rest = (EXTENT_LEN - self.carry.len()) as u64;
+            let now = rest.min(len);
+            self.fill_up(offset, now);
+            (offset, len) = (offset + now, len - now);
+        }
+        let whole = len / EXTENT_LEN as u64;
+        if whole > 0
+            && let Some(set) = &mut self.current
+        {
+            set.lose_extents(offset, whole, &self.places);
+        }
+        let whole = whole * EXTENT_LEN as u64;
+        self.fill_up(offset + whole, len - whole);
+    }
+
+    /// Fills up at most an extent with bytes that are said to be lost.
+    fn fill_up(&mut self, mut offset: u64, mut len: u64) {
         const ZEROS: [u8; PAGE_LEN] = [0; PAGE_LEN];
         while len > 0 {
             let room = EXTENT_LEN - self.carry.len();
@@ -193,39 +256,6 @@ impl Examiner {
         }
     }
 
-    /// Takes bytes of the log: whole log blocks, then zeros.
-    pub(super) fn log(&mut self, offset: u64, bytes: &[u8]) {
-        let Some(set) = &mut self.current else { return };
-        self.carry.extend_from_slice(bytes);
-        let start = offset + bytes.len() as u64 - self.carry.len() as u64;
-        let mut used = 0;
-        while let Stream::Log { lead, ended } = self.stream {
-            let rest = &self.carry[used..];
-            let place = start + used as u64;
-            if ended {
-                let whole = rest.len() / 512 * 512;
-                set.log_rest(place, &rest[..whole], &self.places);
-                used += whole;
-                break;
-            }
-            if rest.len() < LogBlockHeader::LEN {
-                break;
-            }
-            match LogBlockHeader::decode(rest) {
-                Some(header) => {
-                    let Some(block) = rest.get(..usize::from(header.len)) else {
-                        break;
-                    };
-                    set.log_block(place, header, block, &self.places);
-                    used += block.len();
-                }
-                None => self.stream = Stream::Log { lead, ended: true },
-            }
-        }
-        self.carry.drain(..used);
-        debug_assert!(self.carry.len() <= MAX_BLOCK_LEN + bytes.len());
-    }
-
     pub(super) fn end_stream(&mut self, offset: u64, whole: Whole) {
         let stream = std::mem::take(&mut self.stream);
         let carry = std::mem::take(&mut self.carry);
@@ -250,7 +280,7 @@ impl Examiner {
             }
             (Stream::Data { .. }, Some(set)) => {
                 let whole = carry.len() / PAGE_LEN * PAGE_LEN;
-                let start = offset - carry.len() as u64;
+                let start = offset.saturating_sub(carry.len() as u64);
                 set.extent(start, &carry[..whole], &self.lost, &self.places);
                 self.lost.clear();
                 if whole != carry.len() {
@@ -259,8 +289,11 @@ impl Examiner {
                 }
             }
             (Stream::Log { .. }, Some(set)) => {
-                let place = offset - carry.len() as u64;
-                set.log_cut(place, &carry, &self.places);
+                let place = offset.saturating_sub(carry.len() as u64);
+                match self.log_place.is_lost {
+                    true => set.end_lost_log(offset, None),
+                    false => set.log_cut(place, &carry, &self.places),
+                }
             }
             (Stream::Checksum, Some(set)) => {
                 set.stored_sum(offset, u32_at(&carry, 0), &self.places);

@@ -31,6 +31,7 @@ impl SetCheck {
                 self.judge_sums(&set);
             }
         }
+        let lost = self.losses(&set);
         let has_log = self.log.summary.blocks > 0;
         let checked = CheckedSet {
             set,
@@ -51,6 +52,7 @@ impl SetCheck {
             },
             data_spans: self.data_spans,
             log_spans: self.log.spans,
+            lost,
         };
         (report, self.faults)
     }

@@ -277,8 +277,14 @@ pub fn wrap(stream: &[u8]) -> Container {
             } else {
                 end.next_multiple_of(4)
             };
-            let is_bulk = (id == *b"MQDA" || id == *b"MQTL") && data_len > 0;
+            let is_bulk = (id == *b"MQDA" || id == *b"MQTL") && data_len > LEAD;
             if is_bulk && (at - start).is_multiple_of(SECTOR_LEN) && at <= stream.len() {
+                // Pages and log begin a block of their own, as SQL Server has it.
+                let data = end - data_len + LEAD;
+                if (data - start).is_multiple_of(SECTOR_LEN) && data > start {
+                    put_content(&mut writer, &stream[start..data], is_behind_data);
+                    (start, is_behind_data) = (data, false);
+                }
                 put_content(&mut writer, &stream[start..at], is_behind_data);
                 (start, is_behind_data) = (at, true);
             }
@@ -291,6 +297,8 @@ pub fn wrap(stream: &[u8]) -> Container {
 }
 
 const STREAM_HEADER_LEN: usize = 22;
+/// Bytes of a stream before its pages or log.
+const LEAD: usize = 2;
 
 fn put_content(writer: &mut ContainerWriter, content: &[u8], is_behind_data: bool) {
     if is_behind_data {

@@ -28,6 +28,12 @@ impl Window {
         self.file_offset
     }
 
+    /// Passes over all that is ahead, and over bytes that were not fed.
+    pub(super) fn pass_hole(&mut self, len: u64) {
+        self.advance(self.ahead().len());
+        self.file_offset = self.file_offset.saturating_add(len);
+    }
+
     pub(super) fn advance(&mut self, len: usize) {
         let len = len.min(self.bytes.len() - self.passed);
         self.passed += len;
