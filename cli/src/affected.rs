@@ -4,6 +4,7 @@ use bakpak_codec::salvage::{Cause, Salvaged, Verdict};
 
 use crate::output::event::{AffectedEntry, Event, MissingBytes};
 use crate::output::{Output, count, size};
+use crate::salvage::MissingOfBackup;
 
 /// As many entries are named in words.
 const MAX_NAMED: u64 = 20;
@@ -15,9 +16,14 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// Tells what is missing of an entry; of those that are complete only their number is of interest.
-    pub(crate) fn tell(&mut self, salvaged: &Salvaged, output: &Output) {
-        let Some(text) = words(salvaged) else { return };
+    /// Tells what is missing of an entry, of a backup so many pages; of those that are complete only their number is of interest.
+    pub(crate) fn tell(&mut self, salvaged: &Salvaged, pages: u64, output: &Output) {
+        let Some(mut text) = words(salvaged) else {
+            return;
+        };
+        if pages > 0 {
+            text += &format!("; {} of its databases", count(pages, "page", "pages"));
+        }
         self.told += 1;
         if self.told <= MAX_NAMED {
             output.error(&text);
@@ -36,7 +42,7 @@ impl Words {
 }
 
 /// The event, with where the entry is stored.
-pub(crate) fn event(salvaged: &Salvaged, stored: Option<String>) -> Event {
+pub(crate) fn event(salvaged: &Salvaged, backup: MissingOfBackup, stored: Option<String>) -> Event {
     let missing = salvaged.missing.iter().map(|range| MissingBytes {
         offset: range.offset,
         len: range.len,
@@ -48,6 +54,9 @@ pub(crate) fn event(salvaged: &Salvaged, stored: Option<String>) -> Event {
         size: salvaged.size,
         missing_len: salvaged.missing_len,
         missing: missing.collect(),
+        page_count: backup.page_count,
+        pages: backup.pages,
+        log: backup.log,
         is_header_lost: salvaged.is_header_lost,
         stored,
     })

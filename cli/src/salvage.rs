@@ -19,8 +19,11 @@ use crate::progress::Progress;
 use crate::prompt::Keys;
 use crate::unpack::{SharedStage, check_target, tell_losses};
 
+mod medium;
 mod sink;
 mod told;
+
+pub(crate) use self::medium::MissingOfBackup;
 
 /// Takes out of a damaged archive what is left.
 ///

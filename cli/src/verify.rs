@@ -26,6 +26,7 @@ use crate::progress::Progress;
 use crate::prompt::Keys;
 use crate::report::exit_of;
 use crate::restorability::{Answer, Judgement};
+use crate::salvage::MissingOfBackup;
 
 use self::backups::{Rereading, by_facts};
 
@@ -156,8 +157,8 @@ fn tell_affected(file: &File, keys: &mut Keys, output: &Output) -> anyhow::Resul
     let progress = Progress::new(output, "looked through for entries", len);
     let mut words = Words::default();
     let mut tell = |salvaged: &Salvaged| {
-        output.event(&affected::event(salvaged, None));
-        words.tell(salvaged, output);
+        output.event(&affected::event(salvaged, MissingOfBackup::default(), None));
+        words.tell(salvaged, 0, output);
     };
     let told = affected(file, keys, &mut tell, default_threads(), &progress);
     drop(progress);

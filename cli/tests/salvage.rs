@@ -247,3 +247,55 @@ fn verify_names_the_entries_that_damage_hits() {
         assert!(run.events("affected").is_empty());
     }
 }
+
+/// Of a backup the pages of its database are told that are missing.
+#[test]
+fn missing_pages_of_a_backup_are_told() {
+    use mssql_backup::testing::{Database, Media, write_media};
+
+    let sandbox = Sandbox::new();
+    let database = &mut Database::new("Orders");
+    let full = database.full(jiff::civil::date(2026, 3, 1).at(12, 0, 0, 0));
+    let medium = write_media(&Media::default(), &[full]).remove(0);
+    sandbox.write("Orders.bak", &medium);
+    let line = "pack -o a.bakpak --sql Orders.bak --block-size 4K --parity none \
+                --key-file data.key --no-match --allow-incomplete";
+    sandbox.typed(line);
+    let whole = sandbox.read("a.bakpak");
+    let mut told_exactly = 0;
+    // One block after the other; what they hold is found out by what is missing.
+    for block in 0..whole.len() / 4096 - 10 {
+        let offset = 20_480 + block * 4096;
+        if offset + 4096 > whole.len() {
+            break;
+        }
+        damage(&sandbox, offset, 4096);
+        let to = format!("out-{block}");
+        let run = sandbox.typed(&format!(
+            "salvage d.bakpak --to {to} --key-file data.key --json"
+        ));
+        for line in run.events("affected") {
+            if line["path"] != "sql/Orders.bak" || line["verdict"] != "damaged" {
+                continue;
+            }
+            let found = sandbox.read(&format!("{to}/damaged/sql/Orders.bak"));
+            assert!(found == with_holes(&medium, &line));
+            for pages in line["pages"].as_array().unwrap() {
+                if pages["exact"] != true {
+                    continue;
+                }
+                let first = pages["first"].as_u64().unwrap();
+                let at = pages["offset"].as_u64().unwrap() as usize;
+                for number in 0..pages["count"].as_u64().unwrap() {
+                    // A page says its number at its offset 32; one that was never used is zeros.
+                    let start = at + number as usize * 8192;
+                    let page = medium[start + 32..start + 36].try_into().unwrap();
+                    let page = u64::from(u32::from_le_bytes(page));
+                    assert!(page == first + number || page == 0, "{pages}");
+                    told_exactly += 1;
+                }
+            }
+        }
+    }
+    assert!(told_exactly > 0, "no page was named");
+}

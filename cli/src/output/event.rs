@@ -139,9 +139,34 @@ pub(crate) struct AffectedEntry {
     pub(crate) size: Option<u64>,
     pub(crate) missing_len: u64,
     pub(crate) missing: Vec<MissingBytes>,
+    pub(crate) page_count: u64,
+    pub(crate) pages: Vec<MissingPages>,
+    pub(crate) log: Vec<MissingLog>,
     #[serde(rename = "header_lost")]
     pub(crate) is_header_lost: bool,
     pub(crate) stored: Option<String>,
+}
+
+/// Pages of a database that are missing in a SQL Server backup.
+#[derive(Debug, Serialize)]
+pub(crate) struct MissingPages {
+    pub(crate) set: u32,
+    pub(crate) offset: u64,
+    pub(crate) count: u64,
+    pub(crate) file: Option<u16>,
+    pub(crate) first: Option<u32>,
+    pub(crate) last: Option<u32>,
+    #[serde(rename = "exact")]
+    pub(crate) is_exact: bool,
+}
+
+/// Log blocks that are missing in one.
+#[derive(Debug, Serialize)]
+pub(crate) struct MissingLog {
+    pub(crate) set: u32,
+    pub(crate) offset: u64,
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
 }
 
 /// Bytes of it that are missing.

@@ -5,6 +5,7 @@ use bakpak_codec::sink::SinkError;
 use bakpak_format::entry::{Entry, EntryKind};
 use bakpak_tree::Stage;
 
+use super::medium::{Medium, MissingOfBackup};
 use super::told::{REPORT, Told};
 use crate::output::event::Event;
 use crate::unpack::SharedStage;
@@ -23,6 +24,7 @@ pub(super) struct StageSink<'a> {
     is_file: bool,
     /// The stage has it already, or is not to have it: a further name of a damaged file.
     is_apart: bool,
+    medium: Option<Medium>,
 }
 
 impl<'a> StageSink<'a> {
@@ -34,6 +36,7 @@ impl<'a> StageSink<'a> {
             written: 0,
             is_file: false,
             is_apart: false,
+            medium: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl SalvageSink for StageSink<'_> {
         self.written = 0;
         self.is_file = matches!(entry.kind, EntryKind::File { .. });
         self.is_apart = fate == Verdict::Damaged;
+        self.medium = self.is_file.then(|| Medium::new(&entry.path));
         match &entry.kind {
             EntryKind::HardLink { target } if self.is_apart => match self.drop_damaged {
                 true => Ok(()),
@@ -72,9 +76,19 @@ impl SalvageSink for StageSink<'_> {
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        if let Some(medium) = &mut self.medium {
+            medium.bytes(offset, bytes);
+        }
         self.hole_to(offset)?;
         self.stage.with(|stage| stage.write(offset, bytes))?;
         self.written = offset + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn missing(&mut self, offset: u64, len: u64) -> Result<(), SinkError> {
+        if let Some(medium) = &mut self.medium {
+            medium.missing(offset, len);
+        }
         Ok(())
     }
 
@@ -96,10 +110,14 @@ impl SalvageSink for StageSink<'_> {
             (Verdict::Damaged, false) => Some(format!("{DAMAGED}/{path}")),
             _ => None,
         };
-        Ok(self.told.entry(salvaged, stored)?)
+        let medium = self.medium.take().filter(|_| salvaged.missing_len > 0);
+        let backup = medium.map(Medium::finish).unwrap_or_default();
+        Ok(self.told.entry(salvaged, backup, stored)?)
     }
 
     fn lost(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
-        Ok(self.told.entry(salvaged, None)?)
+        Ok(self
+            .told
+            .entry(salvaged, MissingOfBackup::default(), None)?)
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Seek, Write};
 
 use bakpak_codec::salvage::{Salvaged, Verdict};
 
+use super::medium::MissingOfBackup;
 use crate::affected::{self, Words};
 use crate::output::event::Event;
 use crate::output::{Output, json_line};
@@ -30,14 +31,20 @@ impl<'a> Told<'a> {
     }
 
     /// Tells of an entry, and where it is stored; of one that is whole nothing is to be told.
-    pub(super) fn entry(&mut self, salvaged: &Salvaged, stored: Option<String>) -> io::Result<()> {
+    pub(super) fn entry(
+        &mut self,
+        salvaged: &Salvaged,
+        backup: MissingOfBackup,
+        stored: Option<String>,
+    ) -> io::Result<()> {
         if salvaged.verdict == Verdict::Whole && !salvaged.is_header_lost {
             return Ok(());
         }
-        let event = affected::event(salvaged, stored);
+        let pages = backup.page_count;
+        let event = affected::event(salvaged, backup, stored);
         self.report.write_all(&json_line(&event))?;
         self.output.event(&event);
-        self.words.tell(salvaged, self.output);
+        self.words.tell(salvaged, pages, self.output);
         Ok(())
     }
 

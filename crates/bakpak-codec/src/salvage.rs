@@ -129,13 +129,20 @@ pub trait SalvageSink {
     /// Whatever stops the sink.
     fn begin(&mut self, entry: &Entry, size: Option<u64>, fate: Verdict) -> Result<(), SinkError>;
 
-    /// Content of the file begun, in ascending order of `offset`; what is left out is holes, and what
-    /// is missing.
+    /// Content of the file begun, in ascending order of `offset`; what is left out and not missing is
+    /// holes.
     ///
     /// # Errors
     ///
     /// Whatever stops the sink.
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkError>;
+
+    /// So much content of the file begun is missing, in order with the rest of it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the sink.
+    fn missing(&mut self, offset: u64, len: u64) -> Result<(), SinkError>;
 
     /// The entry begun has come to its end, and this became of it. Not all of it may have been begun
     /// with its right size.
@@ -264,6 +271,10 @@ impl SalvageSink for Affected<'_> {
     }
 
     fn write(&mut self, _: u64, _: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn missing(&mut self, _: u64, _: u64) -> Result<(), SinkError> {
         Ok(())
     }
 

@@ -23,6 +23,7 @@ struct Taken {
     entries: BTreeMap<EntryPath, TakenEntry>,
     told: BTreeMap<EntryPath, Salvaged>,
     open: Option<TakenEntry>,
+    missing: u64,
 }
 
 struct TakenEntry {
@@ -33,6 +34,7 @@ struct TakenEntry {
 impl SalvageSink for Taken {
     fn begin(&mut self, entry: &Entry, _: Option<u64>, _: Verdict) -> Result<(), SinkError> {
         assert!(self.open.is_none(), "one entry after the other");
+        self.missing = 0;
         self.open = Some(TakenEntry {
             entry: entry.clone(),
             content: Vec::new(),
@@ -48,9 +50,16 @@ impl SalvageSink for Taken {
         Ok(())
     }
 
+    fn missing(&mut self, offset: u64, len: u64) -> Result<(), SinkError> {
+        assert!(self.open.as_ref().unwrap().content.len() as u64 <= offset);
+        self.missing += len;
+        Ok(())
+    }
+
     fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
         let mut open = self.open.take().unwrap();
         assert_eq!(open.entry.path, salvaged.path);
+        assert_eq!(self.missing, salvaged.missing_len);
         if let Some(size) = salvaged.size {
             assert!(open.content.len() as u64 <= size);
             open.content.resize(size as usize, 0);

@@ -157,6 +157,12 @@ impl SalvageSink for Left {
         Ok(())
     }
 
+    fn missing(&mut self, offset: u64, len: u64) -> Result<(), SinkError> {
+        assert!(self.is_open && offset >= self.position && len > 0);
+        self.position = offset + len;
+        Ok(())
+    }
+
     fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
         assert!(std::mem::replace(&mut self.is_open, false));
         assert!(salvaged.size.is_none_or(|size| self.position <= size));

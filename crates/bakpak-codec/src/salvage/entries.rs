@@ -109,7 +109,7 @@ impl<'a> Entries<'a> {
             let at = StreamOffset(part.content_at);
             let parser = StreamParser::within_content(at, extent, padding);
             if part_header.is_none() {
-                self.open.begin_next_part(&part);
+                self.open.begin_next_part(&part)?;
                 if self.start_within(at.0, parser, end)? {
                     return Ok(());
                 }

@@ -135,14 +135,24 @@ impl<'a> OpenEntries<'a> {
 
     /// The rest of the open entry cannot be made out.
     pub(super) fn cut(&mut self) -> Result<(), ReadError> {
-        if let Some(open) = &mut self.open
+        if let Some(open) = &self.open
             && open.part.is_none()
         {
             let (offset, size) = (open.position, file_size(&open.entry));
-            open.lose(offset, size.saturating_sub(offset), self.cause);
+            self.lose(offset, size.saturating_sub(offset))?;
             return self.close();
         }
         Ok(())
+    }
+
+    /// So much content of the open entry is missing.
+    fn lose(&mut self, offset: u64, len: u64) -> Result<(), ReadError> {
+        let cause = self.cause;
+        let Some(open) = self.open.as_mut().filter(|_| len > 0) else {
+            return Ok(());
+        };
+        open.lose(offset, len, cause);
+        self.sink.missing(offset, len).map_err(ReadError::Sink)
     }
 
     /// Begins an entry of which there is content, but no header.
@@ -275,9 +285,9 @@ impl<'a> OpenEntries<'a> {
     }
 
     /// Goes on with a part of the open entry of which the header is lost.
-    pub(super) fn begin_next_part(&mut self, next: &NextPart) {
+    pub(super) fn begin_next_part(&mut self, next: &NextPart) -> Result<(), ReadError> {
         let header_len = next.content_at - next.header_at;
-        self.goes_on_with(Part::new(next.number, next.content_at, header_len));
+        self.goes_on_with(Part::new(next.number, next.content_at, header_len))
     }
 
     /// Whether this is a further part of the open entry, perhaps behind some that are lost.
@@ -288,13 +298,13 @@ impl<'a> OpenEntries<'a> {
         })
     }
 
-    fn goes_on_with(&mut self, part: Part) {
-        let cause = self.cause;
-        if let Some(open) = &mut self.open {
-            let (behind, start) = (open.position, part.start);
-            open.part = Some(part);
-            open.lose(behind, start.saturating_sub(behind), cause);
-        }
+    fn goes_on_with(&mut self, part: Part) -> Result<(), ReadError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let (behind, start) = (open.position, part.start);
+        open.part = Some(part);
+        self.lose(behind, start.saturating_sub(behind))
     }
 
     /// Begins a parted entry with the first of its parts that is there.
@@ -311,10 +321,12 @@ impl<'a> OpenEntries<'a> {
         let is_header_lost = parted.is_some();
         let mut open = Open::new(entry, row.or(parted));
         open.is_header_lost = is_header_lost;
-        open.lose(0, part.start, self.cause);
+        let start = part.start;
         open.part = Some(part);
-        self.begin_open(open)?;
-        Ok(())
+        match self.begin_open(open)? {
+            Begin::Begun => self.lose(0, start),
+            Begin::Refused => Ok(()),
+        }
     }
 
     fn close_parted(&mut self) -> Result<(), ReadError> {
@@ -326,7 +338,7 @@ impl<'a> OpenEntries<'a> {
 
     /// Judges the open entry (spec: SLV-5).
     fn close(&mut self) -> Result<(), ReadError> {
-        let Some(mut open) = self.open.take() else {
+        let Some(open) = &self.open else {
             return Ok(());
         };
         let size = match (&open.part, &open.row) {
@@ -335,10 +347,13 @@ impl<'a> OpenEntries<'a> {
             (Some(_), None) => None,
             (None, _) => Some(file_size(&open.entry)),
         };
-        let end = size.unwrap_or(open.position);
-        if open.part.is_some() && open.position < end {
-            open.lose(open.position, end - open.position, self.cause);
+        let (position, end) = (open.position, size.unwrap_or(open.position));
+        if open.part.is_some() {
+            self.lose(position, end.saturating_sub(position))?;
         }
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
         open.pass_hole(end, self.observer)?;
         let verdict = open.verdict(self.losses);
         if open.entry.linked {
@@ -367,8 +382,7 @@ impl EntryTaker for OpenEntries<'_> {
         });
         let part = match part {
             Some((name, part)) if self.goes_on(&name, part.number) => {
-                self.goes_on_with(part);
-                return Ok(());
+                return self.goes_on_with(part);
             }
             part => part,
         };
@@ -428,11 +442,8 @@ impl EntryTaker for OpenEntries<'_> {
 
 impl LossTaker for OpenEntries<'_> {
     fn lost(&mut self, offset: u64, len: u64) -> Result<(), ReadError> {
-        let cause = self.cause;
-        if let Some(open) = &mut self.open {
-            open.lose(offset.saturating_add(open.part_start()), len, cause);
-        }
-        Ok(())
+        let start = self.open.as_ref().map_or(0, Open::part_start);
+        self.lose(offset.saturating_add(start), len)
     }
 }
 
@@ -468,9 +479,6 @@ impl Open {
     }
 
     fn lose(&mut self, offset: u64, len: u64, cause: Cause) {
-        if len == 0 {
-            return;
-        }
         self.missing_len = self.missing_len.saturating_add(len);
         self.position = offset.saturating_add(len);
         let is_full = self.missing.len() == MAX_RANGES;

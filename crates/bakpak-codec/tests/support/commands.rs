@@ -311,6 +311,10 @@ impl SalvageSink for SalvagedTruth<'_> {
         Ok(())
     }
 
+    fn missing(&mut self, _: u64, _: u64) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     fn end(&mut self, salvaged: &Salvaged) -> Result<(), SinkError> {
         if let Err(what) = self.check(salvaged) {
             self.lie
