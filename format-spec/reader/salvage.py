@@ -244,12 +244,12 @@ class Left:
     content: list[Stretch] = field(default_factory=list)  # by logical offsets, all of what is known of it
     unplaced: bool = False  # nothing says where its content is
     parts: int = 0  # the last part seen, of an entry without row
+    may_go_on: bool = True  # what stands behind that part is missing
     verdict: str = ""
     missing: list[Range] = field(default_factory=list)
 
-    def is_superseded(self, after: Left | None) -> bool:
-        """By its row, or by the entry behind it. spec: SLV-5, ENT-3"""
-        return bool(self.row and self.row.flags & SUPERSEDED) or bool(after and after.path == self.path)
+    def is_superseded(self) -> bool:
+        return self.row is not None and bool(self.row.flags & SUPERSEDED)
 
     def judge(self) -> None:
         """spec: SLV-5; of hard links, `Salvage.judge_link`."""
@@ -327,6 +327,8 @@ class Entries:
         if not header and not row:
             x = self.stream.bytes(pos, pos + 512)
             self.close_parts(bool(x) and is_zero(x))
+            if self.found:
+                self.found[-1].may_go_on = True
             return self.next_place(pos)
         if header and header[0].part and not row:
             return self.part(*header)
@@ -384,7 +386,7 @@ class Entries:
             self.close_parts(True)
             left = Left(entry.path, FILE, header_left=True)
             self.found.append(left)
-        left.parts = entry.part
+        left.parts, left.may_go_on = entry.part, False
         offset = (entry.part - 1) * PART_SIZE
         left.content += self.logical(at, entry.size, offset)
         if entry.size < PART_SIZE:
@@ -392,12 +394,9 @@ class Entries:
         return at + -(-entry.size // 512) * 512
 
     def close_parts(self, is_end: bool) -> None:
-        """What stands behind is known to be another entry, or the end of the stream."""
+        """If what stands behind is another entry, or the end of the stream, the last part so far is the last."""
         left = self.found[-1] if self.found else None
-        if not left or not left.parts or left.size is not None:
-            return
-        left.parts = 0  # whatever follows missing bytes may be a further part of it, or not
-        if is_end:
+        if is_end and left and left.parts and left.size is None and not left.may_go_on:
             left.size = left.content[-1][1]
 
     # ---- sparse files (chapter 10.3) ----
@@ -498,8 +497,7 @@ def salvage(data: bytes, key_secrets: list[bytes], passphrases: list[bytes]) -> 
     entries = Entries(content.stream, rows, content.starts, content.stream_end)
     entries.close_parts(False)
     named = len(entries.found)
-    behind = entries.found[1:] + [None]
-    found = [left for left, after in zip(entries.found, behind) if not left.is_superseded(after)]
+    found = [left for left in entries.found if not left.is_superseded()]
     for left in found:
         left.judge()
     judge_links(found)

@@ -43,7 +43,7 @@ fn what_is_left_is_salvaged_as_the_manifest_says() {
 fn every_damage_without_repair_has_its_salvage() {
     for damage in damage::all() {
         let is_repaired = damage.expect == damage::Expect::Repaired;
-        assert_eq!(is_repaired, damage.left.is_none(), "{}", damage.name);
+        assert!(is_repaired || damage.left.is_some(), "{}", damage.name);
     }
 }
 

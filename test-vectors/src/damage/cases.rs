@@ -219,7 +219,7 @@ fn moved() -> Vec<Damage> {
         refused(
             "damage-end-missing-with-check-pages",
             "parity-3",
-            &["RPR-2"],
+            &["RPR-2", "SLV-1"],
             "all from the check page on is missing: nothing tells how many blocks there were",
             |m| vec![Truncate(m.check_page(0, First).start)],
         )

@@ -150,10 +150,7 @@ impl<'a> Remains<'a> {
             let Some(has_header) = named[number] else {
                 continue;
             };
-            // Of two files of one path the later one tells, or the row of the earlier.
-            let is_told =
-                self.has_row[number] || named.get(number + 1).is_some_and(Option::is_some);
-            if entry.row.flags & 1 != 0 && is_told {
+            if entry.row.flags & 1 != 0 && self.has_row[number] {
                 continue;
             }
             let row = self.has_row[number].then_some(&entry.row);

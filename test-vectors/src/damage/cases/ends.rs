@@ -41,7 +41,7 @@ pub(super) fn opening() -> Vec<Damage> {
         refused(
             "damage-head-nowhere",
             "smallest",
-            &["RPR-1"],
+            &["RPR-1", "SLV-1"],
             "the head at both its places; the check page is too small to carry it",
             |m| vec![Zero(m.head()), Zero(m.tail_copies())],
         )
@@ -77,7 +77,7 @@ pub(super) fn opening() -> Vec<Damage> {
             "damage-slots-nowhere",
             "smallest",
             0,
-            &["RPR-8"],
+            &["RPR-8", "SLV-1"],
             "all data slot tables; no block is lost, and no key opens any",
             |m| {
                 vec![

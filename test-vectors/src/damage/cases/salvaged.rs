@@ -203,6 +203,30 @@ fn moved() -> Vec<Damage> {
             },
         )
         .but([5]),
+        repaired(
+            "salvage-block-in-place-of-slots",
+            FILES,
+            &["SLV-2", "RPR-3"],
+            "a block and a slot table have changed places: the block stands before the first one",
+            |m| vec![Swap(m.data_slots(Second), m.block(7).start)],
+        )
+        .but([]),
+        repaired(
+            "salvage-strays-in-displaced-run",
+            FILES,
+            &["SLV-2", "RPR-3"],
+            "a byte is missing at the start, and copies of two blocks stand behind the end: the blocks between are displaced as those around",
+            |m| {
+                let len = m.len();
+                vec![
+                    Append { len: 2 * 4096, byte: JUNK },
+                    Swap(m.block(8), len),
+                    Swap(m.block(12), len + 4096),
+                    Cut(1..2),
+                ]
+            },
+        )
+        .but([]),
         lost(
             "salvage-all-displaced",
             FILES,
