@@ -4,7 +4,7 @@
     python3 run_damage.py DAMAGE.toml [BASES]
 
 Keys of a [[damage]]: name, base (a vector of manifest.toml beside it), operations, damaged_blake3, expect ("repaired",
-"lost" or "refused"); root and file_blake3 of what was repaired, lost_blocks of what was lost; and, where there is a key `salvage`, what salvage
+"lost", "refused", or "unmended": one of these two); root and file_blake3 of what was repaired, lost_blocks of what was lost; and, where there is a key `salvage`, what salvage
 with the key file of all vectors says: that key, end_known, whole, unnamed, entries. A base that is a recipe is read
 from the folder BASES (NAME.bakpak); without it, the damage is skipped.
 """
@@ -84,8 +84,10 @@ def run_repair(damage: dict, data: bytes) -> list[str]:
     try:
         result = repair(data)
     except Fault as fault:
-        return [] if damage["expect"] == "refused" else [f"refused: {fault.rule}: {fault.message}"]
+        return [] if damage["expect"] in ("refused", "unmended") else [f"refused: {fault.rule}: {fault.message}"]
     said, wrong = ("lost" if result.lost else "repaired"), []
+    if said == "lost" and damage["expect"] == "unmended":
+        return []
     if said != damage["expect"]:
         return [f"expected {damage['expect']}, got {said}: {result.lost[:5]}"]
     if said == "lost" and len(result.lost_blocks) != damage["lost_blocks"]:

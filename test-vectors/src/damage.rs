@@ -33,7 +33,7 @@ const INTRODUCTION: &str = "\
 # damaged_blake3: BLAKE3 of what the operations give.
 # expect: \"repaired\": the mended archive is its base, of which root and file_blake3 are told;
 #   \"lost\": not all can be mended, and lost_blocks data blocks cannot; \"refused\": nothing says
-#   what archive it was.
+#   what archive it was; \"unmended\": one of both, since a program may not look for so much.
 # salvage: what a salvage with the vectors' key file says: \"complete\", \"partial\" or \"refused\".
 #   end_known: it is known how many blocks there were. whole: how many entries are.
 #   unnamed: of how many others not even the name is left; only where FINAL is left.
@@ -69,6 +69,8 @@ pub enum Expect {
     Lost(usize),
     /// It is not known as an archive.
     Refused,
+    /// One of both: so much is missing that a program may not look for it.
+    Unmended,
 }
 
 /// All damages, by structure.
@@ -149,6 +151,7 @@ fn entry(damage: &Damage, vector: &Vector, base: &[u8], text: &mut String) -> st
             writeln!(text, "lost_blocks = {blocks}")?;
         }
         Expect::Refused => writeln!(text, "expect = \"refused\"")?,
+        Expect::Unmended => writeln!(text, "expect = \"unmended\"")?,
     }
     if let Some(left) = &damage.left {
         match Salvage::of(vector, left) {

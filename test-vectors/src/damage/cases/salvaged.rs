@@ -136,10 +136,10 @@ fn copies() -> Vec<Damage> {
             },
         )
         .but([3]),
-        lost(
+        case(
             "salvage-beginning-missing",
             STRIPES,
-            510,
+            Expect::Unmended,
             &["SLV-1", "SLV-3", "SLV-4"],
             "the file begins with the second stripe, where a file is a COPY from the first",
             |m| vec![Cut(0..m.block(510).start)],
