@@ -44,7 +44,6 @@ fn what_must_be_refused_is_refused_in_little_time_and_memory() {
     let (top, _) = manifest.split_once("[[vector]]").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
-    fs::write(&key, value(top, "key_file").unwrap()).unwrap();
     let (mut runs, mut limits, mut most) = (0, 0, Duration::ZERO);
     for section in manifest.split("[[vector]]").skip(1) {
         let Some(file) = value(section, "file").filter(|file| file.starts_with("reject/")) else {
@@ -57,6 +56,8 @@ fn what_must_be_refused_is_refused_in_little_time_and_memory() {
         let is_limit = value(section, "expect") == Some("LimitExceeded");
         limits += usize::from(is_limit);
         let archive = vectors().join(file);
+        let offered = value(section, "key_file").or(value(top, "key_file"));
+        fs::write(&key, offered.unwrap()).unwrap();
         for verb in ["keyless", "verify", "repair", "salvage"] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_bakpak"));
             let to = dir.path().join(format!("{runs}"));
@@ -77,10 +78,18 @@ fn what_must_be_refused_is_refused_in_little_time_and_memory() {
             let says = String::from_utf8_lossy(&output.stderr);
             let code = output.status.code();
             let what = format!("{verb} of {file}: {code:?}, {took:?}: {says}");
-            assert!(!says.contains("panicked") && code.is_some_and(|code| code < 100), "{what}");
+            assert!(
+                !says.contains("panicked") && code.is_some_and(|code| code < 100),
+                "{what}"
+            );
             assert!(took <= MAX_CPU, "{what}");
-            assert!(after.max_rss() <= MAX_MEMORY_KIB, "{} KiB: {what}", after.max_rss());
-            if verb == "verify" {
+            assert!(
+                after.max_rss() <= MAX_MEMORY_KIB,
+                "{} KiB: {what}",
+                after.max_rss()
+            );
+            // Of some it is the envelope that is refused.
+            if verb == "verify" && value(section, "expect") != Some("opened") {
                 assert_ne!(code, Some(0), "{what}");
             }
             most = most.max(took);

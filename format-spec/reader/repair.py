@@ -378,11 +378,11 @@ class Result:
 class Repair:
     """One damaged file; `run` mends it."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, count: Callable[[bytes, Header, bytes | None], list[Layout]] = count_blocks) -> None:
         self.header, self.head = find_head(data)
         h = self.header
         locator = find_locator(data, h)
-        self.stripes = count_blocks(data, h, locator[0] if locator else None)
+        self.stripes = count(data, h, locator[0] if locator else None)
         self.block_count = self.stripes[-1].first_block + self.stripes[-1].n
         self.tail_at = self.stripes[-1].end()
         self.copies_len = h.head_len + h.slot_area * (2 if h.envelope_len else 1) + h.envelope_len

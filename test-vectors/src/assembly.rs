@@ -3,6 +3,7 @@
 mod tree;
 
 use crate::builder::{Builder, Site};
+use crate::plan::{Placed, Plan};
 use crate::records::{Chunk, Op, Payload, Step};
 use crate::stream::{Row, Stream};
 use crate::zstd_frame::frame;
@@ -13,11 +14,14 @@ use bakpak_format::geometry::{BlockIndex, DataOffset, Place, StreamOffset};
 use bakpak_format::record::{
     Checkpoint, ChunkPlace, Facts, FactsPlace, Final, PagePlace, RecordHeader, RecordType, TreeRoot,
 };
+use std::ops::Range;
 
 /// The records of an archive in blocks, not sealed yet.
 pub(crate) struct Blocks {
     /// Each with the offset of the first record that begins in it, if any.
     pub blocks: Vec<(Vec<u8>, Option<u32>)>,
+    /// Where which of them stand.
+    pub plan: Plan,
 }
 
 /// Everything that grows while steps are taken.
@@ -42,6 +46,7 @@ struct Assembly<'a> {
     tree_hasher: blake3::Hasher,
     /// What FINAL says.
     block_count: u64,
+    plan: Plan,
 }
 
 impl Blocks {
@@ -50,9 +55,8 @@ impl Blocks {
         let mut page_rows = stream.rows.clone();
         (builder.rows)(&mut page_rows);
         // FINAL names the number of blocks, which is known once it has been written.
-        let block_count = Assembly::run(builder, stream, &page_rows, 0).len() as u64;
-        let blocks = Assembly::run(builder, stream, &page_rows, block_count);
-        Self { blocks }
+        let block_count = Assembly::run(builder, stream, &page_rows, 0).blocks.len() as u64;
+        Assembly::run(builder, stream, &page_rows, block_count)
     }
 }
 
@@ -62,7 +66,7 @@ impl<'a> Assembly<'a> {
         stream: &'a Stream,
         page_rows: &'a [Row],
         block_count: u64,
-    ) -> Vec<(Vec<u8>, Option<u32>)> {
+    ) -> Blocks {
         let root = TreeRoot {
             place: None,
             level: 0,
@@ -95,11 +99,15 @@ impl<'a> Assembly<'a> {
             roots: [root; 3],
             tree_hasher: blake3::Hasher::new(),
             block_count,
+            plan: Plan::default(),
         };
         for step in &builder.steps {
             assembly.take(step);
         }
-        assembly.blocks
+        Blocks {
+            blocks: assembly.blocks,
+            plan: assembly.plan,
+        }
     }
 
     fn take(&mut self, step: &Step) {
@@ -172,6 +180,12 @@ impl<'a> Assembly<'a> {
             .place(block, self.payload_len - self.room())
     }
 
+    /// The blocks in which the record stands that was put last.
+    fn blocks_from(&self, place: Place) -> Range<u64> {
+        let (first, _) = self.builder.block_size.locate(place);
+        first.0..self.blocks.len() as u64
+    }
+
     fn chunk(&mut self, chunk: &Chunk) {
         let rest = self.stream.bytes.len() as u64 - self.stream_end;
         let whole = [Op::Literal(rest)];
@@ -180,6 +194,7 @@ impl<'a> Assembly<'a> {
         } else {
             &chunk.script
         };
+        let chunk_script = script.to_vec();
         let (start, data_start) = (self.stream_end, self.data.len());
         let mut raw = Vec::new();
         for op in script {
@@ -232,6 +247,12 @@ impl<'a> Assembly<'a> {
         self.data.extend(raw);
         self.chunk_count += 1;
         let place = self.put_known(RecordType::Chunk, body);
+        self.plan.chunks.push(Placed {
+            blocks: self.blocks_from(place),
+            stream_offset: start,
+            data_offset: data_start as u64,
+            script: chunk_script,
+        });
         self.checkpoint.chunks.push(ChunkPlace {
             stream_offset: StreamOffset(start),
             data_offset: DataOffset(data_start as u64),
@@ -279,6 +300,8 @@ impl<'a> Assembly<'a> {
             frame: &frame(&raw),
         };
         let place = self.put_known(RecordType::CataloguePage, page.encode());
+        let blocks = self.blocks_from(place);
+        self.plan.pages.push((blocks, self.rows_end..end));
         self.rows_end = end;
         self.checkpoint.row_count += u64::from(row_count);
         self.checkpoint.pages.push(PagePlace { place, row_count });
@@ -340,6 +363,7 @@ impl<'a> Assembly<'a> {
             tree_digest: Digest(*self.tree_hasher.finalize().as_bytes()),
         };
         (self.builder.last)(&mut last);
-        self.put_known(RecordType::Final, last.encode());
+        let place = self.put_known(RecordType::Final, last.encode());
+        self.plan.last = self.blocks_from(place);
     }
 }

@@ -1,4 +1,4 @@
-//! Damage: what happens to a whole archive, and what a repair must make of it (spec, chapter 14.1).
+//! Damage: what happens to a whole archive, and what repair and salvage must make of it (spec, chapter 14).
 //!
 //! A damage is a base, which is an accepted vector, and operations on its bytes; so the manifest
 //! tells all of it, and nothing besides the base is stored.
@@ -6,9 +6,11 @@
 mod cases;
 mod map;
 mod operation;
+mod salvage;
 
 pub use map::Map;
 pub use operation::Operation;
+pub use salvage::{Fate, Left, Salvage};
 
 use crate::vectors::Vector;
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use std::fmt::Write as _;
 pub const MANIFEST: &str = "damage.toml";
 
 const INTRODUCTION: &str = "\
-# What a repair must make of damaged archives (chapter 14.1). Made by
+# What repair and salvage must make of damaged archives (chapter 14). Made by
 # `cargo run -p bakpak-vectors -- write`; not to be edited by hand.
 #
 # base: a vector of manifest.toml, stored or a recipe. operations: what happens to its bytes, one
@@ -31,7 +33,12 @@ const INTRODUCTION: &str = "\
 # damaged_blake3: BLAKE3 of what the operations give.
 # expect: \"repaired\": the mended archive is its base, of which root and file_blake3 are told;
 #   \"lost\": not all can be mended, and lost_blocks data blocks cannot; \"refused\": nothing says
-#   what archive it was.
+#   what archive it was; \"unmended\": one of both, since a program may not look for so much.
+# salvage: what a salvage with the vectors' key file says: \"complete\", \"partial\" or \"refused\".
+#   end_known: it is known how many blocks there were. whole: how many entries are.
+#   unnamed: of how many others not even the name is left; only where FINAL is left.
+#   entries: all others, in the order of the stream. size: of files, as far as it is known.
+#   missing: [offset, len] of each range of the logical content of what is damaged or lost.
 # rules: the labels that the damage shows. why: what is special about it.
 ";
 
@@ -47,6 +54,8 @@ pub struct Damage {
     pub rules: &'static [&'static str],
     /// One sentence.
     pub why: &'static str,
+    /// What is left of it for salvage; `None` where that is not asked.
+    pub left: Option<Left>,
     /// What happens to the base.
     program: fn(&Map) -> Vec<Operation>,
 }
@@ -60,6 +69,8 @@ pub enum Expect {
     Lost(usize),
     /// It is not known as an archive.
     Refused,
+    /// One of both: so much is missing that a program may not look for it.
+    Unmended,
 }
 
 /// All damages, by structure.
@@ -81,12 +92,27 @@ pub fn manifest(vectors: &[Vector]) -> String {
     let bases = bases(vectors);
     let mut text = INTRODUCTION.to_owned();
     for damage in all() {
-        entry(&damage, &bases[damage.base], &mut text).expect("a String takes all");
+        let vector = vectors.iter().find(|vector| vector.name == damage.base);
+        let vector = vector.expect("a base is a vector");
+        entry(&damage, vector, &bases[damage.base], &mut text).expect("a String takes all");
     }
     text
 }
 
 impl Damage {
+    /// So much of it is left for salvage.
+    fn salvaged(self, left: Left) -> Self {
+        Self {
+            left: Some(left),
+            ..self
+        }
+    }
+
+    /// All blocks but these open, or are mended.
+    fn but(self, lost: impl IntoIterator<Item = u64>) -> Self {
+        self.salvaged(Left::But(lost.into_iter().collect()))
+    }
+
     /// What happens to its base.
     pub fn operations(&self, base: &[u8]) -> Vec<Operation> {
         (self.program)(&Map::of(base))
@@ -102,7 +128,7 @@ impl Damage {
     }
 }
 
-fn entry(damage: &Damage, base: &[u8], text: &mut String) -> std::fmt::Result {
+fn entry(damage: &Damage, vector: &Vector, base: &[u8], text: &mut String) -> std::fmt::Result {
     let damaged = damage.apply(base);
     assert!(damaged != base, "{} changes nothing", damage.name);
     writeln!(text, "\n[[damage]]")?;
@@ -125,6 +151,13 @@ fn entry(damage: &Damage, base: &[u8], text: &mut String) -> std::fmt::Result {
             writeln!(text, "lost_blocks = {blocks}")?;
         }
         Expect::Refused => writeln!(text, "expect = \"refused\"")?,
+        Expect::Unmended => writeln!(text, "expect = \"unmended\"")?,
+    }
+    if let Some(left) = &damage.left {
+        match Salvage::of(vector, left) {
+            Some(salvage) => write!(text, "{salvage}")?,
+            None => writeln!(text, "salvage = \"refused\"")?,
+        }
     }
     let rules: Vec<String> = damage.rules.iter().map(|r| format!("\"{r}\"")).collect();
     writeln!(text, "rules = [{}]", rules.join(", "))?;

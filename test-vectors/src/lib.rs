@@ -26,6 +26,7 @@ pub mod damage;
 pub mod keys;
 pub mod manifest;
 mod parity;
+mod plan;
 pub mod records;
 pub mod stream;
 pub mod vectors;

@@ -49,6 +49,14 @@ pub enum Op {
     Zero(u64),
 }
 
+impl Op {
+    /// How much of the stream it makes.
+    pub fn stretch_len(&self) -> u64 {
+        let (Self::Literal(len) | Self::Copy(_, len) | Self::Zero(len)) = *self;
+        len
+    }
+}
+
 /// How raw bytes are stored.
 #[derive(Clone, Debug, Default)]
 pub enum Payload {

@@ -11,6 +11,7 @@ mod facts;
 mod head;
 mod parity;
 mod records;
+mod salvaged;
 mod slots;
 mod tail;
 mod tree;
@@ -90,6 +91,7 @@ pub fn all() -> Vec<Vector> {
         catalogue::vectors(),
         tree::vectors(),
         tail::vectors(),
+        salvaged::vectors(),
     ]
     .into_iter()
     .flatten()

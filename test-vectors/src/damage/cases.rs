@@ -1,11 +1,12 @@
 //! The damages: each structure, several kinds of operation.
 
 use super::map::Copy::{First, Second};
-use super::{Damage, Expect, Map, Operation};
+use super::{Damage, Expect, Left, Map, Operation};
 use Operation::{Append, Cut, Fill, Flip, Insert, Repeat, Swap, Truncate, Zero};
 use std::ops::Range;
 
 mod ends;
+mod salvaged;
 mod stripes;
 
 type Rules = &'static [&'static str];
@@ -23,6 +24,7 @@ pub(super) fn all() -> Vec<Damage> {
         stripes::bursts(),
         ends::tail(),
         moved(),
+        salvaged::all(),
     ]
     .into_iter()
     .flatten()
@@ -43,6 +45,7 @@ fn case(
         expect,
         rules,
         why,
+        left: None,
         program,
     }
 }
@@ -216,10 +219,11 @@ fn moved() -> Vec<Damage> {
         refused(
             "damage-end-missing-with-check-pages",
             "parity-3",
-            &["RPR-2"],
+            &["RPR-2", "SLV-1"],
             "all from the check page on is missing: nothing tells how many blocks there were",
             |m| vec![Truncate(m.check_page(0, First).start)],
-        ),
+        )
+        .but([]),
         repaired(
             "damage-everywhere",
             "parity-3-envelope",

@@ -55,10 +55,28 @@ impl<'a> Places<'a> {
     pub(crate) fn found(&mut self, offset: u64, found: u64) {
         let shift = found.cast_signed() - offset.cast_signed();
         self.drop_last_between(offset, shift);
+        let of_run = match self.shifts.contains_key(&offset) {
+            true => Vec::new(),
+            false => self.shifts_around(offset),
+        };
         let shifts = self.shifts.entry(offset).or_default();
-        if shifts.len() < MAX_PLACES && !shifts.contains(&shift) {
-            shifts.push(shift);
+        for shift in [shift].into_iter().chain(of_run) {
+            if shifts.len() < MAX_PLACES && !shifts.contains(&shift) {
+                shifts.push(shift);
+            }
         }
+    }
+
+    /// The displacements of a run that goes over an offset. What stands in its middle tells them too:
+    /// its ends are no longer the nearest for what is between two such.
+    fn shifts_around(&self, offset: u64) -> Vec<i64> {
+        let before = self.shifts.range(..offset).next_back();
+        let behind = self.shifts.range(offset..).next();
+        let (Some((_, before)), Some((_, behind))) = (before, behind) else {
+            return Vec::new();
+        };
+        let both = before.iter().filter(|shift| behind.contains(shift));
+        both.copied().collect()
     }
 
     /// Of a run of parts displaced alike, the first and the last tell of all: so memory does not grow
@@ -80,7 +98,7 @@ impl<'a> Places<'a> {
     }
 
     /// Looks for the blocks: first where they should be, then, where they are not, everywhere
-    /// between those that are.
+    /// between those that are; and if any is missing, where other parts should be (spec: RPR-3).
     pub(crate) fn find_blocks(
         &mut self,
         geometry: &Geometry,
@@ -88,7 +106,7 @@ impl<'a> Places<'a> {
         archive_id: &ArchiveId,
         observer: &dyn Observer,
     ) -> Result<(), ReadError> {
-        let mut searched_from = None;
+        let (mut searched_from, mut is_missing) = (None, false);
         // Where bytes are missing, a block stands before its offset, but behind the one before it.
         let mut behind_found = 0;
         for number in 0..block_count {
@@ -97,6 +115,7 @@ impl<'a> Places<'a> {
             }
             let offset = geometry.block_offset(BlockIndex(number)).0;
             if offset >= self.file_len {
+                is_missing = true;
                 searched_from.get_or_insert(behind_found);
                 break;
             }
@@ -107,19 +126,41 @@ impl<'a> Places<'a> {
                     self.search(from..offset, geometry, block_count, archive_id, observer)?;
                 }
             } else {
+                is_missing = true;
                 searched_from.get_or_insert(behind_found);
             }
         }
-        match searched_from {
-            Some(from) => self.search(
-                from..self.file_len,
-                geometry,
-                block_count,
-                archive_id,
-                observer,
-            ),
-            None => Ok(()),
+        if let Some(from) = searched_from {
+            let rest = from..self.file_len;
+            self.search(rest, geometry, block_count, archive_id, observer)?;
         }
+        if is_missing {
+            self.search_between_stripes(geometry, block_count, archive_id, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for blocks where other parts should stand: before the first stripe, between stripes, and
+    /// behind the last.
+    fn search_between_stripes(
+        &mut self,
+        geometry: &Geometry,
+        block_count: u64,
+        archive_id: &ArchiveId,
+        observer: &dyn Observer,
+    ) -> Result<(), ReadError> {
+        let mut from = 0;
+        for stripe in 0..geometry.stripe_count(block_count) {
+            if from >= self.file_len {
+                return Ok(());
+            }
+            let layout = geometry.stripe(block_count, StripeIndex(stripe));
+            let start = geometry.block_offset(layout.first_block).0;
+            self.search(from..start, geometry, block_count, archive_id, observer)?;
+            from = layout.page_offset.0;
+        }
+        let rest = from.min(self.file_len)..self.file_len;
+        self.search(rest, geometry, block_count, archive_id, observer)
     }
 
     /// The highest number of a block, below `most`, that begins anywhere in the file.

@@ -1,7 +1,7 @@
 //! Entries out of a stream with gaps: where one begins behind a gap, the chunks and the catalogue tell.
 
 use super::open::{Begin, OpenEntries};
-use super::rows::{Rows, content_end};
+use super::rows::{Rows, content_end, content_len, is_parted, parts_end};
 use super::stretches::{Cause, StretchTaker};
 use super::{SalvageCounts, SalvageSink};
 use crate::error::ReadError;
@@ -116,22 +116,29 @@ impl<'a> Entries<'a> {
             }
         }
         while let Some(row) = self.open.next_row_before(self.position) {
-            match content_end(&row) {
-                Some((content_end, padding)) if content_end > self.position => {
-                    let at = row.content_offset;
-                    let extent = Extent {
-                        offset: 0,
-                        len: row.size,
-                    };
-                    if self.open.begin_row(row)? == Begin::Refused {
-                        continue;
-                    }
-                    let parser = StreamParser::within_content(at, extent, padding);
-                    if self.start_within(at.0, parser, end)? {
-                        return Ok(());
-                    }
-                }
-                _ => self.open.header_lost(row)?,
+            let is_parted = is_parted(&row);
+            let ends_behind = match is_parted {
+                true => parts_end(&row),
+                false => content_end(&row).map(|(end, _)| end),
+            };
+            let Some((_, padding)) = content_end(&row)
+                .filter(|_| ends_behind.is_some_and(|content_end| content_end > self.position))
+            else {
+                self.open.header_lost(row)?;
+                continue;
+            };
+            let (at, len) = (row.content_offset, content_len(&row));
+            if self.open.begin_row(row)? == Begin::Refused {
+                continue;
+            }
+            let extent = Extent { offset: 0, len };
+            let parser = StreamParser::within_content(at, extent, padding);
+            if self.start_within(at.0, parser, end)? {
+                return Ok(());
+            }
+            if is_parted {
+                // All of the first part is lost.
+                return self.find_start(end);
             }
         }
         let first_entry = self.first_entry.filter(|entry| *entry >= self.position);
@@ -176,6 +183,8 @@ impl<'a> Entries<'a> {
             && parser.lose(len, &mut self.open)? > 0
         {
             self.parser = None;
+            // What ended within these bytes is not the last thing that was lost.
+            self.open.set_cause(cause);
         }
         Ok(())
     }

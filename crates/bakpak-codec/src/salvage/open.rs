@@ -1,6 +1,6 @@
 //! The entry that is open, what is missing of it, and what became of it.
 
-use super::rows::{Rows, entry_of};
+use super::rows::{Rows, content_len, entry_of, is_parted};
 use super::stretches::Cause;
 use super::{MAX_RANGES, MissingRange, SalvageCounts, SalvageSink, Salvaged, Verdict};
 use crate::entries::{file_size, part_of};
@@ -72,6 +72,7 @@ struct Open {
 struct Part {
     number: u64,
     start: u64,
+    len: u64,
     /// Where its content begins in the stream, and the length of each part's header: parts of an
     /// entry differ in their number only, which always has 12 digits.
     content_at: u64,
@@ -164,7 +165,17 @@ impl<'a> OpenEntries<'a> {
         self.close()?;
         self.close_parted()?;
         self.named += 1;
+        let (at, content_at) = (row.header_offset.0, row.content_offset.0);
+        let part = is_parted(&row).then(|| {
+            Part::new(
+                1,
+                content_at,
+                content_at.saturating_sub(at),
+                content_len(&row),
+            )
+        });
         let mut open = Open::new(entry, Some(row));
+        open.part = part;
         open.is_header_lost = true;
         self.begin_open(open)
     }
@@ -287,7 +298,8 @@ impl<'a> OpenEntries<'a> {
     /// Goes on with a part of the open entry of which the header is lost.
     pub(super) fn begin_next_part(&mut self, next: &NextPart) -> Result<(), ReadError> {
         let header_len = next.content_at - next.header_at;
-        self.goes_on_with(Part::new(next.number, next.content_at, header_len))
+        let part = Part::new(next.number, next.content_at, header_len, next.len);
+        self.goes_on_with(part)
     }
 
     /// Whether this is a further part of the open entry, perhaps behind some that are lost.
@@ -344,7 +356,8 @@ impl<'a> OpenEntries<'a> {
         let size = match (&open.part, &open.row) {
             // A row that tells of less than there is does not agree with the stream.
             (Some(_), Some(row)) => Some(row.size.max(open.position)),
-            (Some(_), None) => None,
+            // Without the row, nobody knows whether a further part is lost.
+            (Some(part), None) => part.is_last(self.losses).then_some(part.start + part.len),
             (None, _) => Some(file_size(&open.entry)),
         };
         let (position, end) = (open.position, size.unwrap_or(open.position));
@@ -378,7 +391,8 @@ impl EntryTaker for OpenEntries<'_> {
         let at = begun.header_offset.0;
         let part = part_of(&begun.header).map(|(name, number)| {
             let content_at = begun.content_offset.0;
-            (name, Part::new(number, content_at, content_at - at))
+            let len = file_size(&begun.header.entry);
+            (name, Part::new(number, content_at, content_at - at, len))
         });
         let part = match part {
             Some((name, part)) if self.goes_on(&name, part.number) => {
@@ -502,8 +516,7 @@ impl Open {
                 false => Verdict::Lost,
             };
         }
-        // Without the row, nobody knows whether a further part is lost.
-        let may_go_on = self.part.as_ref().is_some_and(|part| part.losses != losses);
+        let may_go_on = self.part.as_ref().is_some_and(|part| !part.is_last(losses));
         match &self.row {
             Some(row) if Digest(*self.hasher.finalize().as_bytes()) == row.content_hash => {
                 Verdict::Whole
@@ -516,14 +529,22 @@ impl Open {
 }
 
 impl Part {
-    fn new(number: u64, content_at: u64, header_len: u64) -> Self {
+    fn new(number: u64, content_at: u64, header_len: u64, len: u64) -> Self {
         Self {
             number,
+            len,
             start: (number - 1).saturating_mul(PART_LEN),
             content_at,
             header_len,
             losses: 0,
         }
+    }
+}
+
+impl Part {
+    /// Whether none can follow: it is short, or nothing was lost since it was complete.
+    fn is_last(&self, losses: u64) -> bool {
+        self.len < PART_LEN || self.losses == losses
     }
 }
 

@@ -5,7 +5,7 @@ use crate::compress::Decompressor;
 use crate::error::ReadError;
 use crate::fetch::Fetch;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
-use bakpak_format::entry::{Entry, EntryKind, EntryPath, padded};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath, PART_LEN, padded};
 use bakpak_format::geometry::Place;
 use std::iter::Peekable;
 
@@ -110,10 +110,33 @@ pub(super) fn entry_of(row: &Row) -> Option<Entry> {
 }
 
 /// Where the content of a row's file ends in the stream, and how much fills it up, if that follows from
-/// the row: not of sparse files and parts, which have more than content in between.
+/// the row: not of sparse files, which have a map in front of it. Of parts it is the first one's.
 pub(super) fn content_end(row: &Row) -> Option<(u64, u64)> {
-    let is_plain = !row.flags.contains(RowFlags::SPARSE) && !row.flags.contains(RowFlags::PARTED);
+    let is_sparse = row.flags.contains(RowFlags::SPARSE);
     let is_file = row.kind == RowKind::File;
-    let end = row.content_offset.0.checked_add(row.size)?;
-    (is_plain && is_file).then_some((end, padded(row.size) - row.size))
+    let len = content_len(row);
+    let end = row.content_offset.0.checked_add(len)?;
+    (!is_sparse && is_file).then_some((end, padded(len) - len))
+}
+
+/// How long the content of a row's file is; of parts, that of the first one.
+pub(super) fn content_len(row: &Row) -> u64 {
+    match is_parted(row) {
+        true => row.size.min(PART_LEN),
+        false => row.size,
+    }
+}
+
+/// Whether the entry is in parts.
+pub(super) fn is_parted(row: &Row) -> bool {
+    row.flags.contains(RowFlags::PARTED)
+}
+
+/// Where the content of the last part ends in the stream: parts differ in their number only, so that
+/// their headers are of one length.
+pub(super) fn parts_end(row: &Row) -> Option<u64> {
+    let header_len = row.content_offset.0.checked_sub(row.header_offset.0)?;
+    let further = row.size.saturating_sub(1) / PART_LEN;
+    let before = further.checked_mul(header_len)?.checked_add(row.size)?;
+    row.content_offset.0.checked_add(before)
 }

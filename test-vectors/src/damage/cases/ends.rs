@@ -41,10 +41,11 @@ pub(super) fn opening() -> Vec<Damage> {
         refused(
             "damage-head-nowhere",
             "smallest",
-            &["RPR-1"],
+            &["RPR-1", "SLV-1"],
             "the head at both its places; the check page is too small to carry it",
             |m| vec![Zero(m.head()), Zero(m.tail_copies())],
-        ),
+        )
+        .salvaged(Left::Nothing),
         repaired(
             "damage-slots-a-flipped",
             "smallest",
@@ -76,7 +77,7 @@ pub(super) fn opening() -> Vec<Damage> {
             "damage-slots-nowhere",
             "smallest",
             0,
-            &["RPR-8"],
+            &["RPR-8", "SLV-1"],
             "all data slot tables; no block is lost, and no key opens any",
             |m| {
                 vec![
@@ -85,7 +86,8 @@ pub(super) fn opening() -> Vec<Damage> {
                     Zero(m.tail_copies()),
                 ]
             },
-        ),
+        )
+        .salvaged(Left::Nothing),
         repaired(
             "damage-slots-newer-a-zeroed",
             "slots-newer-than-copies",
@@ -127,7 +129,8 @@ pub(super) fn opening() -> Vec<Damage> {
             &["RPR-8"],
             "the envelope body at both its places",
             |m| vec![Zero(m.envelope()), Zero(m.tail_copies())],
-        ),
+        )
+        .but([]),
         repaired(
             "damage-opening-and-tail-copies",
             "parity-3-envelope",
@@ -201,7 +204,8 @@ pub(super) fn tail() -> Vec<Damage> {
                     flip(&m.tail_page(), 20, 0),
                 ]
             },
-        ),
+        )
+        .but([]),
         lost(
             "damage-tail-page-with-signatures",
             "signature-unknown-kind",
@@ -209,6 +213,7 @@ pub(super) fn tail() -> Vec<Damage> {
             &["RPR-9"],
             "the tail page held a signature, though no signer is declared; the locator's digest tells",
             |m| vec![flip(&m.tail_page(), 130, 0)],
-        ),
+        )
+        .but([]),
     ]
 }

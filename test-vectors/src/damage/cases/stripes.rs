@@ -35,7 +35,8 @@ pub(super) fn blocks() -> Vec<Damage> {
             &["RPR-6"],
             "one bit of a block of an archive without parity",
             |m| vec![flip(&m.block(1), 64, 1)],
-        ),
+        )
+        .but([1]),
         repaired(
             "damage-blocks-as-many-as-parity",
             "parity-3",
@@ -50,7 +51,8 @@ pub(super) fn blocks() -> Vec<Damage> {
             &["RPR-6"],
             "three blocks, with two of parity",
             |m| vec![Zero(m.blocks(0..3))],
-        ),
+        )
+        .but(0..3),
         lost(
             "damage-blocks-of-one-group",
             "parity-two-groups",
@@ -62,7 +64,8 @@ pub(super) fn blocks() -> Vec<Damage> {
                     .map(|index| Zero(m.block(index)))
                     .to_vec()
             },
-        ),
+        )
+        .but([0, 2, 104, 252]),
         repaired(
             "damage-blocks-swapped",
             "check-page-with-head",
@@ -96,7 +99,8 @@ pub(super) fn blocks() -> Vec<Damage> {
                     sector(12, 8),
                 ]
             },
-        ),
+        )
+        .but([2, 9, 15]),
         repaired(
             "damage-sectors-of-one-block",
             "parity-3-64-kib",
@@ -200,7 +204,8 @@ pub(super) fn check_pages() -> Vec<Damage> {
                     Zero(m.tail_page()),
                 ]
             },
-        ),
+        )
+        .but([]),
         lost(
             "damage-check-pages-both-and-block",
             "parity-6",
@@ -214,7 +219,8 @@ pub(super) fn check_pages() -> Vec<Damage> {
                     flip(&m.block(20), 2000, 1),
                 ]
             },
-        ),
+        )
+        .but([20]),
         repaired(
             "damage-check-page-only-one",
             "check-page-with-head",
@@ -286,7 +292,8 @@ pub(super) fn bursts() -> Vec<Damage> {
             &["RPR-6"],
             "seven blocks in a row: four of one group, three of the other",
             |m| vec![burst(m, m.block(100).start, 1)],
-        ),
+        )
+        .but([100, 102, 104, 106]),
         repaired(
             "damage-burst-3",
             "parity-largest-group",
@@ -301,7 +308,8 @@ pub(super) fn bursts() -> Vec<Damage> {
             &["RPR-6"],
             "nine blocks in a row, with eight of parity",
             |m| vec![burst(m, m.block(0).start, 1)],
-        ),
+        )
+        .but(0..9),
         repaired(
             "damage-burst-12",
             "parity-12",
@@ -316,7 +324,8 @@ pub(super) fn bursts() -> Vec<Damage> {
             &["RPR-6"],
             "35 blocks in a row: 18 of one group, which has 17 of parity",
             |m| vec![burst(m, m.block(7).start, 1)],
-        ),
+        )
+        .but((7..42).step_by(2)),
         repaired(
             "damage-burst-64-kib",
             "parity-3-64-kib",
@@ -331,6 +340,7 @@ pub(super) fn bursts() -> Vec<Damage> {
             &["RPR-6"],
             "a burst of one sector more than parity: one column loses three sectors",
             |m| vec![burst(m, m.block(4).start + 8192, 1)],
-        ),
+        )
+        .but(4..7),
     ]
 }
