@@ -89,7 +89,15 @@ fn words(salvaged: &Salvaged) -> Option<String> {
         false => "",
     };
     match (salvaged.verdict, salvaged.missing_len) {
-        (Verdict::Damaged, 0) => Some(format!("damaged: '{path}' is not what was packed")),
+        (Verdict::Damaged, 0) if salvaged.size.is_none() => Some(format!(
+            "damaged: '{path}' is another name of a damaged file, or its end is missing"
+        )),
+        (Verdict::Damaged, 0) => Some(format!(
+            "damaged: '{path}' has its size, but nothing proves that it is what was packed"
+        )),
+        (Verdict::Damaged, _) if salvaged.size.is_none() => Some(format!(
+            "damaged: '{path}' lacks {missing}, in {places}, and its end, nobody knows how much{why}"
+        )),
         (Verdict::Damaged, _) => Some(format!(
             "damaged: '{path}' lacks {missing}{of}, in {places}{why}"
         )),

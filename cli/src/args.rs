@@ -224,6 +224,9 @@ pub(crate) struct SalvageArguments {
     /// Leave out files that are not whole, instead of storing them below DIR/damaged
     #[arg(long)]
     pub(crate) drop_damaged: bool,
+    /// Also restore devices, named pipes and setuid or setgid bits
+    #[arg(long)]
+    pub(crate) allow_special: bool,
     /// Show no progress and no summary; warnings and errors are told
     #[arg(long)]
     pub(crate) quiet: bool,

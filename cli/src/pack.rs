@@ -127,7 +127,16 @@ fn packed(
         (Some(file), None) => pack(sources(), settings, file.clone(), &progress),
         (Some(file), Some(partial)) => {
             let mut tap_of = |entry: &Entry| resumption::tap(entry, &backups, &search);
+            let begun = file.handle()?.metadata()?.len();
             let cut = |len| {
+                // Most likely they are not mounted: what is there already must not go for that.
+                if len == 0 && walked.total_len() < begun {
+                    return Err(io::Error::other(format!(
+                        "nothing of the partial file is from these sources, and they hold less \
+                         than it does ({}); to start anew, remove it",
+                        size(walked.total_len())
+                    )));
+                }
                 backups.settle(len);
                 file.cut(len).map(|()| file.clone())
             };

@@ -39,11 +39,14 @@ pub(crate) fn run(arguments: &SalvageArguments, output: &Output) -> anyhow::Resu
     let stage = Stage::create(
         &arguments.to,
         TargetMode::New,
-        StageOptions::default(),
+        StageOptions {
+            allow_special: arguments.allow_special,
+            ..StageOptions::default()
+        },
         &[0; 16],
     )?;
     let stage = SharedStage::new(stage);
-    let told = Told::new(output).context("cannot write the report")?;
+    let told = Told::new(output).context("cannot make a temporary file for the report (TMPDIR)")?;
     let mut sink = StageSink::new(stage.clone(), arguments.drop_damaged, told);
     let progress = Progress::new(
         output,
@@ -123,15 +126,11 @@ fn tell(arguments: &SalvageArguments, report: &SalvageReport, output: &Output) {
     if counts.unconfirmed > 0 {
         let entries = count(counts.unconfirmed, "more is", "more are");
         output.say(format!(
-            "{entries} complete; their hashes in the catalogue are lost, so that nothing proves them"
+            "{entries} complete and authentic, but lost in the catalogue, whose hash would prove it"
         ));
     }
     let parts = [
-        (
-            counts.damaged,
-            "damaged: bytes are missing",
-            where_damaged(arguments),
-        ),
+        (counts.damaged, "damaged", where_damaged(arguments)),
         (counts.lost, "lost but for the name", String::new()),
         (
             report.unnamed.unwrap_or(0),
@@ -172,7 +171,7 @@ fn where_damaged(arguments: &SalvageArguments) -> String {
     match arguments.drop_damaged {
         true => ", so left out".to_owned(),
         false => format!(
-            " (below {}, with zeros for them)",
+            " (below {}, with zeros for what is missing)",
             quoted(&arguments.to.join(DAMAGED))
         ),
     }

@@ -132,23 +132,40 @@ struct Seen<'a> {
     judgement: Option<&'a Judgement>,
 }
 
-/// Whether what shows without a key can be mended. What shows with a key only was made so.
+/// Whether what was found can be mended: that shows without a key. What shows with a key only was made
+/// so, unless it is of a block that is mended, or stands where others should.
 fn assessed(
     file: &File,
     report: &VerifyReport,
     output: &Output,
 ) -> anyhow::Result<Option<RepairReport>> {
-    let is_damage = |finding: &Finding| matches!(finding.class, Class::Damaged | Class::Truncated);
-    if report.findings.is_empty() || !report.findings.iter().all(is_damage) {
+    if report.findings.is_empty() {
         return Ok(None);
     }
     let len = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(output, "looked through again", len);
     match assess(file, default_threads(), &progress) {
-        Ok(repair) => Ok(Some(repair)),
+        Ok(repair) => {
+            let explained = |finding: &Finding| is_explained(finding, &repair);
+            let is_explained = report.findings.iter().all(explained);
+            Ok(Some(repair).filter(|repair| is_explained || !repair.is_complete()))
+        }
         Err(error @ ReadError::Interrupted) => Err(error.into()),
         Err(_) => Ok(None),
     }
+}
+
+/// Whether a finding goes when the archive is mended.
+fn is_explained(finding: &Finding, repair: &RepairReport) -> bool {
+    let is_mended = || {
+        let mended = repair.mended.iter();
+        let mut blocks = mended.filter_map(|mended| mended.block);
+        finding
+            .block
+            .is_some_and(|block| blocks.any(|mended| mended == block))
+    };
+    let is_displaced = repair.is_moved || repair.file_len != repair.archive_len;
+    matches!(finding.class, Class::Damaged | Class::Truncated) || is_displaced || is_mended()
 }
 
 /// Names the entries that damage hits, also through copies.
@@ -166,7 +183,12 @@ fn tell_affected(file: &File, keys: &mut Keys, output: &Output) -> anyhow::Resul
     match told {
         Err(error @ ReadError::Interrupted) => Err(error.into()),
         // The damage itself is told already.
-        _ => Ok(()),
+        Err(ReadError::Fault(_)) | Ok(()) => Ok(()),
+        Err(error) => {
+            let text = format!("which entries the damage hits cannot be told: {error}");
+            output.warn(None, None, &text);
+            Ok(())
+        }
     }
 }
 

@@ -299,3 +299,74 @@ fn missing_pages_of_a_backup_are_told() {
     }
     assert!(told_exactly > 0, "no page was named");
 }
+
+/// The target may be there, if it is empty.
+#[test]
+fn an_empty_directory_can_be_the_target() {
+    let sandbox = packed("");
+    damage(&sandbox, 1_000_000, 120_000);
+    fs::create_dir(sandbox.path("out")).unwrap();
+    let line = "salvage d.bakpak --to out --key-file data.key";
+    sandbox.typed(line).exits(20);
+    assert!(sandbox.path("out/damaged/home/b/second").exists());
+    assert_eq!(report(&sandbox, "out").len(), 3);
+    assert!(leftovers(&sandbox.path("out")).is_empty());
+}
+
+/// As few blocks as there is parity for may be lost altogether.
+#[test]
+fn parity_alone_gives_back_a_short_stripe() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "six\n");
+    let line = "pack -o a.bakpak --home home --block-size 64K --key-file data.key";
+    sandbox.typed(line).succeeds();
+    let whole = sandbox.read("a.bakpak");
+    let block = whole.windows(4).position(|bytes| bytes == b"BPBK").unwrap();
+    damage(&sandbox, block, 65_536);
+    sandbox
+        .typed("salvage d.bakpak --to out --key-file data.key")
+        .succeeds();
+    assert_eq!(sandbox.read("out/home/a"), b"six\n");
+}
+
+/// An archive without its envelope is not all there, whatever else is.
+#[test]
+fn a_lost_envelope_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("master-key.txt", "MDEyMzQ1Njc4OWFiY2RlZg==");
+    sandbox.write("home/notes.txt", "remember\n");
+    sandbox.pack_with_master_key("a.bakpak", "").succeeds();
+    let mut bytes = sandbox.read("a.bakpak");
+    let mut lost = 0;
+    for sector in bytes.chunks_mut(4096) {
+        if sector.starts_with(b"BPEB") {
+            sector.fill(0);
+            lost += 1;
+        }
+    }
+    assert!(lost > 1);
+    sandbox.write("d.bakpak", bytes);
+    sandbox
+        .typed("salvage d.bakpak --to out --key-file data.key")
+        .exits(20)
+        .says("the master-key envelope is lost");
+    assert_eq!(sandbox.read("out/home/notes.txt"), b"remember\n");
+}
+
+/// Where bytes were added, a key shows more, and mends no less.
+#[test]
+fn verify_with_a_key_says_that_repair_mends_what_was_displaced() {
+    let sandbox = packed("");
+    let mut bytes = sandbox.read("a.bakpak");
+    bytes.splice(1_000_000..1_000_000, [7; 777]);
+    sandbox.write("d.bakpak", bytes);
+    sandbox.typed("verify d.bakpak --keyless").exits(21);
+    sandbox
+        .typed("verify d.bakpak --key-file data.key")
+        .exits(21);
+    sandbox.typed("repair d.bakpak -o m.bakpak").succeeds();
+    let line = "salvage d.bakpak --to out --key-file data.key --json";
+    let run = sandbox.typed(line).succeeds();
+    // The block into which they came, and no other one.
+    assert_eq!(run.events("salvage")[0]["mended_blocks"], 1);
+}

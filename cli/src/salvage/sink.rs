@@ -2,7 +2,7 @@
 
 use bakpak_codec::salvage::{SalvageSink, Salvaged, Verdict};
 use bakpak_codec::sink::SinkError;
-use bakpak_format::entry::{Entry, EntryKind};
+use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_tree::Stage;
 
 use super::medium::{Medium, MissingOfBackup};
@@ -25,6 +25,8 @@ pub(super) struct StageSink<'a> {
     /// The stage has it already, or is not to have it: a further name of a damaged file.
     is_apart: bool,
     medium: Option<Medium>,
+    /// The damaged file that came last: one of the same path supersedes it.
+    last_damaged: Option<EntryPath>,
 }
 
 impl<'a> StageSink<'a> {
@@ -37,6 +39,7 @@ impl<'a> StageSink<'a> {
             is_file: false,
             is_apart: false,
             medium: None,
+            last_damaged: None,
         }
     }
 
@@ -63,6 +66,10 @@ impl SalvageSink for StageSink<'_> {
         self.written = 0;
         self.is_file = matches!(entry.kind, EntryKind::File { .. });
         self.is_apart = fate == Verdict::Damaged;
+        if let Some(path) = self.last_damaged.take_if(|path| *path == entry.path) {
+            self.stage
+                .with(|stage| stage.discard_below(DAMAGED, &path))?;
+        }
         self.medium = self.is_file.then(|| Medium::new(&entry.path));
         match &entry.kind {
             EntryKind::HardLink { target } if self.is_apart => match self.drop_damaged {
@@ -102,7 +109,10 @@ impl SalvageSink for StageSink<'_> {
         match (salvaged.verdict, self.drop_damaged) {
             _ if self.is_apart => {}
             (Verdict::Whole | Verdict::Unconfirmed, _) => self.stage.with(Stage::end)?,
-            (Verdict::Damaged, false) => self.stage.with(|stage| stage.end_below(DAMAGED))?,
+            (Verdict::Damaged, false) => {
+                self.stage.with(|stage| stage.end_below(DAMAGED))?;
+                self.last_damaged = Some(path.clone());
+            }
             _ => self.stage.with(|stage| stage.discard(path))?,
         }
         let stored = match (salvaged.verdict, self.drop_damaged) {

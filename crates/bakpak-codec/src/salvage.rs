@@ -180,6 +180,7 @@ impl SalvageReport {
             ..
         } = self.counts;
         self.is_end_known
+            && self.has_envelope != Some(false)
             && self.lost_blocks.is_empty()
             && self.lost_len == 0
             && unconfirmed + damaged + lost == 0

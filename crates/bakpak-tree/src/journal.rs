@@ -123,8 +123,12 @@ impl Journal {
             return None;
         }
         let aside = fields.next()?.to_vec();
-        // Whatever is written in it, it leads to nothing but what an archive could have put.
-        let path = |path: &[u8]| EntryPath::new(path).map(|path| path.as_bytes().to_vec());
+        // Whatever is written in it, it leads to nothing but what an archive could have put, or to a
+        // plain name in the target: what is no entry's (`Stage::add`, `Stage::end_below`).
+        let path = |path: &[u8]| {
+            let is_plain = !path.contains(&b'/') && !matches!(path, b"" | b"." | b"..");
+            (is_plain || EntryPath::new(path).is_some()).then(|| path.to_vec())
+        };
         let steps = fields.map(|field| match field.split_first()? {
             (b'-', bytes) => Some(Step::Aside(path(bytes)?)),
             (b'+', bytes) => Some(Step::Put(path(bytes)?)),

@@ -372,8 +372,6 @@ impl Plan {
         name: &[u8],
         path: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let entry_path = EntryPath::new(path.as_slice());
-        let entry_path = entry_path.ok_or(io::ErrorKind::InvalidData)?;
         let found = match there.status(name) {
             Ok(status) => status,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -382,6 +380,8 @@ impl Plan {
             }
             Err(error) => return Err(error),
         };
+        let entry_path = EntryPath::new(path.as_slice());
+        let entry_path = entry_path.ok_or(io::ErrorKind::InvalidData)?;
         let ours = staged.status(name)?;
         let are_directories = found.kind == Kind::Directory && ours.kind == Kind::Directory;
         match self.mode {

@@ -22,6 +22,9 @@ const REFUSED_LEN: usize = 16 << 20;
 /// Of one part, so many places at most are remembered: repeated bytes can be many.
 const MAX_PLACES: usize = 4;
 
+/// Besides as many as fit into the file, so many blocks at most are taken from where they should not be.
+const MAX_STRAYS: u64 = 1024;
+
 /// A file, read by the offsets that its parts should have.
 ///
 /// Between two parts that were found, both their displacements may be right; which one, the
@@ -31,6 +34,8 @@ pub(crate) struct Places<'a> {
     file_len: u64,
     /// By how many bytes what should stand at an offset stands behind it, as far as that is known.
     shifts: BTreeMap<u64, Vec<i64>>,
+    /// How many blocks were found where they should not be.
+    strays: u64,
 }
 
 impl<'a> Places<'a> {
@@ -40,6 +45,7 @@ impl<'a> Places<'a> {
             file,
             file_len,
             shifts: BTreeMap::new(),
+            strays: 0,
         })
     }
 
@@ -207,12 +213,16 @@ impl<'a> Places<'a> {
         archive_id: &ArchiveId,
         observer: &dyn Observer,
     ) -> Result<(), ReadError> {
+        // As many blocks as fit into the file: headers alone, of which many more would, are made up.
+        let most = self.file_len / geometry.block_size.bytes() as u64 + MAX_STRAYS;
         for place in find_all(self.file, range, block::MAGIC, observer) {
             let place = place?;
             if let Some(index) = self.block_at(place, archive_id)?
                 && index.0 < block_count
+                && self.strays < most
                 && !is_parity(geometry, block_count, place)
             {
+                self.strays += 1;
                 self.found(geometry.block_offset(index).0, place);
             }
         }

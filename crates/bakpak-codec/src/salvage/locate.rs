@@ -1,7 +1,7 @@
 //! Finds the blocks that open: where they should be, where they were moved to, or by parity.
 
 use super::Mending;
-use crate::blocks::OpenedBlock;
+use crate::blocks::{OpenedBlock, check_clear};
 use crate::error::ReadError;
 use crate::fetch::{Fetch, is_no_room};
 use crate::found_blocks::FoundBlocks;
@@ -103,7 +103,11 @@ impl<'a, 's> Locator<'a, 's> {
         let offset = geometry.block_offset(index);
         let mut sealed = vec![0; geometry.block_size.bytes()];
         let opened = RefCell::new(None);
+        let id = &self.survey.head.header.archive_id;
         let opens = |sealed: &[u8]| {
+            if check_clear(sealed, index, id).is_err() {
+                return false;
+            }
             let open = self.fetch.borrow_mut().open(sealed.to_vec(), index);
             *opened.borrow_mut() = open.ok();
             opened.borrow().is_some()
@@ -126,7 +130,8 @@ impl<'a, 's> Locator<'a, 's> {
 
     /// Keeps all blocks of a stripe that parity and check pages give, and that open.
     fn mend(&mut self, layout: &StripeLayout) -> Result<(), ReadError> {
-        if !self.has_any(layout)? {
+        // As few blocks as there is parity for may be missing altogether.
+        if layout.data_count > layout.parity_count && !self.has_any(layout)? {
             return Ok(());
         }
         for unproved in [Unproved::Believed, Unproved::Erased] {
@@ -182,8 +187,11 @@ impl<'a, 's> Locator<'a, 's> {
         }
         let mut there = vec![0; sealed.len()];
         let offset = self.survey.geometry.block_offset(index).0;
-        self.survey.places.read(offset, 0, &mut there)?;
-        if there == sealed || self.fetch.get_mut().open(sealed.to_vec(), index).is_err() {
+        let is_it = |there: &[u8]| there == sealed;
+        let places = &self.survey.places;
+        if places.find_right(offset, &mut there, is_it)?.is_some()
+            || self.fetch.get_mut().open(sealed.to_vec(), index).is_err()
+        {
             return Ok(());
         }
         self.found.keep_mended(index, sealed).map_err(spooling)

@@ -129,6 +129,23 @@ impl Stage {
         })
     }
 
+    /// Takes back a file that [`end_below`](Stage::end_below) put below a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`StageError::Io`]: there is none, or as the system says.
+    pub fn discard_below(&mut self, directory: &str, path: &EntryPath) -> Result<(), StageError> {
+        let name = below(directory, path);
+        let found = self.cursor.find(&self.tree, &name);
+        let removed = found.and_then(|(dir, name)| {
+            let len = dir.status(name)?.size;
+            dir.remove_file(name).map(|()| len)
+        });
+        let len = removed.map_err(|error| self.entry_error("take back", path, error))?;
+        self.count(&Placed::File { len }, u64::wrapping_sub);
+        Ok(())
+    }
+
     /// Makes a further name of a file that [`end_below`](Stage::end_below) put below a directory, there.
     ///
     /// # Errors
