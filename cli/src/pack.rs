@@ -130,10 +130,10 @@ fn packed(
             let begun = file.handle()?.metadata()?.len();
             let cut = |len| {
                 // Most likely they are not mounted: what is there already must not go for that.
-                if len == 0 && walked.total_len() < begun {
+                if len == 0 && walked.total_len() < begun / 16 {
                     return Err(io::Error::other(format!(
-                        "nothing of the partial file is from these sources, and they hold less \
-                         than it does ({}); to start anew, remove it",
+                        "nothing of the partial file is from these sources, and they hold next to \
+                         nothing ({}); to start anew, remove it",
                         size(walked.total_len())
                     )));
                 }

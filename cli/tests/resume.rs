@@ -297,6 +297,23 @@ fn changed_and_vanished_sources_are_told() {
         .succeeds();
 }
 
+/// A source that is not mounted must not cost what is packed.
+#[test]
+fn where_the_sources_are_empty_the_partial_file_stays() {
+    let sandbox = home();
+    let partial = stopped_at(&sandbox, PACK, 9_000_000);
+    let before = fs::read(&partial).unwrap();
+    fs::rename(sandbox.path("home"), sandbox.path("away")).unwrap();
+    fs::create_dir(sandbox.path("home")).unwrap();
+    let run = sandbox.typed(RESUME).exits(1);
+    run.says("they hold next to nothing");
+    assert!(fs::read(&partial).unwrap() == before);
+    fs::remove_dir(sandbox.path("home")).unwrap();
+    fs::rename(sandbox.path("away"), sandbox.path("home")).unwrap();
+    sandbox.typed(RESUME).succeeds();
+    is_right(&sandbox);
+}
+
 #[test]
 fn what_came_too_late_is_told() {
     let sandbox = home();
