@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &SalvageArguments, output: &Output) -> anyhow::Resu
         &[0; 16],
     )?;
     let stage = SharedStage::new(stage);
-    let told = Told::new(output).context("cannot make a temporary file for the report (TMPDIR)")?;
+    let told = Told::new(&arguments.to, output).context("cannot write the report")?;
     let mut sink = StageSink::new(stage.clone(), arguments.drop_damaged, told);
     let progress = Progress::new(
         output,

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
+use std::path::Path;
 
 use bakpak_codec::salvage::{Salvaged, Verdict};
 
@@ -22,10 +23,16 @@ pub(super) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    pub(super) fn new(output: &'a Output) -> io::Result<Self> {
+    /// The report tells names, so it is written where those of the files will stand, not where
+    /// everybody's temporary files do.
+    pub(super) fn new(target: &Path, output: &'a Output) -> io::Result<Self> {
+        let beside = target
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let report = tempfile::tempfile_in(beside.unwrap_or(Path::new(".")))?;
         Ok(Self {
             output,
-            report: BufWriter::new(tempfile::tempfile()?),
+            report: BufWriter::new(report),
             words: Words::default(),
         })
     }

@@ -33,7 +33,8 @@ mod stretches;
 
 pub use stretches::Cause;
 
-/// So many missing ranges of one entry are told; further ones only count.
+/// So many missing ranges of one entry are told apart; the last one goes over all further ones, and
+/// over what is there between them.
 pub const MAX_RANGES: usize = 4096;
 
 /// What was found of an archive.
@@ -100,7 +101,8 @@ pub struct Salvaged {
     pub verdict: Verdict,
     /// Size of a file, if it is known.
     pub size: Option<u64>,
-    /// What is missing of its content, in order; at most [`MAX_RANGES`].
+    /// What is missing of its content, in order; at most [`MAX_RANGES`], of which the last may then
+    /// have bytes in it that are there.
     pub missing: Vec<MissingRange>,
     /// Bytes that are missing, all together.
     pub missing_len: u64,

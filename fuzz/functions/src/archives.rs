@@ -184,7 +184,7 @@ impl Left {
         assert!(missing.len() <= salvage::MAX_RANGES);
         assert!(missing.is_sorted_by(|one, next| one.offset + one.len <= next.offset));
         let told: u64 = missing.iter().map(|range| range.len).sum();
-        assert!(told <= salvaged.missing_len);
+        assert!(told >= salvaged.missing_len);
         assert!(missing.len() == salvage::MAX_RANGES || told == salvaged.missing_len);
         if matches!(salvaged.verdict, Verdict::Whole | Verdict::Unconfirmed) {
             assert_eq!(salvaged.missing_len, 0);

@@ -500,7 +500,8 @@ impl Open {
             Some(last) if last.cause == cause && last.offset + last.len == offset => {
                 last.len += len;
             }
-            _ if is_full => {}
+            // All that is missing is told, and then some.
+            Some(last) if is_full => last.len = self.position - last.offset,
             _ => self.missing.push(MissingRange { offset, len, cause }),
         }
     }
