@@ -10,17 +10,28 @@ use crate::salvage::MissingOfBackup;
 const MAX_NAMED: u64 = 20;
 
 /// Names entries, up to a number.
-#[derive(Default)]
 pub(crate) struct Words {
     told: u64,
+    is_repairable: bool,
 }
 
 impl Words {
+    /// Nothing is told yet. What can be repaired is not called lost.
+    pub(crate) fn new(is_repairable: bool) -> Self {
+        Self {
+            told: 0,
+            is_repairable,
+        }
+    }
+
     /// Tells what is missing of an entry, of a backup so many pages; of those that are complete only their number is of interest.
     pub(crate) fn tell(&mut self, salvaged: &Salvaged, pages: u64, output: &Output) {
         let Some(mut text) = words(salvaged) else {
             return;
         };
+        if self.is_repairable {
+            text = format!("'{}' is hit, and comes back by repair", salvaged.path);
+        }
         if pages > 0 {
             text += &format!("; {} of its databases", count(pages, "page", "pages"));
         }

@@ -118,7 +118,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
     if let (Some(file), Some(keys), false) = (&damaged, &mut keys, report.findings.is_empty())
         && matches!(level, "full" | "media")
     {
-        tell_affected(file, keys, output)?;
+        tell_affected(file, keys, seen.is_repairable(), output)?;
     }
     Ok(seen.tell(exit, arguments, output))
 }
@@ -169,10 +169,15 @@ fn is_explained(finding: &Finding, repair: &RepairReport) -> bool {
 }
 
 /// Names the entries that damage hits, also through copies.
-fn tell_affected(file: &File, keys: &mut Keys, output: &Output) -> anyhow::Result<()> {
+fn tell_affected(
+    file: &File,
+    keys: &mut Keys,
+    is_repairable: bool,
+    output: &Output,
+) -> anyhow::Result<()> {
     let len = file.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::new(output, "looked through for entries", len);
-    let mut words = Words::default();
+    let mut words = Words::new(is_repairable);
     let mut tell = |salvaged: &Salvaged| {
         output.event(&affected::event(salvaged, MissingOfBackup::default(), None));
         words.tell(salvaged, 0, output);

@@ -33,7 +33,7 @@ impl<'a> Told<'a> {
         Ok(Self {
             output,
             report: BufWriter::new(report),
-            words: Words::default(),
+            words: Words::new(false),
         })
     }
 
