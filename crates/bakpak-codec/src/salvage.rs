@@ -26,6 +26,7 @@ use stretches::Stretches;
 
 mod entries;
 mod index;
+mod left;
 mod locate;
 mod open;
 mod rows;

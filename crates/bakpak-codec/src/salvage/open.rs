@@ -1,18 +1,19 @@
 //! The entry that is open, what is missing of it, and what became of it.
 
+use super::left::{Open, Part};
 use super::rows::{Rows, content_len, entry_of, is_parted};
 use super::stretches::Cause;
-use super::{MAX_RANGES, MissingRange, SalvageCounts, SalvageSink, Salvaged, Verdict};
+use super::{MissingRange, SalvageCounts, SalvageSink, Salvaged, Verdict};
 use crate::entries::{file_size, part_of};
 use crate::error::ReadError;
 use crate::observer::Observer;
 use crate::stream::{Begun, EntryTaker, LossTaker};
-use crate::zeros::hash_zeros;
 use bakpak_format::catalogue::{Row, RowFlags};
-use bakpak_format::digest::Digest;
-use bakpak_format::entry::{Entry, EntryKind, EntryPath, PART_LEN};
+use bakpak_format::entry::{EntryKind, EntryPath};
 use bytes::Bytes;
 use std::collections::HashMap;
+
+mod parts;
 
 /// Takes entries as they come, and judges each when it has ended.
 pub(super) struct OpenEntries<'a> {
@@ -40,45 +41,6 @@ pub(super) struct OpenEntries<'a> {
 pub(super) enum Begin {
     Begun,
     Refused,
-}
-
-/// A part of the open entry that is not begun yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NextPart {
-    number: u64,
-    pub(super) header_at: u64,
-    pub(super) content_at: u64,
-    pub(super) len: u64,
-}
-
-struct Open {
-    entry: Entry,
-    row: Option<Row>,
-    /// What became of the file that a hard link names.
-    fate: Verdict,
-    /// Content so far, holes and what is missing included.
-    position: u64,
-    hasher: blake3::Hasher,
-    missing: Vec<MissingRange>,
-    missing_len: u64,
-    is_header_lost: bool,
-    has_bytes: bool,
-    /// The bytes that came last were zeros by instruction: what stands for what could not be read.
-    ends_in_zeros: bool,
-    part: Option<Part>,
-}
-
-/// The part of a parted entry that came last.
-struct Part {
-    number: u64,
-    start: u64,
-    len: u64,
-    /// Where its content begins in the stream, and the length of each part's header: parts of an
-    /// entry differ in their number only, which always has 12 digits.
-    content_at: u64,
-    header_len: u64,
-    /// Of [`OpenEntries::losses`] when it was complete.
-    losses: u64,
 }
 
 impl<'a> OpenEntries<'a> {
@@ -276,78 +238,6 @@ impl<'a> OpenEntries<'a> {
         Ok(Begin::Begun)
     }
 
-    /// The part of the open entry whose header or content a place of the stream is in, if its row tells
-    /// how long the entry is.
-    pub(super) fn part_at(&self, position: u64) -> Option<NextPart> {
-        let open = self.open.as_ref()?;
-        let (part, row) = (open.part.as_ref()?, open.row.as_ref()?);
-        let stride = PART_LEN + part.header_len;
-        let behind = position.checked_sub(part.content_at.checked_add(PART_LEN)?)?;
-        let number = part.number.checked_add(behind / stride + 1)?;
-        let start = (number - 1).checked_mul(PART_LEN)?;
-        let len = row.size.checked_sub(start)?.min(PART_LEN);
-        let header_at = position - behind % stride;
-        (len > 0).then_some(NextPart {
-            number,
-            header_at,
-            content_at: header_at + part.header_len,
-            len,
-        })
-    }
-
-    /// Goes on with a part of the open entry of which the header is lost.
-    pub(super) fn begin_next_part(&mut self, next: &NextPart) -> Result<(), ReadError> {
-        let header_len = next.content_at - next.header_at;
-        let part = Part::new(next.number, next.content_at, header_len, next.len);
-        self.goes_on_with(part)
-    }
-
-    /// Whether this is a further part of the open entry, perhaps behind some that are lost.
-    fn goes_on(&self, name: &EntryPath, number: u64) -> bool {
-        self.open.as_ref().is_some_and(|open| {
-            let part = open.part.as_ref();
-            open.entry.path == *name && part.is_some_and(|part| number > part.number)
-        })
-    }
-
-    fn goes_on_with(&mut self, part: Part) -> Result<(), ReadError> {
-        let Some(open) = &mut self.open else {
-            return Ok(());
-        };
-        let (behind, start) = (open.position, part.start);
-        open.part = Some(part);
-        self.lose(behind, start.saturating_sub(behind))
-    }
-
-    /// Begins a parted entry with the first of its parts that is there.
-    fn begin_part(
-        &mut self,
-        mut entry: Entry,
-        row: Option<Row>,
-        name: EntryPath,
-        part: Part,
-    ) -> Result<(), ReadError> {
-        let parted = self.parted.take_if(|row| row.path == name);
-        self.close_parted()?;
-        entry.path = name;
-        let is_header_lost = parted.is_some();
-        let mut open = Open::new(entry, row.or(parted));
-        open.is_header_lost = is_header_lost;
-        let start = part.start;
-        open.part = Some(part);
-        match self.begin_open(open)? {
-            Begin::Begun => self.lose(0, start),
-            Begin::Refused => Ok(()),
-        }
-    }
-
-    fn close_parted(&mut self) -> Result<(), ReadError> {
-        match self.parted.take() {
-            Some(row) => self.row_alone(row),
-            None => Ok(()),
-        }
-    }
-
     /// Judges the open entry (spec: SLV-5).
     fn close(&mut self) -> Result<(), ReadError> {
         let Some(open) = &self.open else {
@@ -458,94 +348,6 @@ impl LossTaker for OpenEntries<'_> {
     fn lost(&mut self, offset: u64, len: u64) -> Result<(), ReadError> {
         let start = self.open.as_ref().map_or(0, Open::part_start);
         self.lose(offset.saturating_add(start), len)
-    }
-}
-
-impl Open {
-    fn new(entry: Entry, row: Option<Row>) -> Self {
-        Self {
-            entry,
-            row,
-            fate: Verdict::Whole,
-            position: 0,
-            hasher: blake3::Hasher::new(),
-            missing: Vec::new(),
-            missing_len: 0,
-            is_header_lost: false,
-            has_bytes: false,
-            ends_in_zeros: false,
-            part: None,
-        }
-    }
-
-    fn part_start(&self) -> u64 {
-        self.part.as_ref().map_or(0, |part| part.start)
-    }
-
-    /// What lies before `offset` and has not come is a hole.
-    fn pass_hole(&mut self, offset: u64, observer: &dyn Observer) -> Result<(), ReadError> {
-        let len = offset.saturating_sub(self.position);
-        if self.missing_len == 0 {
-            hash_zeros(&mut self.hasher, len, observer)?;
-        }
-        self.position = self.position.max(offset);
-        Ok(())
-    }
-
-    fn lose(&mut self, offset: u64, len: u64, cause: Cause) {
-        self.missing_len = self.missing_len.saturating_add(len);
-        self.position = offset.saturating_add(len);
-        let is_full = self.missing.len() == MAX_RANGES;
-        match self.missing.last_mut() {
-            Some(last) if last.cause == cause && last.offset + last.len == offset => {
-                last.len += len;
-            }
-            // All that is missing is told, and then some.
-            Some(last) if is_full => last.len = self.position - last.offset,
-            _ => self.missing.push(MissingRange { offset, len, cause }),
-        }
-    }
-
-    fn verdict(&self, losses: u64) -> Verdict {
-        match &self.entry.kind {
-            EntryKind::File { .. } => {}
-            _ => return self.fate,
-        }
-        if self.missing_len > 0 {
-            return match self.has_bytes {
-                true => Verdict::Damaged,
-                false => Verdict::Lost,
-            };
-        }
-        let may_go_on = self.part.as_ref().is_some_and(|part| !part.is_last(losses));
-        match &self.row {
-            Some(row) if Digest(*self.hasher.finalize().as_bytes()) == row.content_hash => {
-                Verdict::Whole
-            }
-            Some(_) => Verdict::Damaged,
-            None if self.ends_in_zeros || may_go_on => Verdict::Damaged,
-            None => Verdict::Unconfirmed,
-        }
-    }
-}
-
-impl Part {
-    fn new(number: u64, content_at: u64, header_len: u64, len: u64) -> Self {
-        Self {
-            number,
-            len,
-            start: (number - 1).saturating_mul(PART_LEN),
-            content_at,
-            header_len,
-            losses: 0,
-        }
-    }
-}
-
-impl Part {
-    /// Whether none can follow: it is short, or nothing was lost since it was complete.
-    fn is_last(&self, losses: u64) -> bool {
-        self.len < PART_LEN || self.losses == losses
     }
 }
 
