@@ -504,7 +504,8 @@ def salvage(data: bytes, key_secrets: list[bytes], passphrases: list[bytes]) -> 
     not_whole = [left for left in found if left.verdict != WHOLE]
     end_known = end.known or final is not None
     unnamed = max(final.row_count - named, 0) if final else None
-    complete = final is not None and is_all_left(content, final, blocks_left) and unnamed == 0 and all(
+    has_envelope = not header.envelope_len or bool(mended.envelope and mended.envelope_table)
+    complete = has_envelope and final is not None and is_all_left(content, final, blocks_left) and unnamed == 0 and all(
         left.verdict == UNREAD for left in not_whole)
     return Report(complete, end_known, len(found) - len(not_whole), unnamed, not_whole)
 

@@ -24,6 +24,8 @@ pub enum Left {
     Nothing,
     /// All data blocks but these.
     But(Vec<u64>),
+    /// All but the envelope.
+    AllButEnvelope,
     /// The first so many data blocks; nothing says how many there were.
     First(u64),
 }
@@ -78,6 +80,7 @@ impl Salvage {
         let is_left = |block: u64| match left {
             Left::Nothing => false,
             Left::But(lost) => !lost.contains(&block),
+            Left::AllButEnvelope => true,
             Left::First(count) => block < *count,
         };
         let is_left = |blocks: &Range<u64>| blocks.clone().all(is_left);
@@ -94,7 +97,7 @@ impl Salvage {
         Some(Self {
             is_complete: matches!(left, Left::But(lost) if lost.is_empty())
                 && entries.iter().all(|fate| fate.verdict == "unreadable"),
-            is_end_known: matches!(left, Left::But(_)) || has_last,
+            is_end_known: matches!(left, Left::But(_) | Left::AllButEnvelope) || has_last,
             whole: fates.len() - entries.len(),
             unnamed,
             entries,

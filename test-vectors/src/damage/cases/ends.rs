@@ -130,7 +130,7 @@ pub(super) fn opening() -> Vec<Damage> {
             "the envelope body at both its places",
             |m| vec![Zero(m.envelope()), Zero(m.tail_copies())],
         )
-        .but([]),
+        .salvaged(Left::AllButEnvelope),
         repaired(
             "damage-opening-and-tail-copies",
             "parity-3-envelope",
