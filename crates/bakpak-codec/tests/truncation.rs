@@ -8,7 +8,7 @@ use bakpak_codec::error::ErrorClass;
 use bakpak_codec::pack::{EnvelopeSettings, PackSettings};
 use bakpak_format::error::{Class, Structure};
 use bakpak_format::geometry::BlockSize;
-use support::commands::{COMMANDS, Command, Outcome, Truth, Verb};
+use support::commands::{Command, Outcome, Truth, Verb, readers};
 use support::regions::{Map, Site};
 use support::*;
 
@@ -83,7 +83,7 @@ fn judge(map: &Map, command: Command, outcome: &Outcome, len: usize, told: &str)
 fn every_length(verb: Verb) {
     let packed = pack_one(None, None);
     assert_eq!(packed.0.len(), 32_768);
-    for command in COMMANDS {
+    for command in readers() {
         if command.verb() == verb {
             cut(&packed, command, (0..32_768).rev());
         }
@@ -136,7 +136,7 @@ fn every_command_notices_the_truncations_of_a_larger_archive() {
     lens.retain(|&cut| cut < len);
     lens.sort_unstable();
     lens.dedup();
-    for command in COMMANDS {
+    for command in readers() {
         match command.verb() {
             Verb::Envelope => {}
             _ => cut(&packed, command, lens.iter().rev().copied()),
@@ -170,7 +170,7 @@ fn a_full_stripe_without_what_follows_it_is_truncated() {
         page.end + 1,
         second.end,
     ];
-    for command in COMMANDS {
+    for command in readers() {
         if command.verb() != Verb::Envelope {
             cut(&packed, command, lens.iter().rev().copied());
         }
@@ -193,7 +193,7 @@ fn bytes_behind_the_end_are_damage() {
     ] {
         let bytes = forever(&[archive.clone(), more].concat());
         let file = file_of(bytes);
-        for command in COMMANDS {
+        for command in readers() {
             let outcome = command.run(&file, bytes, &truth, "longer");
             let told = format!("{command:?}, {} bytes: {outcome:?}", bytes.len());
             match command.verb() {
@@ -217,7 +217,7 @@ fn bytes_behind_the_end_are_damage() {
 fn short_files_that_are_no_archives_are_told_from_cut_ones() {
     let class = |bytes: &'static [u8]| {
         let file = file_of(bytes);
-        let mut classes = COMMANDS.iter().flat_map(|command| {
+        let mut classes = readers().flat_map(|command| {
             let outcome = command.run(&file, bytes, &Truth::default(), "no archive");
             assert_eq!(outcome.findings.len(), 1, "{command:?}: {outcome:?}");
             outcome.findings.into_iter().map(|finding| finding.class)

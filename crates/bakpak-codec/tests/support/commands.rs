@@ -57,6 +57,12 @@ pub const COMMANDS: [Command; 14] = [
     Command::File(Verb::Salvage),
 ];
 
+/// Those that read an archive and tell the first that is wrong with it, or all.
+pub fn readers() -> impl Iterator<Item = Command> {
+    let is_reader = |command: &Command| !matches!(command.verb(), Verb::Repair | Verb::Salvage);
+    COMMANDS.into_iter().filter(is_reader)
+}
+
 /// What an archive holds, and nothing else may come out of it.
 #[derive(Clone, Default)]
 pub struct Truth {
