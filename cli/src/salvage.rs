@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 use bakpak_codec::default_threads;
 use bakpak_codec::salvage::{SalvageReport, salvage};
-use bakpak_tree::{Stage, StageOptions, TargetMode};
+use bakpak_tree::{DAMAGED, SALVAGE_REPORT, Stage, StageOptions, TargetMode};
 
-use self::sink::{DAMAGED, StageSink};
-use self::told::{REPORT, Told};
+use self::sink::StageSink;
+use self::told::Told;
 use crate::archive;
 use crate::args::SalvageArguments;
 use crate::exit::Exit;
@@ -160,7 +160,7 @@ fn tell(arguments: &SalvageArguments, report: &SalvageReport, output: &Output) {
         (false, _) => format!("{lost}; its end is missing too, nobody knows how much"),
     };
     output.error(&format!("this is NOT all of {name}: {lost}"));
-    let report = quoted(&arguments.to.join(Path::new(REPORT)));
+    let report = quoted(&arguments.to.join(Path::new(SALVAGE_REPORT)));
     output.hint(&[
         format!("{report} tells all that is missing, by entry and byte range"),
         "another copy of the archive may be whole, or damaged elsewhere".to_owned(),

@@ -3,16 +3,12 @@
 use bakpak_codec::salvage::{SalvageSink, Salvaged, Verdict};
 use bakpak_codec::sink::SinkError;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
-use bakpak_tree::Stage;
+use bakpak_tree::{DAMAGED, SALVAGE_REPORT, Stage};
 
 use super::medium::{Medium, MissingOfBackup};
-use super::told::{REPORT, Told};
+use super::told::Told;
 use crate::output::event::Event;
 use crate::unpack::SharedStage;
-
-/// Damaged files are below this directory. Nothing in an archive can be: all of it is below `sql`,
-/// `home` and `attachments`.
-pub(super) const DAMAGED: &str = "damaged";
 
 /// Stages what is left.
 pub(super) struct StageSink<'a> {
@@ -46,7 +42,9 @@ impl<'a> StageSink<'a> {
     /// Puts the report into the stage.
     pub(super) fn finish(self, summary: Event) -> anyhow::Result<()> {
         let mut report = self.told.finish(summary)?;
-        let added = self.stage.with(|stage| stage.add(REPORT, &mut report));
+        let added = self
+            .stage
+            .with(|stage| stage.add(SALVAGE_REPORT, &mut report));
         added.map_err(|error| anyhow::anyhow!(error))
     }
 

@@ -12,9 +12,6 @@ use crate::affected::{self, Words};
 use crate::output::event::Event;
 use crate::output::{Output, json_line};
 
-/// The report's name in the target.
-pub(super) const REPORT: &str = "salvage.jsonl";
-
 /// Collects the report.
 pub(super) struct Told<'a> {
     output: &'a Output,

@@ -23,6 +23,12 @@ pub(crate) const DRAFT: &[u8] = b"journal.draft";
 /// A file that says that publishing was begun and undone.
 pub(crate) const UNDONE: &[u8] = b"journal.undone";
 
+/// The directory of a target for files that are salvaged with bytes missing; no entry has its name.
+pub const DAMAGED: &str = "damaged";
+
+/// The file in a target that tells what salvage did not find; no entry has its name.
+pub const SALVAGE_REPORT: &str = "salvage.jsonl";
+
 const MAGIC: &[u8] = b"bakpak journal 1";
 
 /// The steps that publish a stage, in order. Paths are below target, stage and what is aside.
@@ -123,11 +129,11 @@ impl Journal {
             return None;
         }
         let aside = fields.next()?.to_vec();
-        // Whatever is written in it, it leads to nothing but what an archive could have put, or to a
-        // plain name in the target: what is no entry's (`Stage::add`, `Stage::end_below`).
+        // Whatever is written in it, it leads to nothing but what an archive, or salvage, could have
+        // put.
         let path = |path: &[u8]| {
-            let is_plain = !path.contains(&b'/') && !matches!(path, b"" | b"." | b"..");
-            (is_plain || EntryPath::new(path).is_some()).then(|| path.to_vec())
+            let is_of_salvage = [DAMAGED, SALVAGE_REPORT].map(str::as_bytes).contains(&path);
+            (is_of_salvage || EntryPath::new(path).is_some()).then(|| path.to_vec())
         };
         let steps = fields.map(|field| match field.split_first()? {
             (b'-', bytes) => Some(Step::Aside(path(bytes)?)),

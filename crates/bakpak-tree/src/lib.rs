@@ -75,6 +75,7 @@ mod walk;
 pub use earlier::Reusable;
 pub use error::{OutputError, StageError, WalkError, is_full};
 pub use finished::{Finished, completed_before};
+pub use journal::{DAMAGED, SALVAGE_REPORT};
 pub use names::{Clash, ClashReason};
 pub use output::PendingFile;
 pub use platform::{FileId, Room};
