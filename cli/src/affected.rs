@@ -2,9 +2,8 @@
 
 use bakpak_codec::salvage::{Cause, Salvaged, Verdict};
 
-use crate::output::event::{AffectedEntry, Event, MissingBytes};
+use crate::output::event::{AffectedEntry, Event, MissingBytes, MissingLog, MissingPages};
 use crate::output::{Output, count, size};
-use crate::salvage::MissingOfBackup;
 
 /// As many entries are named in words.
 const MAX_NAMED: u64 = 20;
@@ -13,6 +12,14 @@ const MAX_NAMED: u64 = 20;
 pub(crate) struct Words {
     told: u64,
     is_repairable: bool,
+}
+
+/// What of the databases in a backup is missing.
+#[derive(Default)]
+pub(crate) struct MissingOfBackup {
+    pub(crate) page_count: u64,
+    pub(crate) pages: Vec<MissingPages>,
+    pub(crate) log: Vec<MissingLog>,
 }
 
 impl Words {

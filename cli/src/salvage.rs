@@ -23,8 +23,6 @@ mod medium;
 mod sink;
 mod told;
 
-pub(crate) use self::medium::MissingOfBackup;
-
 /// Takes out of a damaged archive what is left.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::error::Class;
 
 use crate::absent;
-use crate::affected::{self, Words};
+use crate::affected::{self, MissingOfBackup, Words};
 use crate::archive;
 use crate::args::{Depth, VerifyArguments};
 use crate::exit::Exit;
@@ -26,7 +26,6 @@ use crate::progress::Progress;
 use crate::prompt::Keys;
 use crate::report::exit_of;
 use crate::restorability::{Answer, Judgement};
-use crate::salvage::MissingOfBackup;
 
 use self::backups::{Rereading, by_facts};
 

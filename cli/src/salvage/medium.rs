@@ -4,6 +4,7 @@ use bakpak_format::entry::EntryPath;
 use mssql_backup::kind::Kind;
 use mssql_backup::read::Checker;
 
+use crate::affected::MissingOfBackup;
 use crate::output::event::{MissingLog, MissingPages};
 
 /// The file being salvaged, if it is a backup.
@@ -14,14 +15,6 @@ pub(super) struct Medium {
     /// By its place it is a backup, whatever its first bytes look like.
     is_backup: bool,
     position: u64,
-}
-
-/// What of the databases in a backup is missing.
-#[derive(Default)]
-pub(crate) struct MissingOfBackup {
-    pub(crate) page_count: u64,
-    pub(crate) pages: Vec<MissingPages>,
-    pub(crate) log: Vec<MissingLog>,
 }
 
 impl Medium {

@@ -5,8 +5,9 @@ use bakpak_codec::sink::SinkError;
 use bakpak_format::entry::{Entry, EntryKind, EntryPath};
 use bakpak_tree::{DAMAGED, SALVAGE_REPORT, Stage};
 
-use super::medium::{Medium, MissingOfBackup};
+use super::medium::Medium;
 use super::told::Told;
+use crate::affected::MissingOfBackup;
 use crate::output::event::Event;
 use crate::unpack::SharedStage;
 

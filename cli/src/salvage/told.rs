@@ -7,8 +7,7 @@ use std::path::Path;
 
 use bakpak_codec::salvage::{Salvaged, Verdict};
 
-use super::medium::MissingOfBackup;
-use crate::affected::{self, Words};
+use crate::affected::{self, MissingOfBackup, Words};
 use crate::output::event::Event;
 use crate::output::{Output, json_line};
 
