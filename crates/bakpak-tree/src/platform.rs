@@ -23,7 +23,6 @@ pub struct FileId {
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(windows, expect(dead_code, reason = "Windows has no such files"))]
 pub(crate) enum Kind {
     File,
     Directory,
