@@ -113,6 +113,9 @@ fn tell(arguments: &SalvageArguments, report: &SalvageReport, output: &Output) {
         output.warn(None, None, text);
     }
     tell_envelope(report, output);
+    for fault in &report.faults {
+        output.error(&format!("a record is left out: {fault}"));
+    }
     let whole = count(counts.whole, "entry", "entries");
     if report.is_complete() {
         output.say(format!("all of {name} is in {to}, and proved: {whole}"));

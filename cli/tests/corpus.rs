@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
@@ -16,7 +15,7 @@ mod sandbox;
 #[path = "../src/demo/server.rs"]
 mod server;
 
-use sandbox::{Run, Sandbox, assert_same_content, assert_same_tree, contains, needs};
+use sandbox::{Sandbox, assert_same_content, assert_same_tree, contains};
 
 const MASTER_KEY: &str = "mGdCvQ3fW0yVbXkq1l9u7w==";
 
@@ -55,20 +54,6 @@ fn make_home(sandbox: &Sandbox) {
         sandbox.path("home/TaskLogs/task-7-again.txt"),
     )
     .unwrap();
-}
-
-/// The second reader, if its environment has been set up (`cargo xtask test` does).
-fn second_reader(sandbox: &Sandbox, args: &[&str]) -> Option<Run> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = root.join("target/reader-venv/bin/python");
-    if !python.exists() {
-        needs::missing("the second reader is not set up (`cargo xtask test --only setup` does)");
-        return None;
-    }
-    let reader = root.join("format-spec/reader/bakpak_reader.py");
-    let mut command = Command::new(python);
-    command.arg(reader).args(args).current_dir(sandbox.path(""));
-    Some(Run::of(&mut command))
 }
 
 #[test]
@@ -166,10 +151,8 @@ fn come_back(sandbox: &Sandbox, backups: &Path, restorable: Restorable) {
         MASTER_KEY.as_bytes()
     ));
 
-    if let Some(run) = second_reader(
-        sandbox,
-        &["verify", "--key-file", "data.key", "server.bakpak"],
-    ) {
+    if let Some(run) = sandbox.second_reader(&["verify", "--key-file", "data.key", "server.bakpak"])
+    {
         assert!(run.succeeds().text().contains("\"result\": \"opened\""));
         let extract = [
             "extract",
@@ -179,7 +162,7 @@ fn come_back(sandbox: &Sandbox, backups: &Path, restorable: Restorable) {
             "second",
             "server.bakpak",
         ];
-        second_reader(sandbox, &extract).unwrap().succeeds();
+        sandbox.second_reader(&extract).unwrap().succeeds();
         assert_same_content(&sandbox.path("out"), &sandbox.path("second"));
     }
 }

@@ -17,7 +17,11 @@ use serde_json::{Value, json};
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
-use sandbox::{Run, Sandbox};
+#[path = "support/plans.rs"]
+mod plans;
+
+use plans::{codes, plan_of};
+use sandbox::Sandbox;
 
 /// Hours of one day.
 fn at(hour: i8) -> DateTime {
@@ -62,19 +66,6 @@ fn make_chain(sandbox: &Sandbox) {
     write(sandbox, "sql/full.bak", 2, &sets[..1]);
     write(sandbox, "sql/diff.bak", 1, &sets[1..]);
     write(sandbox, "sql/logs.trn", 1, &logs);
-}
-
-fn plan_of(run: &Run) -> Value {
-    let lines = run.lines();
-    assert_eq!(lines.len(), 1, "one line: {}{}", run.text(), run.err);
-    let plan: Value = serde_json::from_str(&lines[0]).unwrap();
-    assert_eq!((&plan["v"], &plan["type"]), (&json!(1), &json!("plan")));
-    plan
-}
-
-fn codes(plan: &Value) -> Vec<&str> {
-    let findings = plan["findings"].as_array().unwrap().iter();
-    findings.map(|one| one["code"].as_str().unwrap()).collect()
 }
 
 /// `full`, `log 2` and so on.

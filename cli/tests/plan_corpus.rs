@@ -5,26 +5,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
+#[path = "support/plans.rs"]
+mod plans;
+
+use plans::{codes, plan_of};
 use sandbox::{Run, Sandbox, needs};
-
-fn plan_of(run: &Run) -> Value {
-    let lines = run.lines();
-    assert_eq!(lines.len(), 1, "one line: {}{}", run.text(), run.err);
-    let plan: Value = serde_json::from_str(&lines[0]).unwrap();
-    assert_eq!((&plan["v"], &plan["type"]), (&json!(1), &json!("plan")));
-    plan
-}
-
-fn codes(plan: &Value) -> Vec<&str> {
-    let findings = plan["findings"].as_array().unwrap().iter();
-    findings.map(|one| one["code"].as_str().unwrap()).collect()
-}
 
 /// The sample backups, which lie beside the repository and are never copied into it.
 fn corpus() -> Option<PathBuf> {

@@ -7,7 +7,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mssql_backup::jiff::civil::{DateTime, date};
 use mssql_backup::testing::{Database, Media, write_media};
@@ -17,7 +16,7 @@ use serde_json::Value;
 #[path = "support/sandbox.rs"]
 mod sandbox;
 
-use sandbox::{Run, Sandbox, assert_same_content, assert_same_tree, needs};
+use sandbox::{Run, Sandbox, assert_same_content, assert_same_tree};
 
 const PARTIAL: &str = ".a.bakpak.bakpak-tmp-0123456789abcdef";
 const DATA_BLOCKS: u64 = 494;
@@ -146,20 +145,6 @@ fn a_master_key_in_clear_is_told_also_if_it_was_packed_before_the_stop() {
     assert_eq!(warned(&resumed), 1);
 }
 
-/// The second reader, if its environment has been set up (`cargo xtask test` does).
-fn second_reader(sandbox: &Sandbox, args: &[&str]) -> Option<Run> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = root.join("target/reader-venv/bin/python");
-    if !python.exists() {
-        needs::missing("the second reader is not set up (`cargo xtask test --only setup` does)");
-        return None;
-    }
-    let reader = root.join("format-spec/reader/bakpak_reader.py");
-    let mut command = Command::new(python);
-    command.arg(reader).args(args).current_dir(sandbox.path(""));
-    Some(Run::of(&mut command))
-}
-
 #[test]
 fn the_second_reader_takes_an_archive_whose_entry_was_superseded() {
     let sandbox = Sandbox::new();
@@ -183,7 +168,7 @@ fn the_second_reader_takes_an_archive_whose_entry_was_superseded() {
         .succeeds();
     assert_same_tree(&sandbox.path("backups"), &sandbox.path("out/sql"));
     let verify = ["verify", "--key-file", "data.key", "a.bakpak"];
-    let Some(run) = second_reader(&sandbox, &verify) else {
+    let Some(run) = sandbox.second_reader(&verify) else {
         return;
     };
     assert!(run.succeeds().text().contains("\"result\": \"opened\""));
@@ -195,7 +180,7 @@ fn the_second_reader_takes_an_archive_whose_entry_was_superseded() {
         "second",
         "a.bakpak",
     ];
-    second_reader(&sandbox, &extract).unwrap().succeeds();
+    sandbox.second_reader(&extract).unwrap().succeeds();
     assert_same_content(&sandbox.path("out"), &sandbox.path("second"));
 }
 

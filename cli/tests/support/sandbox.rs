@@ -113,6 +113,22 @@ impl Sandbox {
         Run::of(&mut self.command(args))
     }
 
+    /// The second reader, if its environment has been set up (`cargo xtask test` does).
+    pub(crate) fn second_reader(&self, args: &[&str]) -> Option<Run> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let python = root.join("target/reader-venv/bin/python");
+        if !python.exists() {
+            needs::missing(
+                "the second reader is not set up (`cargo xtask test --only setup` does)",
+            );
+            return None;
+        }
+        let reader = root.join("format-spec/reader/bakpak_reader.py");
+        let mut command = Command::new(python);
+        command.arg(reader).args(args).current_dir(self.path(""));
+        Some(Run::of(&mut command))
+    }
+
     /// A command line without quotes, split at spaces.
     pub(crate) fn typed(&self, line: &str) -> Run {
         self.bakpak(line.split_whitespace())

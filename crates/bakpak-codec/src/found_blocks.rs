@@ -13,8 +13,8 @@ pub(crate) struct FoundBlocks {
     geometry: Geometry,
     file: File,
     elsewhere: HashMap<BlockIndex, Where>,
-    /// Mended blocks, one after the other; never plaintext.
-    mended: File,
+    /// Mended blocks, one after the other; never plaintext. None before the first.
+    mended: Option<File>,
     mended_count: u64,
 }
 
@@ -29,18 +29,14 @@ enum Where {
 
 impl FoundBlocks {
     /// All blocks are where they should be, so far.
-    ///
-    /// # Errors
-    ///
-    /// There is no temporary folder to write to.
-    pub(crate) fn new(file: File, geometry: Geometry) -> io::Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(file: File, geometry: Geometry) -> Self {
+        Self {
             geometry,
             file,
             elsewhere: HashMap::new(),
-            mended: tempfile::tempfile()?,
+            mended: None,
             mended_count: 0,
-        })
+        }
     }
 
     /// A block stands so many bytes behind its offset.
@@ -54,13 +50,17 @@ impl FoundBlocks {
     ///
     /// # Errors
     ///
-    /// The temporary folder is full, or cannot be written.
+    /// There is no temporary folder to write to, or it is full.
     pub(crate) fn keep_mended(&mut self, index: BlockIndex, sealed: &[u8]) -> io::Result<()> {
         let number = self.mended_count;
         let offset = number * self.geometry.block_size.bytes() as u64;
+        let mended = match &mut self.mended {
+            Some(mended) => mended,
+            none => none.insert(tempfile::tempfile()?),
+        };
         // Windows moves the position when it reads at another one.
-        self.mended.seek(SeekFrom::Start(offset))?;
-        self.mended.write_all(sealed)?;
+        mended.seek(SeekFrom::Start(offset))?;
+        mended.write_all(sealed)?;
         self.mended_count += 1;
         self.elsewhere.insert(index, Where::Mended(number));
         Ok(())
@@ -91,7 +91,8 @@ impl FoundBlocks {
                 read_exact_at(&self.file, sealed, place)
             }
             Some(Where::Mended(number)) => {
-                read_exact_at(&self.mended, sealed, number * sealed.len() as u64)
+                let mended = self.mended.as_ref().ok_or(io::ErrorKind::NotFound)?;
+                read_exact_at(mended, sealed, number * sealed.len() as u64)
             }
         }
     }

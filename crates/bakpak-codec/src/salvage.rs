@@ -3,7 +3,7 @@
 //! Everything handed out has authenticated. What parity can mend is mended on the way; of what it
 //! cannot, every entry that is hit is named, also through COPY (spec: chapter 14.2).
 
-use crate::error::ReadError;
+use crate::error::{Finding, ReadError};
 use crate::fetch::{BlockStore, Fetch};
 use crate::found_blocks::FoundBlocks;
 use crate::keyring::Keyring;
@@ -61,6 +61,9 @@ pub struct SalvageReport {
     pub lost_len: u64,
     /// FINAL says that sources were missing from the start.
     pub was_incomplete: bool,
+    /// What authenticates and is not what the format allows, the first 100: its writer was faulty, and
+    /// what it would have given is lost.
+    pub faults: Vec<Finding>,
 }
 
 /// Entries by what became of them.
@@ -188,6 +191,7 @@ impl SalvageReport {
             && self.lost_len == 0
             && unconfirmed + damaged + lost == 0
             && self.unnamed == Some(0)
+            && self.faults.is_empty()
     }
 }
 
@@ -266,6 +270,7 @@ fn take_out(
             .map(|last| last.row_count.saturating_sub(taken.named)),
         lost_len: taken.lost_len,
         was_incomplete: found.last.is_some_and(|last| last.incomplete),
+        faults: found.faults.into_iter().map(Finding::from).collect(),
     })
 }
 
@@ -305,7 +310,7 @@ fn find(
 ) -> Result<(Found, FoundBlocks), ReadError> {
     let again = || file.try_clone().map_err(ReadError::reading);
     let workers = Workers::new(threads)?;
-    let kept = FoundBlocks::new(again()?, survey.geometry).map_err(locate::spooling)?;
+    let kept = FoundBlocks::new(again()?, survey.geometry);
     let fetch = open(BlockStore::Archive(again()?));
     let locator = Locator::new(survey, fetch, kept, mending, &workers, observer);
     let header = &survey.head.header;
@@ -316,7 +321,6 @@ fn find(
             end = number.0 + 1;
         }
         index.block(number, block);
-        Ok(())
     })?;
     // Where nothing says how many blocks there were, those behind the last one are not known to be.
     let end = (!survey.is_end_known).then_some(end);

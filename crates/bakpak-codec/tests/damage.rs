@@ -43,13 +43,15 @@ enum Damage {
     Swap,
     /// It stands there twice.
     Repeat,
+    /// Other bytes stand before it.
+    Insert,
     /// It is not there.
     Drop,
     /// It is that of another archive with the same key.
     Splice,
 }
 
-const DAMAGES: [Damage; 9] = [
+const DAMAGES: [Damage; 10] = [
     Damage::FlipFirst,
     Damage::FlipMiddle,
     Damage::FlipLast,
@@ -57,6 +59,7 @@ const DAMAGES: [Damage; 9] = [
     Damage::Cut,
     Damage::Swap,
     Damage::Repeat,
+    Damage::Insert,
     Damage::Drop,
     Damage::Splice,
 ];
@@ -163,6 +166,10 @@ impl Case {
             Damage::Repeat => {
                 let again = bytes[range.clone()].to_vec();
                 bytes.splice(range.end..range.end, again);
+            }
+            Damage::Insert => {
+                let other = noise("other", range.len());
+                bytes.splice(range.start..range.start, other);
             }
             Damage::Drop => drop(bytes.drain(range)),
             Damage::Splice => bytes[range.clone()].copy_from_slice(&self.other[range]),

@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use mssql_backup::check::{Level, PageId};
 use mssql_backup::container::block::{BlockHeader, VECTOR};
 use mssql_backup::container::{ContainerHeader, FIXED_LEN, MAGIC};
@@ -15,32 +12,12 @@ use mssql_backup::report::Report;
 #[path = "../../../cli/tests/support/needs.rs"]
 mod needs;
 
-const PAGE_LEN: usize = 8192;
+#[path = "support/corpus.rs"]
+mod corpus;
 
-/// Every file of the corpus that is a backup, with its name.
-fn backups() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/bak");
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut folders = vec![folder.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.path().is_dir() {
-                true => folders.push(entry.path()),
-                false => paths.push(entry.path()),
-            }
-        }
-    }
-    paths.sort();
-    if paths.is_empty() {
-        needs::refused("the sample backups are not beside the repository");
-    }
-    let named = paths.into_iter().map(|path| {
-        let name = path.strip_prefix(&folder).unwrap().display().to_string();
-        (name, fs::read(path).unwrap())
-    });
-    let is_backup = |bytes: &[u8]| bytes.starts_with(b"TAPE") || bytes.starts_with(&MAGIC);
-    named.filter(|(_, bytes)| is_backup(bytes)).collect()
-}
+use corpus::backups;
+
+const PAGE_LEN: usize = 8192;
 
 /// Numbers that are the same on every run (splitmix64).
 struct Random(u64);

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// So many ranges of lost blocks are told apart; further ones count as one with all between.
 const MAX_RANGES: usize = 1 << 16;
 
+/// The first ones tell what there is to tell.
+const MAX_FAULTS: usize = 100;
+
 /// A chunk that is there, all of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FoundChunk {
@@ -22,7 +25,7 @@ pub(super) struct FoundChunk {
     pub(super) first_entry: Option<u64>,
 }
 
-/// What was found. Some 50 bytes a chunk, and 8 a page of the catalogue.
+/// What was found: 56 bytes a chunk, and 8 a page of the catalogue.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// In the order of the stream and of the data space.
@@ -186,9 +189,7 @@ impl IndexBuilder {
     }
 
     fn fault(&mut self, error: FormatError) {
-        // The first ones tell what there is to tell.
-        const MOST: usize = 100;
-        if self.found.faults.len() < MOST {
+        if self.found.faults.len() < MAX_FAULTS {
             self.found.faults.push(error);
         }
     }

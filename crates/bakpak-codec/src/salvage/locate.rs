@@ -30,8 +30,7 @@ pub(super) struct Locator<'a, 's> {
 }
 
 /// Takes a block, or that it is lost.
-pub(super) type BlockTaker<'t> =
-    dyn FnMut(BlockIndex, Option<&OpenedBlock>) -> Result<(), ReadError> + 't;
+pub(super) type BlockTaker<'t> = dyn FnMut(BlockIndex, Option<&OpenedBlock>) + 't;
 
 /// Keeps what a stripe's mending brings to light.
 struct Keep<'a, 'b, 's> {
@@ -66,7 +65,7 @@ impl<'a, 's> Locator<'a, 's> {
     ///
     /// # Errors
     ///
-    /// The file cannot be read at all, or the temporary folder not be written; `take` refuses; or the
+    /// The file cannot be read at all, or the temporary folder not be written; or the
     /// observer asked to stop.
     pub(super) fn run(mut self, take: &mut BlockTaker<'_>) -> Result<FoundBlocks, ReadError> {
         let geometry = self.survey.geometry;
@@ -85,7 +84,7 @@ impl<'a, 's> Locator<'a, 's> {
                 if opened.is_none() && self.found.is_mended(index) {
                     opened = self.open_mended(index)?;
                 }
-                take(index, opened.as_ref())?;
+                take(index, opened.as_ref());
                 self.observer.progress(
                     geometry
                         .block_offset(index)
@@ -220,7 +219,7 @@ impl Target for Keep<'_, '_, '_> {
     }
 }
 
-pub(super) fn spooling(source: io::Error) -> ReadError {
+fn spooling(source: io::Error) -> ReadError {
     match is_no_room(&source) {
         true => ReadError::NoRoom { source },
         false => ReadError::Io {

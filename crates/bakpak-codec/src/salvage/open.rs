@@ -285,7 +285,7 @@ impl EntryTaker for OpenEntries<'_> {
             (name, Part::new(number, content_at, content_at - at, len))
         });
         let part = match part {
-            Some((name, part)) if self.goes_on(&name, part.number) => {
+            Some((name, part)) if self.goes_on(&name, &part) => {
                 return self.goes_on_with(part);
             }
             part => part,

@@ -310,6 +310,51 @@ impl Source for MemorySource {
     fn close(&mut self) {}
 }
 
+/// Every kind of entry and of storage, with repeats as far apart as can be: many stripes of 4 KiB
+/// blocks.
+pub fn every_kind() -> Vec<MemorySource> {
+    let large = noise("large", 3_000_000);
+    let mut linked = file("home/b/first", noise("linked", 70_000));
+    linked.entry.linked = true;
+    let target = linked.entry.path.clone();
+    let extents = [(40_960, 512), (102_400, 80_384)];
+    let mut holes = vec![0; 200_000];
+    for (offset, len) in extents {
+        holes[offset..offset + len].copy_from_slice(&noise("data", len));
+    }
+    let extents = extents.map(|(offset, len)| Extent {
+        offset: offset as u64,
+        len: len as u64,
+    });
+    vec![
+        file("sql/a", large.clone()),
+        file("sql/b", [b"shifted".as_slice(), &large].concat()),
+        file("sql/d", vec![0; 1_000_000]),
+        file("home/a", ""),
+        bare("home/b", EntryKind::Directory),
+        linked,
+        bare("home/b/second", EntryKind::HardLink { target }),
+        bare(
+            "home/b/way",
+            EntryKind::Symlink {
+                target: b"/etc/passwd".to_vec(),
+            },
+        ),
+        bare("home/b/zz", EntryKind::Fifo),
+        sparse("home/c", holes, extents.to_vec()),
+        sparse("home/d", vec![0; 50_000], Vec::new()),
+        file("home/e", "the end of the home"),
+        // The beginning again, as far back as it goes.
+        file("attachments/a", large),
+        with_behaviour(
+            "attachments/b",
+            noise("stream", 17_000_000),
+            Behaviour::Stream,
+        ),
+        with_behaviour("attachments/c", log(1, 5000), Behaviour::Stream),
+    ]
+}
+
 pub fn try_pack(
     sources: Vec<MemorySource>,
     settings: PackSettings,

@@ -43,10 +43,10 @@ impl OpenEntries<'_> {
     }
 
     /// Whether this is a further part of the open entry, perhaps behind some that are lost.
-    pub(super) fn goes_on(&self, name: &EntryPath, number: u64) -> bool {
+    pub(super) fn goes_on(&self, name: &EntryPath, next: &Part) -> bool {
         self.open.as_ref().is_some_and(|open| {
-            let part = open.part.as_ref();
-            open.entry.path == *name && part.is_some_and(|part| number > part.number)
+            let is_behind = |part: &Part| next.number > part.number && next.start >= open.position;
+            open.entry.path == *name && open.part.as_ref().is_some_and(is_behind)
         })
     }
 
