@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use self::key::{
+    KeyAddArguments, KeyArguments, KeyGenerateArguments, KeyListArguments, KeyRemoveArguments,
+    KeyRotateArguments, KeyVerb, OpeningOptions,
+};
 pub(crate) use self::keys::{EnvelopeKeyOptions, KeyOptions};
 use self::matching::MatchingOptions;
 pub(crate) use self::restore::{ExplainArguments, PlanArguments, ScriptOptions, Target};
@@ -13,6 +17,7 @@ pub(crate) use self::runbook::{RESTORE_LINUX, RESTORE_WINDOWS, RunbookArguments,
 pub(crate) use self::time::TypedTime;
 
 mod help;
+mod key;
 mod keys;
 mod matching;
 mod restore;
@@ -81,8 +86,8 @@ pub(crate) enum Verb {
     /// Take the application's master key out of its envelope
     #[command(after_help = help::MASTER_KEY)]
     MasterKey(MasterKeyArguments),
-    /// Make key files
-    #[command(after_help = help::KEY_GENERATE)]
+    /// Make key files, and change in place who can open an archive
+    #[command(after_help = help::KEY)]
     Key(KeyArguments),
     /// Show the main job on a small made-up server, from packing to the proof of the restore
     #[command(after_help = help::DEMO)]
@@ -358,30 +363,6 @@ pub(crate) struct MasterKeyExecArguments {
     #[arg(last = true, required = true, value_name = "COMMAND",
           value_hint = ValueHint::CommandWithArguments)]
     pub(crate) command: Vec<OsString>,
-}
-
-/// `bakpak key`.
-#[derive(Debug, Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
-pub(crate) struct KeyArguments {
-    #[command(subcommand)]
-    pub(crate) verb: KeyVerb,
-}
-
-/// What to do with key files.
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyVerb {
-    /// Write a new random key file, readable by its owner only
-    #[command(after_help = help::KEY_GENERATE)]
-    Generate(KeyGenerateArguments),
-}
-
-/// `bakpak key generate`.
-#[derive(Debug, Args)]
-pub(crate) struct KeyGenerateArguments {
-    /// Where to write it; nothing is ever overwritten
-    #[arg(short, long, value_name = "F", value_hint = ValueHint::FilePath)]
-    pub(crate) output: PathBuf,
 }
 
 /// `bakpak demo`.

@@ -1,4 +1,4 @@
-//! `bakpak key generate`.
+//! `bakpak key`: key files, and who can open an archive.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -10,6 +10,9 @@ use bakpak_codec::secret::KeyFile;
 use crate::args::KeyGenerateArguments;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, quoted};
+
+pub(crate) mod slots;
+pub(crate) mod told;
 
 /// Writes a new key file.
 ///

@@ -82,6 +82,10 @@ fn run(verb: &Verb, output: &Output) -> Exit {
         },
         Verb::Key(arguments) => match &arguments.verb {
             KeyVerb::Generate(arguments) => key::generate(arguments, output),
+            KeyVerb::List(arguments) => key::slots::list(arguments, output),
+            KeyVerb::Add(arguments) => key::slots::add(arguments, output),
+            KeyVerb::Remove(arguments) => key::slots::remove(arguments, output),
+            KeyVerb::Rotate(arguments) => key::slots::rotate(arguments, output),
         },
         Verb::Demo(arguments) => demo::run(arguments, output),
     };
@@ -109,9 +113,8 @@ fn output_for(verb: &Verb) -> Output {
         Verb::List(arguments) => (arguments.json, false),
         Verb::Plan(arguments) => (arguments.outcome.json, false),
         Verb::Explain(arguments) => (arguments.json, false),
-        Verb::Cat(_) | Verb::Runbook(_) | Verb::MasterKey(_) | Verb::Key(_) | Verb::Demo(_) => {
-            (false, false)
-        }
+        Verb::Key(arguments) => (arguments.verb.json(), false),
+        Verb::Cat(_) | Verb::Runbook(_) | Verb::MasterKey(_) | Verb::Demo(_) => (false, false),
     };
     Output::new(json, quiet)
 }

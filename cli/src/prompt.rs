@@ -232,6 +232,32 @@ pub(crate) fn key_for_packing(
     }
 }
 
+/// The keys for which slots are made: those given, or a passphrase that is asked for.
+///
+/// The environment is not looked at: what it offers is what opens the archive as it is.
+///
+/// # Errors
+///
+/// One cannot be read, or none is given and nobody there to ask (13).
+pub(crate) fn new_keys(
+    options: &KeyOptions,
+    domain: Domain,
+    surroundings: &Surroundings<'_>,
+) -> anyhow::Result<Vec<Credential>> {
+    let given = given(options)?;
+    if !given.is_empty() {
+        return Ok(given);
+    }
+    if surroundings.has_terminal {
+        let passphrase = ask_twice(names(domain).thing)?;
+        return Ok(vec![Credential::Passphrase(passphrase)]);
+    }
+    let text = "no new key is given, and there is no terminal to ask at";
+    Err(Failure::new(Exit::NO_KEY_OFFERED, text)
+        .hint("give --new-passphrase-file F, --new-passphrase-fd N or --new-key-file F")
+        .into())
+}
+
 /// Whether there is a place from which a key could come; nothing is read.
 pub(crate) fn can_offer(
     options: &KeyOptions,
@@ -292,24 +318,19 @@ pub(crate) fn read_secret(path: &Path, max_len: u64) -> anyhow::Result<Zeroizing
     Ok(bytes)
 }
 
-/// What the first place offers that offers anything: options, environment, systemd.
-fn offered(
+/// What the first place offers that offers anything: options, environment, systemd. Nobody is asked.
+///
+/// # Errors
+///
+/// A secret cannot be read.
+pub(crate) fn offered(
     options: &KeyOptions,
     domain: Domain,
     surroundings: &Surroundings<'_>,
     output: &Output,
 ) -> anyhow::Result<Vec<Credential>> {
     let names = names(domain);
-    let mut offered = Vec::new();
-    for number in &options.passphrase_fd {
-        offered.push(passphrase_from(&descriptor_path(*number)?)?);
-    }
-    for path in &options.passphrase_file {
-        offered.push(passphrase_from(path)?);
-    }
-    for path in &options.key_file {
-        offered.push(key_file_from(path)?);
-    }
+    let mut offered = given(options)?;
     if !offered.is_empty() {
         return Ok(offered);
     }
@@ -344,6 +365,21 @@ fn offered(
         }
     }
     Ok(offered)
+}
+
+/// What the options name.
+fn given(options: &KeyOptions) -> anyhow::Result<Vec<Credential>> {
+    let mut given = Vec::new();
+    for number in &options.passphrase_fd {
+        given.push(passphrase_from(&descriptor_path(*number)?)?);
+    }
+    for path in &options.passphrase_file {
+        given.push(passphrase_from(path)?);
+    }
+    for path in &options.key_file {
+        given.push(key_file_from(path)?);
+    }
+    Ok(given)
 }
 
 fn names(domain: Domain) -> &'static Names {

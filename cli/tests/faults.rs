@@ -93,6 +93,13 @@ fn repair_in_place() {
 }
 
 #[test]
+fn key_change() {
+    for verb in ["key add", "key rotate"] {
+        every_call(verb, &Fault::ALL);
+    }
+}
+
+#[test]
 fn unpack() {
     every_call("unpack", &Fault::ALL);
 }

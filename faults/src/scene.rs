@@ -26,7 +26,7 @@ pub enum Size {
     Larger,
 }
 
-/// The directory. It holds `data.key`, `home`, `a.bakpak`, `damaged.bakpak`, `tmp`, and `work`, in
+/// The directory. It holds `data.key`, `new.key`, `home`, `a.bakpak`, `damaged.bakpak`, `tmp`, and `work`, in
 /// which commands run.
 #[derive(Debug)]
 pub struct Scene {
@@ -71,7 +71,9 @@ impl Scene {
             fs::create_dir(scene.path(name))?;
         }
         sources(&scene.path("home"))?;
-        scene.succeeds("key generate -o ../data.key")?;
+        for key in ["data.key", "new.key"] {
+            scene.succeeds(&format!("key generate -o ../{key}"))?;
+        }
         let pack = format!(
             "pack -o ../a.bakpak --home ../home --key-file ../data.key {}",
             scene.options

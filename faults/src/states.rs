@@ -105,6 +105,44 @@ pub(crate) fn mended_in_place(scene: &Scene) -> Result<State> {
     Ok(State { is_new, remains })
 }
 
+/// The archive opens with these keys, and with no other; or with the one before, or is between the two.
+/// Nothing but slot tables is another than it was.
+pub(crate) fn slots_changed(scene: &Scene, keys: &[&str]) -> Result<State> {
+    let names = scene.names("")?;
+    ensure!(names == ["a.bakpak"], "there is {names:?}");
+    only_slots_differ(scene)?;
+    let opens = |verb: &str, key: &str| {
+        let ended = scene.plainly(&format!("{verb} a.bakpak --key-file ../{key}"), None)?;
+        Ok::<_, anyhow::Error>(ended.code == Some(0))
+    };
+    let mut is_new = true;
+    for key in ["data.key", "new.key"] {
+        is_new &= opens("verify", key)? == keys.contains(&key);
+    }
+    ensure!(
+        opens("list", "data.key")? || opens("list", "new.key")? && !keys.contains(&"data.key"),
+        "what opened it does so no more"
+    );
+    let remains = Vec::new();
+    Ok(State { is_new, remains })
+}
+
+fn only_slots_differ(scene: &Scene) -> Result<()> {
+    const SECTOR: usize = 4096;
+    /// Sectors of a table, at most, since scenes have few keys.
+    const AREA: usize = 4;
+    let original = fs::read(scene.path("a.bakpak"))?;
+    let changed = fs::read(scene.path("work/a.bakpak"))?;
+    ensure!(original.len() == changed.len(), "it has another length");
+    let sectors: Vec<_> = original.chunks(SECTOR).collect();
+    for (number, (one, other)) in sectors.iter().zip(changed.chunks(SECTOR)).enumerate() {
+        let before = &sectors[number.saturating_sub(AREA - 1)..=number];
+        let is_table = before.iter().any(|sector| sector.starts_with(b"BPSD"));
+        ensure!(*one == other || is_table, "sector {number} differs");
+    }
+    Ok(())
+}
+
 /// Names of stages beside the target; anything else is none of ours.
 fn stages(scene: &Scene, below: &str, known: &[&str]) -> Result<Vec<String>> {
     let mut stages = Vec::new();

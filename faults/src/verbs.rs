@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::scene::Scene;
 use crate::states::{
     Whole, archive_state, copy_tree, mended_in_place, merged, new_target, replaced, salvaged,
-    there_already,
+    slots_changed, there_already,
 };
 
 /// In which state a verb left things. Whatever else there is fails the case.
@@ -126,6 +126,30 @@ pub const VERBS: &[Verb] = &[
         keeps_what_is_done: false,
     },
     Verb {
+        name: "key add",
+        line: "key add a.bakpak --key-file ../data.key --new-key-file ../new.key",
+        input: None,
+        source: None,
+        set: copy_archive,
+        state: |scene| slots_changed(scene, &["data.key", "new.key"]),
+        codes: &[1, 2, 10, 20, 25, 30],
+        refuses_when_done: false,
+        is_reader: false,
+        keeps_what_is_done: false,
+    },
+    Verb {
+        name: "key rotate",
+        line: "key rotate a.bakpak --key-file ../data.key --new-key-file ../new.key",
+        input: None,
+        source: None,
+        set: copy_archive,
+        state: |scene| slots_changed(scene, &["new.key"]),
+        codes: &[1, 2, 10, 20, 25, 30],
+        refuses_when_done: false,
+        is_reader: false,
+        keeps_what_is_done: false,
+    },
+    Verb {
         name: "unpack",
         line: "unpack ../a.bakpak --to out --key-file ../data.key",
         input: None,
@@ -154,10 +178,7 @@ pub const VERBS: &[Verb] = &[
         line: "unpack a.bakpak --to out --key-file ../data.key",
         input: None,
         source: Some("work/a.bakpak"),
-        set: |scene| {
-            fs::copy(scene.path("a.bakpak"), scene.path("work/a.bakpak"))?;
-            Ok(())
-        },
+        set: copy_archive,
         state: new_target,
         // What is not there any more reads as damaged, repairable or cut.
         codes: &[1, 10, 20, 21, 24, 25],
@@ -197,6 +218,11 @@ pub const VERBS: &[Verb] = &[
     ),
     reader("inspect", "inspect ../a.bakpak"),
 ];
+
+fn copy_archive(scene: &Scene) -> Result<()> {
+    fs::copy(scene.path("a.bakpak"), scene.path("work/a.bakpak"))?;
+    Ok(())
+}
 
 /// A verb that only reads.
 const fn reader(name: &'static str, line: &'static str) -> Verb {

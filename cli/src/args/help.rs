@@ -321,6 +321,46 @@ Examples:
 The key file is one line of text with a checksum: it can be printed, and typed
 again. Without it nobody can open the archive, so keep a copy apart from it.";
 
+pub(super) const KEY: &str = "\
+Examples:
+  bakpak key generate -o server.key
+  bakpak key list server.bakpak
+  bakpak key add server.bakpak --key-file server.key --new-key-file second.key
+
+Key slots are changed in the archive itself, within seconds, whatever its size;
+nothing else of it is touched. Stopped at any moment, it opens with the old keys
+or the new ones, and the same command finishes it.";
+
+pub(super) const KEY_LIST: &str = "\
+Examples:
+  bakpak key list server.bakpak
+  bakpak key list server.bakpak --key-file old.key     which slot is old.key's?";
+
+pub(super) const KEY_ADD: &str = "\
+Examples:
+  bakpak key add server.bakpak --key-file server.key --new-passphrase-file p
+  bakpak key add server.bakpak --envelope --envelope-key-file safe.key \\
+    --new-key-file second-safe.key
+
+Without a new key given, a passphrase is asked for at the terminal.";
+
+pub(super) const KEY_REMOVE: &str = "\
+Examples:
+  bakpak key list server.bakpak --key-file old.key
+  bakpak key remove server.bakpak 5f0c92d1 --key-file server.key
+
+The last slot stays. Old copies of the file go on opening with the old key, and
+whoever kept the archive's own key has it still: only packing again shuts them
+out. So do not wait with that if a key was stolen.";
+
+pub(super) const KEY_ROTATE: &str = "\
+Examples:
+  bakpak key rotate server.bakpak --key-file old.key --new-key-file new.key
+
+All key slots are made anew, for the new keys, in one step. What they wrap, the
+archive's own key, stays: a new one means packing again. Old copies of the file
+go on opening with the old keys, and the cover text on telling of them.";
+
 pub(super) const DEMO: &str = "\
 Examples:
   bakpak demo

@@ -5,8 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use bakpak_codec::archive::{Archive, FactsOfEntry};
 use bakpak_codec::error::ReadError;
-use bakpak_codec::inspect::{HeadInfo, SlotInfo, Totals, inspect};
-use bakpak_codec::keyring::SlotKind;
+use bakpak_codec::inspect::{HeadInfo, Totals, inspect};
 use bakpak_format::entry::EntryPath;
 use bakpak_format::envelope::item_kind;
 use bakpak_format::error::Class;
@@ -18,6 +17,7 @@ use super::of_archive;
 use crate::archive;
 use crate::backups::{Depth, Peek};
 use crate::exit::Failure;
+use crate::key::told::{slot, slots_words};
 use crate::output::event::{self, Contents, Event, Fact};
 use crate::output::{self, Output, count, hex, size, time};
 use crate::prompt::Keys;
@@ -241,32 +241,6 @@ fn told_size(head: &HeadInfo) -> String {
             )
         }
         _ => format!("unknown, blocks of {block}"),
-    }
-}
-
-fn slots_words(slots: &[SlotInfo]) -> String {
-    let words = slots.iter().map(|slot| match (&slot.kind, &slot.argon2) {
-        (SlotKind::Passphrase, Some(cost)) => {
-            let memory = size(u64::from(cost.memory_kib) * 1024);
-            format!("a passphrase (Argon2id: {memory}, {} passes)", cost.passes)
-        }
-        (SlotKind::Passphrase, None) => "a passphrase".to_owned(),
-        (SlotKind::KeyFile, _) => "a key file".to_owned(),
-        (SlotKind::Other(kind), _) => format!("a key of kind {kind}, unknown to this version"),
-    });
-    words.collect::<Vec<_>>().join(", or ")
-}
-
-fn slot(slot: &SlotInfo) -> event::Slot {
-    event::Slot {
-        kind: match slot.kind {
-            SlotKind::Passphrase => "passphrase".to_owned(),
-            SlotKind::KeyFile => "key-file".to_owned(),
-            SlotKind::Other(kind) => format!("kind-{kind}"),
-        },
-        argon2_memory_kib: slot.argon2.map(|cost| cost.memory_kib),
-        argon2_passes: slot.argon2.map(|cost| cost.passes),
-        argon2_lanes: slot.argon2.map(|cost| cost.lanes),
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) enum Event {
     Entry(ListedEntry),
     Archive(Archive),
     Contents(Contents),
+    KeySlots(KeySlots),
     Fact(Fact),
     Backup(Box<backup::Backup>),
     Stripes(backup::Stripes),
@@ -258,10 +259,25 @@ pub(crate) struct Archive {
 /// One key slot.
 #[derive(Debug, Serialize)]
 pub(crate) struct Slot {
+    pub(crate) id: String,
     pub(crate) kind: String,
     pub(crate) argon2_memory_kib: Option<u32>,
     pub(crate) argon2_passes: Option<u32>,
     pub(crate) argon2_lanes: Option<u32>,
+}
+
+/// The key slots of one domain of an archive.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeySlots {
+    pub(crate) archive: String,
+    pub(crate) domain: &'static str,
+    pub(crate) generation: u32,
+    pub(crate) slots: Vec<Slot>,
+    /// Of `list`: which of them the keys given open.
+    pub(crate) opened: Option<Vec<String>>,
+    /// Of a change.
+    pub(crate) added: Option<Vec<String>>,
+    pub(crate) removed: Option<Vec<String>>,
 }
 
 /// What `inspect` shows of an archive with a key.

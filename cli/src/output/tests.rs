@@ -74,6 +74,7 @@ fn samples() -> Vec<Event> {
     let text = String::new;
     let path = || JsonPath::from(&EntryPath::new("home").unwrap());
     let slot = || Slot {
+        id: text(),
         kind: text(),
         argon2_memory_kib: None,
         argon2_passes: None,
@@ -210,6 +211,15 @@ fn samples() -> Vec<Event> {
             not_restorable: false,
             started: text(),
             finished: text(),
+        }),
+        Event::KeySlots(KeySlots {
+            archive: text(),
+            domain: "",
+            generation: 0,
+            slots: vec![slot()],
+            opened: None,
+            added: None,
+            removed: None,
         }),
         Event::Fact(Fact {
             archive: text(),
@@ -386,6 +396,7 @@ fn type_name(event: &Event) -> &'static str {
         Event::Entry(_) => "entry",
         Event::Archive(_) => "archive",
         Event::Contents(_) => "contents",
+        Event::KeySlots(_) => "key-slots",
         Event::Fact(_) => "fact",
         Event::Backup(_) => "backup",
         Event::Stripes(_) => "stripes",

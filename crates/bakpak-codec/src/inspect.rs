@@ -11,15 +11,48 @@ use bakpak_format::header::ArchiveId;
 use bakpak_format::preamble;
 use bakpak_format::record::Final;
 use bakpak_format::slots::{Argon2Params, Slot, SlotTable};
+use std::fmt;
 use std::fs::File;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 /// One key slot, as everyone can see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotInfo {
+    /// Names it among the others, as long as it is there.
+    pub id: SlotId,
     /// What opens it.
     pub kind: SlotKind,
     /// What a passphrase costs.
     pub argon2: Option<Argon2Params>,
+}
+
+/// Names a slot: its number may change when another one goes.
+///
+/// The first four bytes of the BLAKE3 hash of what the slot has before its nonce, among it a random
+/// salt; written as eight hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub [u8; 4]);
+
+impl SlotId {
+    pub(crate) fn of(slot: &Slot) -> Self {
+        let [a, b, c, d, ..] = Digest::of(&slot.aad_prefix()).0;
+        Self([a, b, c, d])
+    }
+}
+
+impl fmt::Display for SlotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", u32::from_be_bytes(self.0))
+    }
+}
+
+impl FromStr for SlotId {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u32::from_str_radix(text, 16).map(|number| Self(number.to_be_bytes()))
+    }
 }
 
 /// What head and tail say, to be believed once a key has authenticated it.
@@ -47,6 +80,8 @@ pub struct HeadInfo {
     pub envelope_len: usize,
     /// Generation of the data slot table.
     pub generation: u32,
+    /// Generation of the envelope's slot table, if there is an envelope.
+    pub envelope_generation: Option<u32>,
     /// Signers that the header declares.
     pub signers: usize,
     /// Blocks, if the locator is whole.
@@ -115,6 +150,10 @@ impl HeadInfo {
             envelope_slots: opening.envelope_table.as_ref().map(slot_infos),
             envelope_len: header.envelope_len,
             generation: opening.data_table.generation,
+            envelope_generation: opening
+                .envelope_table
+                .as_ref()
+                .map(|table| table.generation),
             signers: header.signers().len(),
             block_count: None,
             root: None,
@@ -124,8 +163,10 @@ impl HeadInfo {
     }
 }
 
-fn slot_infos(table: &SlotTable) -> Vec<SlotInfo> {
+/// The slots of a table, in order.
+pub(crate) fn slot_infos(table: &SlotTable) -> Vec<SlotInfo> {
     let info = |slot: &Slot| SlotInfo {
+        id: SlotId::of(slot),
         kind: SlotKind::from(slot),
         argon2: match slot {
             Slot::Passphrase(slot) => Some(slot.params),

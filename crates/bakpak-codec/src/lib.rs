@@ -28,6 +28,7 @@
 //! | inspect | [`inspect`] | a file's head, without a key |
 //! | repair | [`repair`] | a damaged file to a whole one, without a key |
 //! | salvage | [`salvage`] | what is left in a damaged file, to a [`salvage::SalvageSink`] |
+//! | key | [`slot_change`] | who opens an archive, changed in place |
 //! | (on the way) | [`tap`] | each entry's content, as it is packed or verified |
 //! | master-key | [`envelope`] | a file's envelope, with its own keys |
 //!
@@ -97,6 +98,7 @@ pub mod secret;
 mod shard;
 pub mod sink;
 mod sink_belt;
+pub mod slot_change;
 mod slots;
 pub mod source;
 mod spool;
@@ -107,6 +109,7 @@ pub mod tap;
 pub mod unpack;
 pub mod verify;
 mod weight;
+mod write_at;
 mod writer;
 mod zeros;
 

@@ -3,7 +3,7 @@
 use crate::error::{Finding, ReadError};
 use crate::input::{Feed, locator};
 use crate::keyring::Keyring;
-use crate::keys::{self, KeyDomain, Subkeys};
+use crate::keys::{self, DomainKey, KeyDomain, Subkeys};
 use crate::slots::{self, SlotContext};
 use bakpak_format::digest::SECTOR_LEN;
 use bakpak_format::envelope::EnvelopeBody;
@@ -154,59 +154,66 @@ impl Opening {
     }
 
     /// The table in use of a domain, with its bytes.
-    fn table(&self, domain: Domain) -> Option<(SlotTable, Vec<u8>)> {
+    pub(crate) fn table(&self, domain: Domain) -> Option<(&SlotTable, &[u8])> {
         match domain {
-            Domain::Data => Some((self.data_table.clone(), self.bytes.data_slots.clone())),
+            Domain::Data => Some((&self.data_table, &self.bytes.data_slots)),
             Domain::Envelope => {
-                let table = self.envelope_table.clone()?;
-                Some((table, self.bytes.envelope_slots.clone()))
+                let table = self.envelope_table.as_ref()?;
+                Some((table, &self.bytes.envelope_slots))
             }
         }
     }
 
     /// Opens the data domain: the archive key's subkeys, with header and table authenticated.
     pub(crate) fn unlock(&self, keyring: &mut dyn Keyring) -> Result<Subkeys, ReadError> {
-        let header = &self.head.header;
-        let context = SlotContext {
-            domain: Domain::Data,
-            archive_id: header.archive_id,
-        };
-        let key = slots::unlock(context, &self.data_table, keyring, |key| {
-            let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Archive);
-            keys::equal(&subkeys.commitment(), &header.archive_commitment) // spec: KEY-2
-        })?;
-        let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Archive);
-        let covered = Head::mac_covered(&self.bytes.head);
-        if !subkeys
-            .header_mac_key()
-            .verifies(covered, &self.head.header_mac)
-        {
-            return Err(not_authentic(Structure::Header, "the header", 0)); // spec: KEY-3
-        }
-        self.check_table(&self.data_table, &self.bytes.data_slots, &subkeys)?;
+        let (_, subkeys) = self.unlock_domain(Domain::Data, keyring)?;
         Ok(subkeys)
     }
 
     /// Opens the envelope's domain.
     pub(crate) fn unlock_envelope(&self, keyring: &mut dyn Keyring) -> Result<Subkeys, ReadError> {
-        let what = "all copies of the envelope's table are damaged: nothing can open it";
-        let none = || match self.geometry.has_envelope() {
-            true => FormatError::damaged(Structure::Slots, what).into(),
-            false => ReadError::NoEnvelope,
-        };
-        let table = self.envelope_table.as_ref().ok_or_else(none)?;
+        let (_, subkeys) = self.unlock_domain(Domain::Envelope, keyring)?;
+        Ok(subkeys)
+    }
+
+    /// Opens a domain, with its table authenticated, and with the archive key the header too.
+    pub(crate) fn unlock_domain(
+        &self,
+        domain: Domain,
+        keyring: &mut dyn Keyring,
+    ) -> Result<(DomainKey, Subkeys), ReadError> {
         let header = &self.head.header;
+        let (key_domain, commitment) = match domain {
+            Domain::Data => (KeyDomain::Archive, &header.archive_commitment),
+            Domain::Envelope => (KeyDomain::Envelope, &header.envelope_commitment),
+        };
+        let (table, bytes) = self.table(domain).ok_or_else(|| self.no_envelope())?;
         let context = SlotContext {
-            domain: Domain::Envelope,
+            domain,
             archive_id: header.archive_id,
         };
+        let subkeys_of = |key: &DomainKey| key.subkeys(&header.salt, header.archive_id, key_domain);
         let key = slots::unlock(context, table, keyring, |key| {
-            let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Envelope);
-            keys::equal(&subkeys.commitment(), &header.envelope_commitment) // spec: KEY-2
+            keys::equal(&subkeys_of(key).commitment(), commitment) // spec: KEY-2
         })?;
-        let subkeys = key.subkeys(&header.salt, header.archive_id, KeyDomain::Envelope);
-        self.check_table(table, &self.bytes.envelope_slots, &subkeys)?;
-        Ok(subkeys)
+        let subkeys = subkeys_of(&key);
+        if domain == Domain::Data {
+            let covered = Head::mac_covered(&self.bytes.head);
+            let mac_key = subkeys.header_mac_key();
+            if !mac_key.verifies(covered, &self.head.header_mac) {
+                return Err(not_authentic(Structure::Header, "the header", 0)); // spec: KEY-3
+            }
+        }
+        self.check_table(table, bytes, &subkeys)?;
+        Ok((key, subkeys))
+    }
+
+    fn no_envelope(&self) -> ReadError {
+        let what = "all copies of the envelope's table are damaged: nothing can open it";
+        match self.geometry.has_envelope() {
+            true => FormatError::damaged(Structure::Slots, what).into(),
+            false => ReadError::NoEnvelope,
+        }
     }
 
     /// Checks the MAC of the table in use (spec: SLT-4).
@@ -312,7 +319,11 @@ fn read_tables(
         }
     }
     let is_copy = best.is_none();
-    match best.or_else(|| copy?.table(domain)) {
+    let of_copy = || {
+        let (table, bytes) = copy?.table(domain)?;
+        Some((table.clone(), bytes.to_vec()))
+    };
+    match best.or_else(of_copy) {
         Some((table, bytes)) => Ok(ChosenTable {
             table,
             bytes,

@@ -11,6 +11,7 @@ use crate::mend::{Mended, Target};
 use crate::observer::Observer;
 use crate::parity_lane::ParityLane;
 use crate::pipeline::Workers;
+use crate::write_at::write_all_at;
 use bakpak_format::digest::Digest;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{ArchiveOffset, StripeIndex};
@@ -397,27 +398,5 @@ fn writing(source: io::Error) -> ReadError {
     ReadError::Io {
         what: "writing the mended archive",
         source,
-    }
-}
-
-fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    #[cfg(unix)]
-    return std::os::unix::fs::FileExt::write_all_at(file, bytes, offset);
-    #[cfg(windows)]
-    {
-        let mut done = 0;
-        while done < bytes.len() {
-            match std::os::windows::fs::FileExt::seek_write(
-                file,
-                &bytes[done..],
-                offset + done as u64,
-            ) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => done += written,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }

@@ -124,6 +124,34 @@ fn try_credentials(
     Ok(None)
 }
 
+/// The first slot that a secret opens, whatever it wraps.
+pub(crate) fn opened_by<'a>(
+    context: SlotContext,
+    table: &'a SlotTable,
+    credential: &Credential,
+) -> Result<Option<&'a Slot>, ReadError> {
+    let mut passphrase_tries = 0;
+    for slot in &table.slots {
+        let opened = match (slot, credential) {
+            (Slot::KeyFile(slot), Credential::KeyFile(secret)) => {
+                key_file::open(context, slot, secret)
+            }
+            (Slot::Passphrase(slot), Credential::Passphrase(secret))
+                if passphrase_tries < MAX_PASSPHRASE_TRIES =>
+            {
+                passphrase_tries += 1;
+                slot.check_limits()?; // spec: SLT-7
+                passphrase::open(context, slot, secret)?
+            }
+            _ => None,
+        };
+        if opened.is_some() {
+            return Ok(Some(slot));
+        }
+    }
+    Ok(None)
+}
+
 /// The fields that every kind of slot of this version ends with.
 struct Wrapped {
     commitment: [u8; 32],

@@ -4,6 +4,7 @@ use super::{Opening, Tables, read_head};
 use crate::error::{Finding, ReadError};
 use crate::input::{Feed, locator, read_exact_at};
 use bakpak_format::error::{Class, FormatError, Structure};
+use bakpak_format::header::Head;
 use bakpak_format::tail::{self, TailPage};
 use std::fs::File;
 
@@ -47,10 +48,24 @@ impl Opening {
     pub(crate) fn read_copy(file: &File) -> Result<Self, ReadError> {
         let mut feed = feed_of_copy(file)?;
         let (head, head_bytes) = read_head(&mut feed.feed)?;
-        let signed = !head.header.signers().is_empty();
-        let (id, digest) = (&head.header.archive_id, &head.head_digest);
-        feed.page.check(&head.geometry(), id, digest, signed)?;
+        check(&feed.page, &head)?;
         Self::read_behind(&mut feed.feed, head, head_bytes, Tables::One)
+    }
+
+    /// The tail page that ends the file, which is as long as it says.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it does not fit the head.
+    pub(crate) fn tail_page(&self, file: &File) -> Result<TailPage, ReadError> {
+        let page = feed_of_copy(file)?.page;
+        check(&page, &self.head)?;
+        let len = file.metadata().map_err(ReadError::reading)?.len();
+        if page.archive_len != len {
+            let what = "the file has not the length that it tells";
+            return Err(FormatError::damaged(Structure::Tail, what).into());
+        }
+        Ok(page)
     }
 }
 
@@ -61,6 +76,13 @@ fn usable_copy(file: &File) -> Option<Opening> {
     let page = feed_of_copy(file).ok()?.page;
     let copy = Opening::read_copy(file).ok()?;
     (page.archive_len == len).then_some(copy)
+}
+
+/// Compares a tail page with the head (spec: TAL-1).
+fn check(page: &TailPage, head: &Head) -> Result<(), FormatError> {
+    let signed = !head.header.signers().is_empty();
+    let (id, digest) = (&head.header.archive_id, &head.head_digest);
+    page.check(&head.geometry(), id, digest, signed)
 }
 
 /// What is wrong with a head whose copy can be used: whatever it looks like, it is damage.
