@@ -1,4 +1,4 @@
-//! Chores of this repository: `cargo xtask test`, `trace` and `compare`.
+//! Chores of this repository: `cargo xtask test`, `trace`, `compare`, `soak` and `fuzz`.
 //!
 //! | module | what |
 //! |---|---|
@@ -6,13 +6,17 @@
 //! | [`trace`] | compares specification, code and vectors |
 //! | `soak` | random trees, damage, kills and faults, on Unix |
 //! | [`compare`] | runs bakpak beside its rivals, keeps the numbers, draws them |
+//! | [`fuzz`] | long runs of the fuzz functions |
+//! | [`record`] | when and of what a recorded result is |
 //! | [`debian`] | installs Debian packages |
 //! | [`program`] | starts other programs |
 //! | [`rust_file`] | Rust sources as text: code, comments and tests told apart |
 
 pub mod compare;
 pub mod debian;
+pub mod fuzz;
 pub mod program;
+pub mod record;
 pub mod rust_file;
 #[cfg(unix)]
 pub mod soak;

@@ -1,5 +1,5 @@
 //! Runs the chores: `cargo xtask test [--only STEP...]`, `cargo xtask trace`,
-//! `cargo xtask compare`, `cargo xtask soak`.
+//! `cargo xtask compare`, `cargo xtask soak`, `cargo xtask fuzz`.
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -10,7 +10,8 @@ usage: cargo xtask test                  set up, then run every step
        cargo xtask test --list           name the steps
        cargo xtask trace                 compare specification, code and vectors
        cargo xtask compare --help        run bakpak beside its rivals
-       cargo xtask soak --help           random trees, damage, kills and faults";
+       cargo xtask soak --help           random trees, damage, kills and faults
+       cargo xtask fuzz --help           long runs of the fuzz functions";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +36,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", "--only", names @ ..] if !names.is_empty() => xtask::test::run(&root, names),
         ["trace"] => xtask::trace::run(&root),
         ["compare", options @ ..] => xtask::compare::run(&root, options),
+        ["fuzz", options @ ..] => xtask::fuzz::run(&root, options),
         #[cfg(unix)]
         ["soak", options @ ..] => xtask::soak::run(&root, options),
         #[cfg(not(unix))]

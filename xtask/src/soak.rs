@@ -1,10 +1,10 @@
 //! `cargo xtask soak`: random trees, damage, kills and faults, for as long as one likes.
 
 use crate::program::Program;
+use crate::record;
 use anyhow::{Context, Result, bail};
 use bakpak_faults::soak::{Soak, Tally};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 const HELP: &str = "\
@@ -140,8 +140,8 @@ fn summary(
          | date | {} |\n| commit | {} |\n| minutes | {} |\n| how | {how} |\n| trees | {} |\n\
          | random damage mended | {mended} |\n| random damage called lost; one sector instead then | {lost} |\n\
          | cases | {} |\n| failed | {} |\n\n{}",
-        output(root, "date", &["-u", "+%Y-%m-%d"])?,
-        commit(root)?,
+        record::date(root)?,
+        record::commit(root)?,
         lasted.as_secs().div_ceil(60),
         tally.scenes,
         tally.count(),
@@ -152,22 +152,6 @@ fn summary(
         text += &format!("\n```\n{failure}\n```\n");
     }
     Ok(text)
-}
-
-/// The commit, and whether there are files that it does not have.
-fn commit(root: &Path) -> Result<String> {
-    let commit = output(root, "git", &["rev-parse", "--short=12", "HEAD"])?;
-    let changed = output(root, "git", &["status", "--porcelain"])?;
-    Ok(match changed.is_empty() {
-        true => commit,
-        false => format!("{commit}, with changes"),
-    })
-}
-
-fn output(root: &Path, program: &str, args: &[&str]) -> Result<String> {
-    let done = Command::new(program).args(args).current_dir(root).output();
-    let done = done.with_context(|| format!("cannot start {program}"))?;
-    Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
 }
 
 /// The program that was built: beside this one.

@@ -24,8 +24,15 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Of each function.
+/// Of each function, if nothing else is asked for (`BAKPAK_FUZZ_MUTATIONS`).
 const MUTATIONS: usize = 2000;
+
+fn mutations() -> usize {
+    match std::env::var("BAKPAK_FUZZ_MUTATIONS") {
+        Ok(count) => count.parse().expect("BAKPAK_FUZZ_MUTATIONS is a number"),
+        Err(_) => MUTATIONS,
+    }
+}
 
 fn seeds() -> &'static Seeds {
     static SEEDS: OnceLock<Seeds> = OnceLock::new();
@@ -57,7 +64,8 @@ fn fuzz(name: &str) {
         run(name, &seed.bytes, &format!("seed {number}"));
     }
     let mut mutator = Mutator::new(name);
-    for number in 0..MUTATIONS {
+    let count = mutations();
+    for number in 0..count {
         let seed = &seeds[mutator.below(seeds.len())];
         let other = &seeds[mutator.below(seeds.len())];
         let mut input = mutator.mutate(&seed.bytes, &other.bytes);
@@ -69,7 +77,7 @@ fn fuzz(name: &str) {
     }
     let took = start.elapsed().as_secs_f64();
     println!(
-        "{name}: {} seeds, {MUTATIONS} mutations, {took:.1} s",
+        "{name}: {} seeds, {count} mutations, {took:.1} s",
         seeds.len()
     );
 }
@@ -97,6 +105,20 @@ fn every_function_has_a_test_and_a_target() {
             "{}",
             path.display()
         );
+    }
+}
+
+/// For `cargo xtask fuzz`.
+#[test]
+#[ignore = "writes the seeds of libFuzzer to the folder that BAKPAK_FUZZ_CORPUS names"]
+fn seeds_are_written() {
+    let corpus = std::env::var_os("BAKPAK_FUZZ_CORPUS").expect("BAKPAK_FUZZ_CORPUS names a folder");
+    for (name, _) in ALL {
+        let folder = PathBuf::from(&corpus).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, seed) in seeds().of(name).iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number:05}")), &seed.bytes).unwrap();
+        }
     }
 }
 
