@@ -72,11 +72,6 @@ fn what_must_be_refused_is_refused_in_little_time_and_memory() {
         if section.contains("\npassphrase = ") {
             continue;
         }
-        // A hole of exbibytes that must be hashed: only who has the key can ask for it, and Ctrl-C
-        // ends it (spec: RDR-6).
-        if value(section, "name") == Some("sizes-sum-over-limit") {
-            continue;
-        }
         let is_limit = value(section, "expect") == Some("LimitExceeded");
         limits += usize::from(is_limit);
         let archive = vectors().join(file);

@@ -34,7 +34,7 @@ pub(crate) struct EntryChecker<'a> {
     superseded: Option<EntryPath>,
     last_row: Option<EntryPath>,
     /// Sum of the logical sizes of all files, superseded ones included.
-    size_sum: u64,
+    sizes: SizeSum,
     pub(crate) row_count: u64,
     pub(crate) content_len: u64,
     pub(crate) changed: u64,
@@ -88,7 +88,7 @@ impl<'a> EntryChecker<'a> {
             encoded: Vec::new(),
             superseded: None,
             last_row: None,
-            size_sum: 0,
+            sizes: SizeSum::default(),
             row_count: 0,
             content_len: 0,
             changed: 0,
@@ -221,16 +221,6 @@ impl<'a> EntryChecker<'a> {
         Ok(())
     }
 
-    /// Counts a size before anything of the content is read or hashed (spec: ENT-9).
-    fn add_size(&mut self, size: u64) -> Result<(), ReadError> {
-        self.size_sum = self.size_sum.saturating_add(size);
-        let (found, max) = (self.size_sum, MAX_LOGICAL_SIZE);
-        if found <= max {
-            return Ok(());
-        }
-        Err(FormatError::limit(Structure::Entry, "sum of all sizes", found, max).into())
-    }
-
     /// An entry is complete: its row is due.
     fn complete(&mut self, mut open: OpenEntry) -> Result<(), ReadError> {
         let is_file = matches!(open.entry.kind, EntryKind::File { .. });
@@ -269,7 +259,7 @@ impl EntryTaker for EntryChecker<'_> {
     fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
         let size = file_size(&begun.header.entry);
         if self.continues(&begun)? {
-            return self.add_size(size);
+            return self.sizes.add(size);
         }
         self.close_parts()?;
         let Begun {
@@ -294,7 +284,7 @@ impl EntryTaker for EntryChecker<'_> {
             Stored::Whole
         };
         self.order.next(&entry, stored)?;
-        self.add_size(size)?;
+        self.sizes.add(size)?;
         if let Some(sink) = &mut self.content.sink {
             let size = match (&entry.kind, &first_part) {
                 (EntryKind::File { size, .. }, None) => Some(*size),
@@ -374,6 +364,22 @@ impl ContentTakers<'_> {
             Some(sink) => sink.hole(offset, len),
             None => Ok(()),
         }
+    }
+}
+
+/// The logical sizes of all entries so far.
+#[derive(Default)]
+pub(crate) struct SizeSum(u64);
+
+impl SizeSum {
+    /// Counts a size before anything of the content is read or hashed (spec: ENT-9).
+    pub(crate) fn add(&mut self, size: u64) -> Result<(), ReadError> {
+        self.0 = self.0.saturating_add(size);
+        let (found, max) = (self.0, MAX_LOGICAL_SIZE);
+        if found <= max {
+            return Ok(());
+        }
+        Err(FormatError::limit(Structure::Entry, "sum of all sizes", found, max).into())
     }
 }
 

@@ -4,7 +4,7 @@ use super::left::{Open, Part};
 use super::rows::{Rows, content_len, entry_of, is_parted};
 use super::stretches::Cause;
 use super::{MissingRange, SalvageCounts, SalvageSink, Salvaged, Verdict};
-use crate::entries::{file_size, part_of};
+use crate::entries::{SizeSum, file_size, part_of};
 use crate::error::ReadError;
 use crate::observer::Observer;
 use crate::stream::{Begun, EntryTaker, LossTaker};
@@ -28,6 +28,7 @@ pub(super) struct OpenEntries<'a> {
     linked: HashMap<EntryPath, Verdict>,
     counts: SalvageCounts,
     named: u64,
+    sizes: SizeSum,
     /// Why bytes are lost that are lost now.
     cause: Cause,
     /// How often bytes were lost.
@@ -59,6 +60,7 @@ impl<'a> OpenEntries<'a> {
             linked: HashMap::new(),
             counts: SalvageCounts::default(),
             named: 0,
+            sizes: SizeSum::default(),
             cause: Cause::Block,
             losses: 0,
             are_zeros: false,
@@ -278,6 +280,7 @@ impl<'a> OpenEntries<'a> {
 
 impl EntryTaker for OpenEntries<'_> {
     fn begin(&mut self, begun: Begun) -> Result<(), ReadError> {
+        self.sizes.add(file_size(&begun.header.entry))?;
         let at = begun.header_offset.0;
         let part = part_of(&begun.header).map(|(name, number)| {
             let content_at = begun.content_offset.0;
