@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clear import Header, Keys, open_domain, parse_table, u
-from entries import (BLOCK_DEVICE, CHAR_DEVICE, FILE, HARD_LINK, PART_SIZE, Entry, decode_entry, octal)
+from entries import (BLOCK_DEVICE, CHAR_DEVICE, FILE, HARD_LINK, MAX_SIZE, PART_SIZE, Entry, decode_entry, octal)
 from repair import Layout, Repair, Stripe, all_places, count_blocks, first_block_at, layouts
 from sealed import (CATALOGUE_PAGE, CHUNK, COPY, FINAL, LITERAL, NO_RECORD, PARTED, SPARSE, SUPERSEDED, TREE_PAGE, UNREADABLE,
                     ZERO, parse_script, raw_bytes)
@@ -298,6 +298,7 @@ class Entries:
         self.rows = {row.header_offset: row for row in rows}
         self.places = sorted({row.header_offset for row in rows} | set(starts))
         self.found: list[Left] = []
+        self.total = 0
         self.ended_whole: Left | None = None
         pos = 0
         while pos is not None and pos < ALL_ONES:
@@ -330,6 +331,8 @@ class Entries:
             if self.found:
                 self.found[-1].may_go_on = True
             return self.next_place(pos)
+        self.total += header[0].size if header else 0
+        require(self.total < MAX_SIZE, LIMIT, "ENT-9", "the sum of the sizes is not below 2^60")
         if header and header[0].part and not row:
             return self.part(*header)
         self.close_parts(True)
