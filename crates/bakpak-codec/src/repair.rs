@@ -213,22 +213,43 @@ fn put_opening(
     mended: &mut Mended,
 ) -> Result<(), ReadError> {
     let (geometry, parts) = (&survey.geometry, &survey.parts);
-    let area = geometry.slot_area as u64;
+    put(
+        survey,
+        Structure::Head,
+        ArchiveOffset(0),
+        &parts.head,
+        target,
+        mended,
+    )?;
     let data = geometry.data_slots_offset();
-    let mut put =
-        |structure, offset, bytes: &[u8]| put(survey, structure, offset, bytes, target, mended);
-    put(Structure::Head, ArchiveOffset(0), &parts.head)?;
-    put(Structure::Slots, data, &parts.data_slots)?;
-    put(Structure::Slots, data.plus(area), &parts.data_slots)?;
+    put_pair(survey, data, &parts.data_slots, target, mended)?;
     if geometry.has_envelope() {
         let slots = geometry.envelope_slots_offset();
-        put(Structure::Slots, slots, &parts.envelope_slots)?;
-        put(Structure::Slots, slots.plus(area), &parts.envelope_slots)?;
-        put(
-            Structure::Envelope,
-            geometry.envelope_offset(),
-            &parts.envelope,
-        )?;
+        put_pair(survey, slots, &parts.envelope_slots, target, mended)?;
+        let (offset, body) = (geometry.envelope_offset(), &parts.envelope);
+        put(survey, Structure::Envelope, offset, body, target, mended)?;
+    }
+    Ok(())
+}
+
+/// Both tables of a domain.
+fn put_pair(
+    survey: &Survey<'_>,
+    a: ArchiveOffset,
+    table: &[u8],
+    target: &mut dyn Target,
+    mended: &mut Mended,
+) -> Result<(), ReadError> {
+    let before = mended.mended.len();
+    let b = a.plus(survey.geometry.slot_area as u64);
+    for offset in [a, b] {
+        put(survey, Structure::Slots, offset, table, target, mended)?;
+    }
+    if let [of_a, _] = &mut mended.mended[before..] {
+        of_a.message =
+            "both tables of the pair are damaged; a copy of them stands in, which may be \
+                        older, so that other keys open it"
+                .into();
     }
     Ok(())
 }

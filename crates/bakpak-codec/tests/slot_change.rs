@@ -337,6 +337,38 @@ fn a_stop_at_any_write_leaves_the_old_the_new_or_what_the_same_command_finishes(
     assert!(had_opened);
 }
 
+/// Where a change had not come to all copies, and both tables are lost, an older copy opens it: that
+/// is told.
+#[test]
+fn repair_tells_that_an_older_table_may_stand_in() {
+    let before = archive();
+    let file = file_of(&before);
+    add(&file, key_file(9)).unwrap();
+    let after = bytes_of(&file);
+    let [b, a, ..] = &places(&before, Domain::Data)[..] else {
+        panic!("there are two tables");
+    };
+    for (lost, is_told) in [(vec![a, b], true), (vec![a], false), (vec![b], false)] {
+        let mut bytes = before.clone();
+        for place in [a, b] {
+            bytes[place.clone()].copy_from_slice(&after[place.clone()]);
+        }
+        for place in lost {
+            bytes[place.clone()].fill(0);
+        }
+        let mended = tempfile::tempfile().unwrap();
+        let report = repair(&file_of(&bytes), &mended, 2, &Unobserved).unwrap();
+        assert!(report.is_complete());
+        let told = report.mended.iter().map(|finding| &finding.message);
+        assert_eq!(
+            told.clone().any(|text| text.contains("may be older")),
+            is_told,
+            "{report:?}"
+        );
+        assert_eq!(opens(&bytes_of(&mended), key_file(9)), !is_told);
+    }
+}
+
 /// One change at a time.
 #[test]
 fn a_second_change_waits_for_nobody() {
