@@ -19,6 +19,19 @@ pub struct Model {
     block_count: u64,
 }
 
+/// Why an archive is not repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// A column of a stripe has lost more than its parity, or what no page proves was lost.
+    Stripe,
+    /// A page had to be made anew from its shards, and the root that would confirm it is lost.
+    Root,
+    /// Nothing tells that the last stripe is there: its pages and the root are lost.
+    Hidden,
+    /// All copies of the head, or of the tables with the keys.
+    Opening,
+}
+
 /// What becomes of a stripe.
 struct Outcome {
     /// Whether it is right if what no page proves is believed.
@@ -81,6 +94,15 @@ impl Model {
 
     /// Whether the archive is repaired that has lost these sectors, which ascend.
     pub fn is_repaired(&self, lost: impl Iterator<Item = u64>) -> bool {
+        self.repaired(lost).is_ok()
+    }
+
+    /// The same, with why not.
+    ///
+    /// # Errors
+    ///
+    /// What is the cause.
+    pub fn repaired(&self, lost: impl Iterator<Item = u64>) -> Result<(), Cause> {
         let mut lost = lost.peekable();
         let mut of_stripe = Vec::new();
         let ends = self.ends();
@@ -106,7 +128,7 @@ impl Model {
             needs_root |= !outcome.has_page;
             is_hidden = outcome.is_hidden;
             if !believed && !erased {
-                return false;
+                return Err(Cause::Stripe);
             }
         }
         take(&mut lost, ends.end..self.sector_count(), &mut of_stripe);
@@ -114,8 +136,12 @@ impl Model {
         copies.slots |= is_free(&of_stripe, head_len..head_len + area);
         let tail_page = head_len + area;
         let has_root = is_free(&of_stripe, tail_page..tail_page + 1);
-        let is_found = copies.head && copies.slots && (has_root || !is_hidden);
-        is_found && (has_root || !needs_root) && (believed || erased)
+        match () {
+            () if !copies.head || !copies.slots => Err(Cause::Opening),
+            () if !has_root && is_hidden => Err(Cause::Hidden),
+            () if !has_root && needs_root => Err(Cause::Root),
+            () => Ok(()),
+        }
     }
 
     fn stripe(&self, layout: &StripeLayout, lost: &[usize], copies: &mut Copies) -> Outcome {

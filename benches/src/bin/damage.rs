@@ -1,6 +1,6 @@
 //! `damage VERB ...`: how much damage archives with parity survive.
 
-use bakpak_benches::damage::{Model, Scattered, confidence};
+use bakpak_benches::damage::{Cause, Model, Scattered, confidence};
 use bakpak_benches::generator::Generator;
 use bakpak_benches::memory::{MemorySet, settings};
 use bakpak_benches::workload::{Kind, MadeFile};
@@ -11,7 +11,7 @@ use bakpak_format::digest::SECTOR_LEN;
 use bakpak_format::geometry::{BlockSize, Geometry, ParityGeometry};
 use bakpak_format::header::Head;
 use bakpak_format::tail::{LOCATOR_LEN, Locator};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::File;
 use std::io;
@@ -99,11 +99,15 @@ fn simulate(trials: u64, seed: u64) {
                     ];
                     Scattered::new(Generator::of(&seeds), rate)
                 };
-                let repaired = (0..trials).filter(|t| model.is_repaired(of(*t))).count() as u64;
+                let mut causes: BTreeMap<Cause, u64> = BTreeMap::new();
+                for cause in (0..trials).filter_map(|trial| model.repaired(of(trial)).err()) {
+                    *causes.entry(cause).or_default() += 1;
+                }
+                let repaired = trials - causes.values().sum::<u64>();
                 let [least, most] = confidence(repaired, trials);
                 println!(
                     "size {size} parity {} loss {rate:e}: repaired {repaired} of {trials}, share {:.5}, \
-                     95 % {least:.5} to {most:.5}; columns fail by chance {:.3e}",
+                     95 % {least:.5} to {most:.5}; columns fail by chance {:.3e}; lost by {causes:?}",
                     parity.name(),
                     repaired as f64 / trials as f64,
                     1.0 - model.chance_of_columns(rate),
