@@ -1,7 +1,7 @@
 //! Opening the archive that was named.
 
 use std::env;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -26,14 +26,53 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// There is none, or it may not be read (10).
+/// There is none, or it may not be read (10); it is nothing that can be read by position (2), or
+/// empty (24).
 pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
-    if is_stdin(path) {
-        return Err(
+    refuse_stdin(path)?;
+    // Looked at first: opening a named pipe waits until somebody writes to it.
+    if path.metadata().is_ok_and(|there| !is_seekable(&there)) {
+        return Err(Failure::usage(format!(
+            "{} is a pipe, or something else without offsets, and this reads from place to place",
+            quoted(path)
+        ))
+        .hint("verify and unpack read an archive from a pipe; otherwise save it to a file first"));
+    }
+    let file = open(path)?;
+    refuse_empty(path, &file)?;
+    Ok(file)
+}
+
+/// Whether it can be read by position. A directory is told when it is opened.
+fn is_seekable(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = metadata.file_type();
+        kind.is_file() || kind.is_dir() || kind.is_block_device()
+    }
+    #[cfg(not(unix))]
+    {
+        metadata.is_file() || metadata.is_dir()
+    }
+}
+
+/// Refuses standard input where it is of no use.
+///
+/// # Errors
+///
+/// It is meant (2).
+pub(crate) fn refuse_stdin(path: &Path) -> Result<(), Failure> {
+    match is_stdin(path) {
+        true => Err(
             Failure::usage("only verify and unpack read an archive from standard input")
                 .hint("a file named - is ./-"),
-        );
+        ),
+        false => Ok(()),
     }
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
     let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
         true => Err(io::ErrorKind::IsADirectory.into()),
         false => Ok(file),
@@ -44,6 +83,22 @@ pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
             format!("cannot open the archive {}: {error}", quoted(path)),
         )
     })
+}
+
+/// Refuses a file of no bytes, with which neither `repair` nor `salvage` helps.
+///
+/// # Errors
+///
+/// It is one (24).
+pub(crate) fn refuse_empty(path: &Path, file: &File) -> Result<(), Failure> {
+    match file.metadata() {
+        Ok(there) if there.is_file() && there.len() == 0 => {
+            let text = format!("{}: the file is empty", quoted(path));
+            let hint = "copy it again, or use another copy: nothing of an archive is in this one";
+            Err(Failure::new(Exit::TRUNCATED, text).hint(hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens an archive to look at its catalogue before it is read from the front. `None` if its last
@@ -79,7 +134,7 @@ pub(crate) fn tell_damage(head: &HeadInfo, output: &Output) {
 /// As [`open_file`]; or the passphrase too is to come from standard input.
 pub(crate) fn open_input(path: &Path, keys: &KeyOptions) -> anyhow::Result<(Input, Option<u64>)> {
     if !is_stdin(path) {
-        let file = open_file(path)?;
+        let file = open(path)?;
         let input = Input::from_file(file)?.with_spool_room(spool_room());
         let len = match &input {
             Input::File(file) => Some(file.metadata()?.len()),

@@ -102,7 +102,7 @@ fn all(arguments: &CatArguments, keys: &mut Keys, output: &Output) -> anyhow::Re
                 .into(),
         );
     }
-    archive::open_file(&arguments.archive)?;
+    archive::refuse_stdin(&arguments.archive)?;
     let (input, _) = archive::open_input(&arguments.archive, &arguments.keys)?;
     let context = || format!("cannot read {}", quoted(&arguments.archive));
     // Said first, since a tar program has no way to know it, and makes a file of whatever comes.

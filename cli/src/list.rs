@@ -8,9 +8,12 @@ use crate::archive;
 use crate::args::ListArguments;
 use crate::exit::Exit;
 use crate::output::event::{Event, JsonLink, ListedEntry};
-use crate::output::{Output, escaped_bytes, hex, quoted, time};
+use crate::output::{Output, count, escaped_bytes, hex, quoted, time};
 use crate::prompt::Keys;
 use crate::select::Selection;
+
+/// So many entries without content are named besides; `--long` and JSON mark all.
+const MAX_NAMED: u64 = 20;
 
 /// Lists.
 ///
@@ -30,10 +33,16 @@ pub(crate) fn run(arguments: &ListArguments, output: &Output) -> anyhow::Result<
         }
         selection.all_matched()?;
     }
+    let is_incomplete = archive.totals().incomplete;
+    let mut unreadable = 0;
     for row in archive.rows() {
         let row = row.with_context(context)?;
         if !selection.selects(&row.path) {
             continue;
+        }
+        if row.flags.contains(RowFlags::UNREADABLE) {
+            unreadable += 1;
+            tell_unreadable(&row, unreadable, output);
         }
         if arguments.null {
             output.write(row.path.as_bytes());
@@ -50,7 +59,25 @@ pub(crate) fn run(arguments: &ListArguments, output: &Output) -> anyhow::Result<
             break;
         }
     }
+    if unreadable > MAX_NAMED {
+        let rest = count(unreadable - MAX_NAMED, "more entry", "more entries");
+        output.warn(None, None, &format!("and {rest}: --long marks them"));
+    }
+    if is_incomplete {
+        let text = "some sources could not be read when it was packed, and are not in the archive";
+        output.warn(None, None, text);
+        output.hint(&["`bakpak inspect ARCHIVE` with the key names them".to_owned()]);
+    }
     Ok(Exit::DONE)
+}
+
+/// A name alone looks as if its content were there.
+fn tell_unreadable(row: &Row, number: u64, output: &Output) {
+    if number <= MAX_NAMED {
+        let path = &row.path;
+        let text = format!("'{path}' could not be read when packed: its content is not there");
+        output.warn(None, Some(path), &text);
+    }
 }
 
 /// `-rw-r----- 1000 1000 8388608 2026-10-17T08:30:00Z sql/a.bak`.

@@ -163,6 +163,12 @@ impl Plan {
     fn typed(arguments: &PackArguments, output: &Output) -> anyhow::Result<Self> {
         let started = now();
         let sources = Sources::typed(arguments)?;
+        for pipe in sources.named_pipes() {
+            output.say(format!(
+                "{} is a named pipe: packing waits for what writes to it",
+                quoted(pipe)
+            ));
+        }
         let exclude = select::glob_set(&arguments.exclude)?;
         let (items, search) = sealed(arguments)?;
         let (key, envelope_key) = keys(arguments, !items.is_empty(), output)?;

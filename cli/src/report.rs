@@ -140,6 +140,9 @@ fn read_error(error: &ReadError, hints: &mut Vec<String>) -> Exit {
             hints.push(NO_ROOM.to_owned());
             return Exit::NOT_READY;
         }
+        ReadError::NoTemporaryFile { .. } => {
+            Some("set TMPDIR to a directory that is there and can be written to")
+        }
         ReadError::NoKeyFits { kinds, .. } => {
             hints.push(format!("it opens with {}", kinds_words(kinds)));
             None

@@ -39,6 +39,9 @@ pub(crate) fn run(arguments: &UnpackArguments, output: &Output) -> anyhow::Resul
     let mut selection = Selection::new(&arguments.only)?;
     let mut keys = Keys::of_data(&arguments.keys, output)?;
     let (input, len) = archive::open_input(&arguments.archive, &arguments.keys)?;
+    if let Input::File(file) = &input {
+        archive::refuse_empty(&arguments.archive, file)?;
+    }
     let context = || format!("cannot unpack {}", archive::name(&arguments.archive));
     // Where the catalogue can be read first, all that can be objected to is, before anything is
     // written.

@@ -12,7 +12,7 @@ use bakpak_codec::repair::{RepairReport, assess};
 use bakpak_codec::salvage::{Salvaged, affected};
 use bakpak_codec::verify::{VerifyLevel, VerifyReport, verify, verify_keyless, verify_with_taps};
 use bakpak_format::entry::{Entry, EntryPath};
-use bakpak_format::error::Class;
+use bakpak_format::error::{Class, Structure};
 
 use crate::absent;
 use crate::affected::{self, MissingOfBackup, Words};
@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
             (word, report)
         }
     };
-    let report = report.map_err(|error| {
+    let mut report = report.map_err(|error| {
         let seen = match error {
             ReadError::NoKeyFits { .. } => ", in which no damage shows without a key",
             _ => "",
@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &VerifyArguments, output: &Output) -> anyhow::Resul
         _ => None,
     };
     let repair = match &damaged {
-        Some(file) => assessed(file, &report, output)?,
+        Some(file) => assessed(file, &mut report, output)?,
         None => None,
     };
     let seen = Seen {
@@ -135,7 +135,7 @@ struct Seen<'a> {
 /// so, unless it is of a block that is mended, or stands where others should.
 fn assessed(
     file: &File,
-    report: &VerifyReport,
+    report: &mut VerifyReport,
     output: &Output,
 ) -> anyhow::Result<Option<RepairReport>> {
     if report.findings.is_empty() {
@@ -145,12 +145,30 @@ fn assessed(
     let progress = Progress::new(output, "looked through again", len);
     match assess(file, default_threads(), &progress) {
         Ok(repair) => {
+            tell_as_mended(report, &repair);
             let explained = |finding: &Finding| is_explained(finding, &repair);
             let is_explained = report.findings.iter().all(explained);
             Ok(Some(repair).filter(|repair| is_explained || !repair.is_complete()))
         }
         Err(error @ ReadError::Interrupted) => Err(error.into()),
         Err(_) => Ok(None),
+    }
+}
+
+/// A file without head and tail reads as no archive at all. If a check page has the head still, it is
+/// a damaged one (spec: HED-1).
+fn tell_as_mended(report: &mut VerifyReport, repair: &RepairReport) {
+    let is_head = |finding: &&Finding| finding.structure == Structure::Head;
+    let Some(mended) = repair.mended.iter().find(is_head) else {
+        return;
+    };
+    let foreign = report.findings.iter_mut().find(|finding| {
+        finding.structure == Structure::Head && finding.class == Class::Unsupported
+    });
+    if let Some(finding) = foreign {
+        finding.clone_from(mended);
+        report.archive_len = repair.archive_len;
+        report.blocks = repair.block_count;
     }
 }
 
@@ -263,13 +281,10 @@ impl Seen<'_> {
         }
         // When all warnings have been told.
         exit = exit.worst(output.exit(arguments.outcome.fail_on));
-        output.hint(
-            &exit
-                .remedies()
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        );
+        // Of nothing nothing can be taken out.
+        let is_useful = |remedy: &&&str| report.archive_len > 0 || !remedy.contains("salvage");
+        let remedies = exit.remedies().iter().filter(is_useful);
+        output.hint(&remedies.map(ToString::to_string).collect::<Vec<_>>());
         let verdict = verdict(exit);
         let name = archive::name(&arguments.archive);
         let name = name.trim_matches('\'');

@@ -5,7 +5,6 @@
 use std::fs;
 #[cfg(target_os = "linux")]
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 #[cfg(target_os = "linux")]
 use std::process::Command;
 
@@ -108,19 +107,9 @@ fn an_incomplete_archive_says_so_to_whoever_has_the_key() {
 #[test]
 fn a_tar_of_what_could_not_be_read_is_no_success() {
     let sandbox = Sandbox::new();
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../test-vectors");
-    let manifest = fs::read_to_string(vectors.join("manifest.toml")).unwrap();
-    let key = manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("key_file = \""));
-    sandbox.write("vector.key", key.unwrap().trim_end_matches('"'));
-    fs::copy(
-        vectors.join("accept/row-unreadable.bakpak"),
-        sandbox.path("a.bakpak"),
-    )
-    .unwrap();
+    sandbox.vector("accept/row-unreadable.bakpak");
     let run = sandbox
-        .typed("cat a.bakpak --tar --key-file vector.key")
+        .typed("cat v.bakpak --tar --key-file vector.key")
         .exits(23)
         .says("must not be used")
         .says("hint: `bakpak unpack`");
@@ -128,16 +117,50 @@ fn a_tar_of_what_could_not_be_read_is_no_success() {
     assert_eq!(run.err.matches("warning: '").count(), 1, "{}", run.err);
 
     sandbox
-        .typed("verify a.bakpak --key-file vector.key")
+        .typed("verify v.bakpak --key-file vector.key")
         .exits(23)
         .says("its content is not there");
 
     // Said before the first byte: nobody reads, and it is said nevertheless.
-    let mut child = sandbox.start("cat a.bakpak --tar --key-file vector.key");
+    let mut child = sandbox.start("cat v.bakpak --tar --key-file vector.key");
     drop(child.stdout.take());
     let done = child.wait_with_output().unwrap();
     assert_eq!(done.status.code(), Some(1), "not whole, so not 23");
     assert!(String::from_utf8_lossy(&done.stderr).contains("could not be read when packed"));
+}
+
+/// A name alone looks as if its content were there.
+#[test]
+fn a_list_tells_what_could_not_be_read() {
+    let sandbox = Sandbox::new();
+    sandbox.vector("accept/row-unreadable.bakpak");
+    let line = "list v.bakpak --long --key-file vector.key";
+    let marked = sandbox.typed(line).succeeds().lines();
+    let marked: Vec<_> = marked
+        .iter()
+        .filter_map(|line| line.strip_suffix(" [unreadable]"))
+        .collect();
+    assert_eq!(marked.len(), 1, "{marked:?}");
+    let name = marked[0].rsplit(' ').next().unwrap();
+    let run = sandbox
+        .typed("list v.bakpak --key-file vector.key")
+        .succeeds();
+    run.says(&format!("warning: '{name}' could not be read when packed"));
+
+    sandbox.write("home/a", "content");
+    let pack = format!("{PACK} --allow-incomplete");
+    sandbox.typed(&pack).succeeds();
+    sandbox
+        .typed("list a.bakpak --key-file data.key")
+        .succeeds()
+        .says("warning: some sources could not be read")
+        .says("`bakpak inspect ARCHIVE`");
+    let line = "cat a.bakpak home/a --key-file data.key";
+    assert_eq!(sandbox.typed(line).succeeds().out, b"content");
+    sandbox
+        .typed(&format!("cat v.bakpak {name} --key-file vector.key"))
+        .exits(23)
+        .says("could not be read when this archive was packed");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 mod sandbox;
 
 use mssql_backup::testing::{Database, Media, write_media};
-use sandbox::{Sandbox, assert_same_tree, needs::has_program};
+use sandbox::{Run, Sandbox, assert_same_tree, needs::has_program};
 
 /// Everything that tends to get lost.
 fn make_difficult_home(sandbox: &Sandbox) {
@@ -374,4 +374,44 @@ fn devices_pipes_and_set_id_bits_need_a_word() {
         .succeeds();
     assert_eq!(sandbox.names("all/home"), ["pipe", "program"]);
     assert_eq!(mode("all/home/program"), 0o4755);
+}
+
+/// A named pipe is read to its end, and that it has to be waited for is said.
+#[test]
+fn an_attached_pipe_is_waited_for_and_that_is_told() {
+    use std::io::{BufRead, BufReader};
+
+    let sandbox = Sandbox::new();
+    let pipe = sandbox.path("dump");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let mut child = sandbox.start("pack -o a.bakpak --attach dump --key-file data.key");
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert!(
+        line.contains("'dump' is a named pipe: packing waits"),
+        "{line}"
+    );
+    fs::write(&pipe, "came late").unwrap();
+    assert!(child.wait().unwrap().success());
+    let cat = "cat a.bakpak attachments/dump --key-file data.key";
+    assert_eq!(sandbox.typed(cat).succeeds().out, b"came late");
+}
+
+/// That there is no temporary folder is not told as want of room.
+#[test]
+fn a_missing_temporary_folder_is_told_as_such() {
+    let sandbox = Sandbox::new();
+    sandbox.packed();
+    let line = "unpack - --to out --key-file data.key";
+    let mut command = sandbox.command(line.split_whitespace());
+    command.env("TMPDIR", "nowhere");
+    let run = Run::with_input(&mut command, &sandbox.read("a.bakpak"));
+    let run = run
+        .exits(1)
+        .says("cannot be written to the temporary folder")
+        .says("set TMPDIR to");
+    assert!(!run.err.contains("room"), "{}", run.err);
+    assert!(!sandbox.path("out").exists());
 }

@@ -1,6 +1,10 @@
 //! `salvage` takes out what is left, says by its place what is whole, and names what is missing.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall fail"
+)]
 
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "support/sandbox.rs"]
@@ -263,7 +267,7 @@ fn missing_pages_of_a_backup_are_told() {
     sandbox.write("Orders.bak", &medium);
     let line = "pack -o a.bakpak --sql Orders.bak --block-size 4K --parity none \
                 --key-file data.key --no-match --allow-incomplete";
-    sandbox.typed(line);
+    sandbox.typed(line).succeeds();
     let whole = sandbox.read("a.bakpak");
     let mut told_exactly = 0;
     // One block after the other; what they hold is found out by what is missing.
@@ -354,6 +358,206 @@ fn a_lost_envelope_is_told() {
         .exits(20)
         .says("the master-key envelope is lost");
     assert_eq!(sandbox.read("out/home/notes.txt"), b"remember\n");
+}
+
+/// What a faulty writer sealed is left out, and told in words and in JSON.
+#[test]
+fn a_record_that_breaks_the_format_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.vector("reject/chunk-raw-len-over-size.bakpak");
+    sandbox
+        .typed("salvage v.bakpak --to out --key-file vector.key")
+        .exits(20)
+        .says("a record is left out: a chunk: raw_len is")
+        .says("this is NOT all of 'v.bakpak': 1 record is left out, and with it");
+    let line = "salvage v.bakpak --to again --key-file vector.key --json";
+    let run = sandbox.typed(line).exits(20);
+    let findings = run.events("finding");
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0]["class"], "LimitExceeded");
+    assert_eq!(findings[0]["structure"], "chunk");
+    assert_eq!(findings[0]["block"], 0);
+    let summary = &run.events("salvage")[0];
+    assert_eq!(summary["verdict"], "partial");
+    assert_eq!(summary["findings"], 1);
+    let report = report(&sandbox, "again");
+    assert!(report.contains(&findings[0]), "{report:?}");
+}
+
+/// Of two archives in one file one is taken, and the other is told.
+#[test]
+fn another_archive_in_the_file_is_told() {
+    let sandbox = packed("");
+    let first = sandbox.read("a.bakpak");
+    sandbox.write("other/file", noise(9, 200_000));
+    let line = "pack -o b.bakpak --home other --block-size 4K --key-file data.key";
+    sandbox.typed(line).succeeds();
+    let second = sandbox.read("b.bakpak");
+    let id = |archive: &str| {
+        let line = format!("inspect {archive} --json");
+        let told = sandbox.typed(&line).events("archive");
+        told[0]["archive_id"].as_str().unwrap()[..16].to_owned()
+    };
+    let (first_id, second_id) = (id("a.bakpak"), id("b.bakpak"));
+
+    // Of the first everything is lost but what stands in its blocks.
+    let start = first.windows(4).position(|bytes| bytes == b"BPBK").unwrap();
+    let both = [&first[start..], &second].concat();
+    sandbox.write("d.bakpak", &both);
+    let line = "salvage d.bakpak --to out --key-file data.key --json";
+    let run = sandbox.typed(line).succeeds();
+    let summary = &run.events("salvage")[0];
+    assert!(
+        summary["archive_id"]
+            .as_str()
+            .unwrap()
+            .starts_with(&second_id)
+    );
+    let [other] = &summary["others"].as_array().unwrap()[..] else {
+        panic!("{summary}");
+    };
+    assert_eq!(other["id_prefix"], first_id);
+    assert_eq!(other["offset"], 0);
+    assert!(other["blocks"].as_u64().unwrap() > 800, "{other}");
+    run.says("of another archive in 'd.bakpak' too, the first at offset 0")
+        .says("nothing of it is taken out");
+    assert_eq!(sandbox.read("out/home/file"), noise(9, 200_000));
+    assert!(!sandbox.path("out/home/a").exists());
+
+    // The hint is right: its part of the file gives it back.
+    sandbox.write("part.bakpak", &both[..first.len() - start]);
+    let line = "salvage part.bakpak --to part --key-file data.key";
+    sandbox.typed(line).succeeds();
+    assert_eq!(
+        sandbox.read("part/home/d/third"),
+        sandbox.read("home/d/third")
+    );
+
+    // Where all of the first stands, nothing is looked for behind it but the end.
+    sandbox.write("d.bakpak", [first, second].concat());
+    let line = "salvage d.bakpak --to front --key-file data.key --json";
+    let run = sandbox.typed(line).succeeds();
+    let summary = &run.events("salvage")[0];
+    assert!(
+        summary["archive_id"]
+            .as_str()
+            .unwrap()
+            .starts_with(&first_id)
+    );
+    assert_eq!(summary["others"][0]["id_prefix"], second_id);
+    run.says("the end of another archive stands in 'd.bakpak' too");
+}
+
+/// Where the record is lost that says how much there was, nobody knows what else is.
+#[test]
+fn what_is_not_known_to_be_lost_is_told_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", noise(1, 100_000));
+    let line = "pack -o a.bakpak --home home --block-size 4K --parity none --key-file data.key";
+    sandbox.typed(line).succeeds();
+    let whole = sandbox.read("a.bakpak");
+    let last = whole
+        .windows(4)
+        .rposition(|bytes| bytes == b"BPBK")
+        .unwrap();
+    damage(&sandbox, last, 4096);
+    let line = "salvage d.bakpak --to out --key-file data.key";
+    let run = sandbox.typed(line).exits(20);
+    run.says("1 block is lost; the record that says how much was packed is lost");
+}
+
+/// What no archive can be read from is refused at once, without advice that does not help.
+#[test]
+fn no_verb_waits_for_a_pipe_or_sends_an_empty_file_to_salvage() {
+    let sandbox = Sandbox::new();
+    sandbox.write("empty.bakpak", "");
+    for line in [
+        "salvage empty.bakpak --to out --key-file data.key",
+        "repair empty.bakpak -o m.bakpak",
+        "unpack empty.bakpak --to out --key-file data.key",
+        "verify empty.bakpak --key-file data.key",
+    ] {
+        let run = sandbox.typed(line).exits(24).says("the file is empty");
+        assert!(!run.err.contains("`bakpak salvage"), "{line}: {}", run.err);
+    }
+    #[cfg(unix)]
+    {
+        let pipe = sandbox.path("pipe");
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.unwrap().success());
+        for line in [
+            "salvage pipe --to out --key-file data.key",
+            "repair pipe -o m.bakpak",
+            "repair pipe --in-place",
+            "list pipe --key-file data.key",
+        ] {
+            let run = sandbox.typed(line).exits(2);
+            run.says("'pipe' is a pipe").says("save it to a file");
+        }
+    }
+}
+
+/// What is not made for want of an option is told, in the report too, as `unpack` does.
+#[cfg(unix)]
+#[test]
+fn what_needs_a_word_is_told_in_the_report() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/a", "content");
+    let pipe = sandbox.path("home/pipe");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    sandbox
+        .typed("pack -o a.bakpak --home home --key-file data.key")
+        .succeeds();
+    let run = sandbox
+        .typed("salvage a.bakpak --to out --key-file data.key")
+        .succeeds();
+    run.says("--allow-special")
+        .says("but for 1 device or named pipe not made");
+    let told = report(&sandbox, "out");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(
+        (&told[0]["type"], &told[0]["path"]),
+        (&"warning".into(), &"home/pipe".into())
+    );
+    assert_eq!(told[1]["not_made"], 1);
+    let line = "salvage a.bakpak --to all --key-file data.key --allow-special";
+    sandbox.typed(line).succeeds();
+    assert!(sandbox.path("all/home/pipe").exists());
+    assert_eq!(report(&sandbox, "all")[0]["not_made"], 0);
+}
+
+/// Where head and tail are lost, `verify` says what `repair` makes of it.
+#[test]
+fn an_archive_without_head_and_tail_is_known_by_its_check_pages() {
+    let sandbox = packed("");
+    let mut bytes = sandbox.read("a.bakpak");
+    let whole = bytes.clone();
+    let len = bytes.len();
+    bytes[..4096].fill(0);
+    bytes[len - 20_480..].fill(0);
+    sandbox.write("d.bakpak", &bytes);
+    for more in ["--keyless", "--key-file data.key"] {
+        let run = sandbox.typed(&format!("verify d.bakpak {more}")).exits(21);
+        assert!(
+            run.text().contains("DAMAGED, AND REPAIRABLE"),
+            "{}",
+            run.text()
+        );
+    }
+    let run = sandbox.typed("verify d.bakpak --keyless --json").exits(21);
+    assert_eq!(run.events("finding")[0]["class"], "Damaged");
+    sandbox.typed("repair d.bakpak -o m.bakpak").succeeds();
+    assert!(sandbox.read("m.bakpak") == whole);
+    bytes[1_000_000..1_120_000].fill(0);
+    sandbox.write("d.bakpak", &bytes);
+    sandbox.typed("verify d.bakpak --keyless").exits(20);
+    sandbox
+        .typed("repair d.bakpak -o m.bakpak --force")
+        .exits(20);
+    // And what never was one is none.
+    sandbox.write("text", vec![b'x'; 100_000]);
+    sandbox.typed("verify text --keyless").exits(25);
 }
 
 /// Where bytes were added, a key shows more, and mends no less.

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use crate::scene::Scene;
 use crate::states::{
     Whole, archive_state, copy_tree, mended_in_place, merged, new_target, replaced, salvaged,
-    slots_changed, there_already,
+    slots_changed,
+    there_already,
 };
 
 /// In which state a verb left things. Whatever else there is fails the case.
@@ -45,204 +46,178 @@ pub struct Verb {
     pub keeps_what_is_done: bool,
 }
 
+impl Verb {
+    /// A verb that only reads.
+    const fn reader(name: &'static str, line: &'static str) -> Self {
+        Self {
+            name,
+            line,
+            input: None,
+            source: None,
+            set: |_| Ok(()),
+            state: nothing_made,
+            codes: &[1, 2, 10, 30],
+            refuses_when_done: false,
+            is_reader: true,
+            keeps_what_is_done: false,
+        }
+    }
+
+    /// A verb that makes something where nothing was; the rows below say what is special about it.
+    const fn writer(
+        name: &'static str,
+        line: &'static str,
+        state: fn(&Scene) -> Result<State>,
+    ) -> Self {
+        Self {
+            state,
+            is_reader: false,
+            ..Self::reader(name, line)
+        }
+    }
+}
+
 /// All verbs.
 pub const VERBS: &[Verb] = &[
     Verb {
-        name: "pack",
-        line: "pack -o a.bakpak --home ../home --key-file ../data.key @",
-        input: None,
-        source: None,
-        set: |_| Ok(()),
-        state: |scene| archive_state(scene, "a.bakpak", Whole::HoldsTheSources),
         // 23: a source could not be read, and the archive would be incomplete.
         codes: &[1, 2, 23, 30],
         refuses_when_done: true,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "pack",
+            "pack -o a.bakpak --home ../home --key-file ../data.key @",
+            |scene| archive_state(scene, "a.bakpak", Whole::HoldsTheSources),
+        )
     },
     Verb {
-        name: "pack --resume",
-        line: "pack -o a.bakpak --home ../home --key-file ../data.key --resume @",
-        input: None,
-        source: None,
-        set: |_| Ok(()),
-        state: |scene| archive_state(scene, "a.bakpak", Whole::HoldsTheSources),
         codes: &[1, 2, 23, 30],
         refuses_when_done: true,
-        is_reader: false,
         keeps_what_is_done: true,
+        ..Verb::writer(
+            "pack --resume",
+            "pack -o a.bakpak --home ../home --key-file ../data.key --resume @",
+            |scene| archive_state(scene, "a.bakpak", Whole::HoldsTheSources),
+        )
     },
     Verb {
-        name: "salvage",
-        // A whole one: of what chance damages, not all can be mended, and then it ends with 20.
-        line: "salvage ../a.bakpak --to out --key-file ../data.key",
-        input: None,
-        source: None,
-        set: |_| Ok(()),
-        state: salvaged,
         // 20: what could not be read is as good as lost.
         codes: &[1, 2, 10, 20, 25, 30],
         refuses_when_done: true,
-        is_reader: false,
-        keeps_what_is_done: false,
+        // A whole one: of what chance damages, not all can be mended, and then it ends with 20.
+        ..Verb::writer(
+            "salvage",
+            "salvage ../a.bakpak --to out --key-file ../data.key",
+            salvaged,
+        )
     },
     Verb {
-        name: "pack what vanishes",
-        line: "pack -o a.bakpak --home home --key-file ../data.key @",
-        input: None,
         source: Some("work/home/logs/one.log"),
         set: |scene| copy_tree(&scene.path("home"), &scene.path("work/home")),
-        state: |scene| archive_state(scene, "a.bakpak", Whole::Verifies),
         codes: &[1, 2, 23],
         refuses_when_done: true,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "pack what vanishes",
+            "pack -o a.bakpak --home home --key-file ../data.key @",
+            |scene| archive_state(scene, "a.bakpak", Whole::Verifies),
+        )
     },
     Verb {
-        name: "repair -o",
-        line: "repair ../damaged.bakpak -o a.bakpak --key-file ../data.key",
-        input: None,
-        source: None,
-        set: |_| Ok(()),
-        state: |scene| archive_state(scene, "a.bakpak", Whole::IsTheOriginal),
-        codes: &[1, 2, 10, 30],
         refuses_when_done: true,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "repair -o",
+            "repair ../damaged.bakpak -o a.bakpak --key-file ../data.key",
+            |scene| archive_state(scene, "a.bakpak", Whole::IsTheOriginal),
+        )
     },
     Verb {
-        name: "repair --in-place",
-        line: "repair --in-place a.bakpak --key-file ../data.key",
-        input: None,
-        source: None,
-        set: |scene| {
-            fs::copy(scene.path("damaged.bakpak"), scene.path("work/a.bakpak"))?;
-            Ok(())
-        },
-        state: mended_in_place,
-        codes: &[1, 2, 10, 30],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
+        set: |scene| copied(scene, "damaged.bakpak"),
+        ..Verb::writer(
+            "repair --in-place",
+            "repair --in-place a.bakpak --key-file ../data.key",
+            mended_in_place,
+        )
     },
     Verb {
-        name: "key add",
-        line: "key add a.bakpak --key-file ../data.key --new-key-file ../new.key",
-        input: None,
-        source: None,
-        set: copy_archive,
-        state: |scene| slots_changed(scene, &["data.key", "new.key"]),
+        set: |scene| copied(scene, "a.bakpak"),
         codes: &[1, 2, 10, 20, 25, 30],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "key add",
+            "key add a.bakpak --key-file ../data.key --new-key-file ../new.key",
+            |scene| slots_changed(scene, &["data.key", "new.key"]),
+        )
     },
     Verb {
-        name: "key rotate",
-        line: "key rotate a.bakpak --key-file ../data.key --new-key-file ../new.key",
-        input: None,
-        source: None,
-        set: copy_archive,
-        state: |scene| slots_changed(scene, &["new.key"]),
+        set: |scene| copied(scene, "a.bakpak"),
         codes: &[1, 2, 10, 20, 25, 30],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "key rotate",
+            "key rotate a.bakpak --key-file ../data.key --new-key-file ../new.key",
+            |scene| slots_changed(scene, &["new.key"]),
+        )
     },
+    Verb::writer(
+        "unpack",
+        "unpack ../a.bakpak --to out --key-file ../data.key",
+        new_target,
+    ),
     Verb {
-        name: "unpack",
-        line: "unpack ../a.bakpak --to out --key-file ../data.key",
-        input: None,
-        source: None,
-        set: |_| Ok(()),
-        state: new_target,
-        codes: &[1, 2, 10, 30],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
-    },
-    Verb {
-        name: "unpack -",
-        line: "unpack - --to out --key-file ../data.key",
         input: Some("a.bakpak"),
-        source: None,
-        set: |_| Ok(()),
-        state: new_target,
         codes: &[1, 2, 30],
         refuses_when_done: true,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "unpack -",
+            "unpack - --to out --key-file ../data.key",
+            new_target,
+        )
     },
     Verb {
-        name: "unpack what vanishes",
-        line: "unpack a.bakpak --to out --key-file ../data.key",
-        input: None,
         source: Some("work/a.bakpak"),
-        set: copy_archive,
-        state: new_target,
+        set: |scene| copied(scene, "a.bakpak"),
         // What is not there any more reads as damaged, repairable or cut.
         codes: &[1, 10, 20, 21, 24, 25],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "unpack what vanishes",
+            "unpack a.bakpak --to out --key-file ../data.key",
+            new_target,
+        )
     },
     Verb {
-        name: "unpack --replace",
-        line: "unpack ../a.bakpak --to out --replace --key-file ../data.key",
-        input: None,
-        source: None,
         set: there_already,
-        state: replaced,
-        codes: &[1, 2, 10, 30],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "unpack --replace",
+            "unpack ../a.bakpak --to out --replace --key-file ../data.key",
+            replaced,
+        )
     },
     Verb {
-        name: "unpack --merge",
-        line: "unpack ../a.bakpak --to out --merge --key-file ../data.key",
-        input: None,
-        source: None,
         set: there_already,
-        state: merged,
-        codes: &[1, 2, 10, 30],
-        refuses_when_done: false,
-        is_reader: false,
-        keeps_what_is_done: false,
+        ..Verb::writer(
+            "unpack --merge",
+            "unpack ../a.bakpak --to out --merge --key-file ../data.key",
+            merged,
+        )
     },
-    reader("verify", "verify ../a.bakpak --key-file ../data.key"),
-    reader("list", "list ../a.bakpak --key-file ../data.key"),
-    reader(
+    Verb::reader("verify", "verify ../a.bakpak --key-file ../data.key"),
+    Verb::reader("list", "list ../a.bakpak --key-file ../data.key"),
+    Verb::reader(
         "cat",
         "cat ../a.bakpak home/logs/one.log --key-file ../data.key",
     ),
-    reader("inspect", "inspect ../a.bakpak"),
+    Verb::reader("inspect", "inspect ../a.bakpak"),
 ];
 
-fn copy_archive(scene: &Scene) -> Result<()> {
-    fs::copy(scene.path("a.bakpak"), scene.path("work/a.bakpak"))?;
-    Ok(())
+/// Who only reads leaves nothing behind.
+fn nothing_made(scene: &Scene) -> Result<State> {
+    let names = scene.names("")?;
+    ensure!(names.is_empty(), "it made {names:?}");
+    let (is_new, remains) = (true, Vec::new());
+    Ok(State { is_new, remains })
 }
 
-/// A verb that only reads.
-const fn reader(name: &'static str, line: &'static str) -> Verb {
-    Verb {
-        name,
-        line,
-        input: None,
-        source: None,
-        set: |_| Ok(()),
-        state: |scene| {
-            let names = scene.names("")?;
-            ensure!(names.is_empty(), "it made {names:?}");
-            let (is_new, remains) = (true, Vec::new());
-            Ok(State { is_new, remains })
-        },
-        codes: &[1, 2, 10, 30],
-        refuses_when_done: false,
-        is_reader: true,
-        keeps_what_is_done: false,
-    }
+/// Puts a copy of one of the scene's archives where the verb works, as `a.bakpak`.
+fn copied(scene: &Scene, archive: &str) -> Result<()> {
+    fs::copy(scene.path(archive), scene.path("work/a.bakpak"))?;
+    Ok(())
 }
 
 /// The verb of this name.

@@ -4,7 +4,7 @@
     python3 run_vectors.py MANIFEST.toml [NAME ...]
 
 Keys of a [[vector]]: name, file, expect ("opened" or a class), stage, keyless ("opened" or a class), key_file, passphrase,
-stream_blake3; envelope_key_file, envelope_passphrase, envelope_expect, envelope_stage for opening the envelope.
+stream_blake3, rules (with SLV-6, salvage must not be complete); envelope_key_file, envelope_passphrase, envelope_expect, envelope_stage for opening the envelope.
 `key_file` and `envelope_key_file` at the top are defaults. A vector with `recipe` and without `file` is skipped.
 """
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bakpak_reader import envelope_items, verify  # noqa: E402
-from wire import Fault  # noqa: E402
+from salvage import salvage  # noqa: E402
+from wire import Fault, key_file_secret  # noqa: E402
 
 
 def secrets(vector: dict, top: dict, prefix: str = "") -> tuple[list[bytes], list[bytes]]:
@@ -53,6 +54,8 @@ def run_vector(vector: dict, top: dict, folder: Path) -> list[str]:
         wrong.append(f"stream: BLAKE3 is {got.get('stream_blake3')}")
     if "keyless" in vector:
         compare("keyless", verify(data, [], [], keyless=True), vector["keyless"], None)
+    if "SLV-6" in vector["rules"] and salvage(data, [key_file_secret(top["key_file"].encode())], []).complete:
+        wrong.append("salvage: complete")
     if "envelope_expect" in vector:
         compare("envelope", envelope(data, vector, top), vector["envelope_expect"], vector.get("envelope_stage"))
     return wrong

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clear import Header, Keys, open_domain, parse_table, u
-from entries import (BLOCK_DEVICE, CHAR_DEVICE, FILE, HARD_LINK, MAX_SIZE, PART_SIZE, Entry, decode_entry, octal)
+from entries import (BLOCK_DEVICE, CHAR_DEVICE, FIFO, FILE, HARD_LINK, MAX_SIZE, PART_SIZE, SYMLINK, Entry, decode_entry,
+                     octal)
 from repair import Layout, Repair, Stripe, all_places, count_blocks, first_block_at, layouts
-from sealed import (CATALOGUE_PAGE, CHUNK, COPY, FINAL, LITERAL, NO_RECORD, PARTED, SPARSE, SUPERSEDED, TREE_PAGE, UNREADABLE,
-                    ZERO, parse_script, raw_bytes)
+from sealed import (CATALOGUE_PAGE, CHUNK, COPY, FACTS, FINAL, LITERAL, NO_RECORD, PARTED, SPARSE, SUPERSEDED, TREE_PAGE,
+                    UNREADABLE, ZERO, parse_script, raw_bytes)
 from wire import (ALL_ONES, DAMAGED, LIMIT, MALFORMED, MIB, UNSUPPORTED, Fault, Fields, blake3_hasher, crc32c, gcm_open, is_zero,
                   require, zstd_open)
 
@@ -61,7 +62,7 @@ class Plain:
 
 
 def open_block(header: Header, keys: Keys, number: int, block: bytes) -> Plain | None:
-    """spec: BLK-4, BLK-5"""
+    """None if it is not left. spec: BLK-4 to BLK-6, SLV-2"""
     if len(block) < header.block_size or block[:4] != b"BPBK" or u(block, 8, 8) != number:
         return None
     stripe = number // header.full_stripe
@@ -70,7 +71,8 @@ def open_block(header: Header, keys: Keys, number: int, block: bytes) -> Plain |
     if plain is None:
         return None
     used, first = u(plain, 0, 4), u(plain, 4, 4)
-    return Plain(used, first, plain[16:16 + used]) if used <= header.payload_size else None
+    good = used <= header.payload_size and is_zero(plain[8:16] + plain[16 + used:]) and (first == NO_RECORD or first < used)
+    return Plain(used, first, plain[16:16 + used]) if good else None
 
 
 def left_blocks(mended: Repair, keys: Keys, layout: Layout) -> list[Plain | None]:
@@ -89,8 +91,16 @@ def left_blocks(mended: Repair, keys: Keys, layout: Layout) -> list[Plain | None
     return found
 
 
-def records(blocks: list[Plain | None], payload_size: int) -> Iterator[tuple[int, int, bytes]]:
-    """Type, version and body of the records of a stripe that are left. spec: SLV-2"""
+def check_kind(kind: int, flags: int, version: int) -> None:
+    """spec: REC-2, REC-3"""
+    is_known = CHUNK <= kind <= TREE_PAGE
+    require(not is_known or flags == (kind != FACTS), MALFORMED, "REC-2", f"record type {kind} with a wrong critical flag")
+    require(is_known or not flags, UNSUPPORTED, "REC-2", f"unknown critical record type {kind}")
+    require(version == 1 or not flags, UNSUPPORTED, "REC-3", f"record type {kind} in version {version}")
+
+
+def records(blocks: list[Plain | None], faults: list[str]) -> Iterator[tuple[int, bytes]]:
+    """Type and body of the records of a stripe that are left; what is wrong with headers joins the faults. spec: SLV-2, SLV-6"""
     j, buffer = 0, bytearray()
     while j < len(blocks):
         block = blocks[j]
@@ -111,11 +121,19 @@ def records(blocks: list[Plain | None], payload_size: int) -> Iterator[tuple[int
                 break
             kind, flags, version, body_len = (u(buffer, at + i, n) for i, n in ((0, 2), (2, 2), (4, 2), (8, 4)))
             if body_len > 16 * MIB - 16 or flags > 1 or not is_zero(buffer[at + 6:at + 8] + buffer[at + 12:at + 16]):
+                faults.append("REC-2, REC-4: a record's header")
                 break
             if not fill(16 + body_len):
                 break
-            yield kind, version, bytes(buffer[at + 16:at + 16 + body_len])
+            body = bytes(buffer[at + 16:at + 16 + body_len])
             at += 16 + body_len
+            try:
+                check_kind(kind, flags, version)
+            except Fault as fault:
+                faults.append(str(fault))
+                continue
+            if version == 1:
+                yield kind, body
 
 
 # ---- chunks and the stream (SLV-2, SLV-3) -----------------------------------------------------------------------
@@ -179,6 +197,8 @@ class Content:
         require(count <= 65536, LIMIT, "CHU-5", f"{count} instructions")
         script = parse_script(f.raw(script_len), count) or [(LITERAL, raw_len, 0)]
         require(stream_len > 0 and sum(n for _, n, _ in script) == stream_len, MALFORMED, "CHU-2", "stream_len")
+        inside = stream_offset <= first_entry < stream_offset + stream_len
+        require(first_entry == ALL_ONES or inside, MALFORMED, "CHU-3", "first_entry is outside of the stretch")
         require(sum(n for op, n, _ in script if op == LITERAL) == raw_len, MALFORMED, "CHU-2", "raw_len")
         for op, n, source in script:
             good = op != COPY or 0 <= source and source + n <= data_offset
@@ -217,15 +237,21 @@ class Row:
 
 
 def page_rows(body: bytes) -> list[Row]:
-    """spec: chapter 11"""
+    """What shows in a page alone. spec: chapter 11"""
     head = Fields(body)
     count, raw_len = head.u32(), head.u32()
     require(raw_len <= MIB, LIMIT, "CAT-2", f"a catalogue page of {raw_len} bytes")
+    require(count > 0, MALFORMED, "CAT-1", "a catalogue page without rows")
     f, rows = Fields(zstd_open(head.raw(head.left()), raw_len, "CAT-2")), []
     for _ in range(count):
         path, kind, flags, size = f.bytes(), f.u8(), f.u16(), f.u64()
-        f.raw(8 + 4 + 4 + 8 + 8)
-        rows.append(Row(path, kind, flags, size, f.bytes(), f.raw(32), f.u64(), f.u64()))
+        f.raw(8)
+        nanos, _ = f.u32(), f.raw(4 + 8 + 8)
+        row = Row(path, kind, flags, size, f.bytes(), f.raw(32), f.u64(), f.u64())
+        require(kind <= FIFO and flags < 1 << 6 and nanos < 10**9, MALFORMED, "CAT-1", "a row's kind, flags or time")
+        require(kind == FILE or size == 0 and is_zero(row.content_hash), MALFORMED, "CAT-1", "a row with content of no file")
+        require((kind in (HARD_LINK, SYMLINK)) == bool(row.link), MALFORMED, "CAT-1", "a row with a link that is none")
+        rows.append(row)
     f.end()
     return rows
 
@@ -339,6 +365,7 @@ class Entries:
         if not header:
             return self.from_row(row)
         entry, at = header
+        row = row if entry.part or row and row.path == entry.path else None
         left = Left(entry.path, entry.kind, entry.link, row, True)
         self.found.append(left)
         if row and row.flags & PARTED:
@@ -470,8 +497,16 @@ class Final:
 
 
 def read_final(body: bytes) -> Final:
+    """spec: FIN-1"""
     f = Fields(body)
-    stream_len, _, block_count, _, row_count = f.u64(), f.u64(), f.u64(), f.u64(), f.u64()
+    stream_len, _, block_count, _, row_count, _, flags = f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u64(), f.u32()
+    (_, started), (_, finished) = (f.i64(), f.u32()), (f.i64(), f.u32())
+    trees = [(f.u64(), f.u8()) for _ in range(3)]
+    f.raw(32)
+    f.end()
+    require(flags <= 3 and max(started, finished) < 10**9, MALFORMED, "FIN-1", "FINAL: flags or times")
+    require(all(level == 0 for place, level in trees if place == ALL_ONES), MALFORMED, "FIN-1", "FINAL: an empty tree with a level")
+    require(max(level for _, level in trees) <= 3, LIMIT, "TRE-1", "FINAL: a tree's level")
     return Final(stream_len, block_count, row_count)
 
 
@@ -483,20 +518,20 @@ def salvage(data: bytes, key_secrets: list[bytes], passphrases: list[bytes]) -> 
     if mended.data_table is None:
         raise Fault(DAMAGED, "SLV-1", "no data slot table is left", "slots")
     keys = open_domain(header, parse_table(mended.data_table, b"BPSD", header.archive_id), key_secrets, passphrases)
-    content, rows, final, blocks_left = Content(header), [], None, []
+    content, rows, final, blocks_left, faults = Content(header), [], None, [], []
     for layout in mended.stripes:
         blocks = left_blocks(mended, keys, layout)
         blocks_left += [block is not None for block in blocks]
-        for kind, version, body in records(blocks, header.payload_size):
+        for kind, body in records(blocks, faults):
             try:
-                if version == 1 and kind == CHUNK:
+                if kind == CHUNK:
                     content.chunk(body)
-                elif version == 1 and kind == CATALOGUE_PAGE:
+                elif kind == CATALOGUE_PAGE:
                     rows += page_rows(body)
-                elif version == 1 and kind == FINAL:
+                elif kind == FINAL:
                     final = read_final(body)
-            except Fault:
-                pass  # what breaks its rules is not left
+            except Fault as fault:  # what breaks its rules is not left
+                faults.append(str(fault))
     entries = Entries(content.stream, rows, content.starts, content.stream_end)
     entries.close_parts(False)
     named = len(entries.found)
@@ -508,7 +543,7 @@ def salvage(data: bytes, key_secrets: list[bytes], passphrases: list[bytes]) -> 
     end_known = end.known or final is not None
     unnamed = max(final.row_count - named, 0) if final else None
     has_envelope = not header.envelope_len or bool(mended.envelope and mended.envelope_table)
-    complete = has_envelope and final is not None and is_all_left(content, final, blocks_left) and unnamed == 0 and all(
+    complete = not faults and has_envelope and final is not None and is_all_left(content, final, blocks_left) and unnamed == 0 and all(
         left.verdict == UNREAD for left in not_whole)
     return Report(complete, end_known, len(found) - len(not_whole), unnamed, not_whole)
 

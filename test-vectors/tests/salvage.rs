@@ -47,6 +47,28 @@ fn every_damage_without_repair_has_its_salvage() {
     }
 }
 
+/// What authenticates and breaks the format is told, and nothing of it called complete (spec: SLV-6).
+#[test]
+fn a_faulty_record_is_never_complete() {
+    let mut tried = 0;
+    let cases = cases();
+    for vector in vectors::all() {
+        if !vector.rules.contains(&"SLV-6") {
+            continue;
+        }
+        let case = cases.iter().find(|case| case.name == vector.name);
+        let case = case.expect("the manifest has it");
+        let file = file_of(&case.archive());
+        let mut told = Told::default();
+        let report = salvage(&file, &mut case.keyring(), &mut told, 1, &Unobserved);
+        let report = report.expect("it has a head and a key");
+        assert!(!report.is_complete(), "{}", vector.name);
+        assert!(!report.faults.is_empty(), "{}", vector.name);
+        tried += 1;
+    }
+    assert!(tried >= 6, "{tried}");
+}
+
 /// What a salvage says, in the manifest's words.
 pub(crate) fn said(damaged: &[u8]) -> Table {
     let all = cases();

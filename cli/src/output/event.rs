@@ -178,6 +178,14 @@ pub(crate) struct MissingBytes {
     pub(crate) copied: bool,
 }
 
+/// Another archive, something of which stands in the file too.
+#[derive(Debug, Serialize)]
+pub(crate) struct OtherInFile {
+    pub(crate) id_prefix: String,
+    pub(crate) offset: u64,
+    pub(crate) blocks: u64,
+}
+
 /// `salvage` is done.
 #[derive(Debug, Serialize)]
 pub(crate) struct SalvageSummary {
@@ -198,6 +206,9 @@ pub(crate) struct SalvageSummary {
     pub(crate) blocks: u64,
     pub(crate) mended_blocks: u64,
     pub(crate) lost_blocks: Vec<[u64; 2]>,
+    pub(crate) findings: usize,
+    pub(crate) others: Vec<OtherInFile>,
+    pub(crate) not_made: u64,
     pub(crate) envelope: Option<bool>,
 }
 

@@ -321,6 +321,13 @@ fn samples() -> Vec<Event> {
             blocks: 0,
             mended_blocks: 0,
             lost_blocks: vec![],
+            findings: 0,
+            others: vec![OtherInFile {
+                id_prefix: text(),
+                offset: 0,
+                blocks: 0,
+            }],
+            not_made: 0,
             envelope: None,
         }),
         Event::Plan(Box::new(Planned {

@@ -95,6 +95,24 @@ impl Sources {
         self.places.is_empty() && self.stdin_entry.is_none()
     }
 
+    /// Those that are read to their end as pipes are: opening one waits until somebody writes to it.
+    #[cfg(unix)]
+    pub(super) fn named_pipes(&self) -> impl Iterator<Item = &Path> {
+        use std::os::unix::fs::FileTypeExt;
+        let is_pipe = |disk: &&Path| {
+            let there = disk.metadata();
+            there.is_ok_and(|there| there.file_type().is_fifo())
+        };
+        let disks = self.places.iter().map(|place| place.disk.as_path());
+        disks.filter(is_pipe)
+    }
+
+    /// Those that are read to their end as pipes are: there are none.
+    #[cfg(not(unix))]
+    pub(super) fn named_pipes(&self) -> impl Iterator<Item = &Path> {
+        std::iter::empty()
+    }
+
     /// Where something that cannot be packed would have been.
     pub(super) fn missing(&self, finding: &Finding) -> Option<Missing> {
         let places = self.places.iter();

@@ -8,13 +8,17 @@ use bakpak_tree::{DAMAGED, SALVAGE_REPORT, Stage};
 use super::medium::Medium;
 use super::told::Told;
 use crate::affected::MissingOfBackup;
-use crate::output::event::Event;
+use crate::args::SalvageArguments;
+use crate::output::event::{Event, Finding};
 use crate::unpack::SharedStage;
 
 /// Stages what is left.
 pub(super) struct StageSink<'a> {
     stage: SharedStage,
     drop_damaged: bool,
+    allow_special: bool,
+    /// Devices and named pipes that the stage does not make.
+    not_made: u64,
     told: Told<'a>,
     /// So much of the open file is written.
     written: u64,
@@ -27,10 +31,12 @@ pub(super) struct StageSink<'a> {
 }
 
 impl<'a> StageSink<'a> {
-    pub(super) fn new(stage: SharedStage, drop_damaged: bool, told: Told<'a>) -> Self {
+    pub(super) fn new(stage: SharedStage, arguments: &SalvageArguments, told: Told<'a>) -> Self {
         Self {
             stage,
-            drop_damaged,
+            drop_damaged: arguments.drop_damaged,
+            allow_special: arguments.allow_special,
+            not_made: 0,
             told,
             written: 0,
             is_file: false,
@@ -40,9 +46,18 @@ impl<'a> StageSink<'a> {
         }
     }
 
+    /// How many devices and named pipes are not made.
+    pub(super) fn not_made(&self) -> u64 {
+        self.not_made
+    }
+
     /// Puts the report into the stage.
-    pub(super) fn finish(self, summary: Event) -> anyhow::Result<()> {
-        let mut report = self.told.finish(summary)?;
+    pub(super) fn finish(
+        self,
+        faults: impl Iterator<Item = Finding>,
+        summary: Event,
+    ) -> anyhow::Result<()> {
+        let mut report = self.told.finish(faults, summary)?;
         let added = self
             .stage
             .with(|stage| stage.add(SALVAGE_REPORT, &mut report));
@@ -68,6 +83,10 @@ impl SalvageSink for StageSink<'_> {
         if let Some(path) = self.last_damaged.take_if(|path| *path == entry.path) {
             self.stage
                 .with(|stage| stage.discard_below(DAMAGED, &path))?;
+        }
+        if is_special(&entry.kind) && !self.allow_special {
+            self.not_made += 1;
+            self.told.not_made(&entry.path)?;
         }
         self.medium = self.is_file.then(|| Medium::new(&entry.path));
         match &entry.kind {
@@ -129,4 +148,12 @@ impl SalvageSink for StageSink<'_> {
             .told
             .entry(salvaged, MissingOfBackup::default(), None)?)
     }
+}
+
+/// Whether it is a device or a named pipe.
+fn is_special(kind: &EntryKind) -> bool {
+    matches!(
+        kind,
+        EntryKind::Fifo | EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. }
+    )
 }

@@ -6,9 +6,10 @@ use std::io::{self, BufWriter, Seek, Write};
 use std::path::Path;
 
 use bakpak_codec::salvage::{Salvaged, Verdict};
+use bakpak_format::entry::EntryPath;
 
 use crate::affected::{self, MissingOfBackup, Words};
-use crate::output::event::Event;
+use crate::output::event::{Event, Finding};
 use crate::output::{Output, json_line};
 
 /// Collects the report.
@@ -51,11 +52,28 @@ impl<'a> Told<'a> {
         Ok(())
     }
 
+    /// Tells in the report of a device or named pipe that is not made; in words all of them are told
+    /// together when the stage is published.
+    pub(super) fn not_made(&mut self, path: &EntryPath) -> io::Result<()> {
+        let event = Event::Warning {
+            code: None,
+            path: path.into(),
+            message: format!("'{path}' is a device or a named pipe, which --allow-special makes"),
+        };
+        self.report.write_all(&json_line(&event))
+    }
+
     /// Ends the report; it is read from its start then.
-    pub(super) fn finish(mut self, summary: Event) -> io::Result<File> {
+    pub(super) fn finish(
+        mut self,
+        faults: impl Iterator<Item = Finding>,
+        summary: Event,
+    ) -> io::Result<File> {
         self.words.tell_rest(self.output);
-        self.report.write_all(&json_line(&summary))?;
-        self.output.event(&summary);
+        for event in faults.map(Event::Finding).chain([summary]) {
+            self.report.write_all(&json_line(&event))?;
+            self.output.event(&event);
+        }
         let mut report = self.report.into_inner().map_err(io::Error::from)?;
         report.rewind()?;
         Ok(report)

@@ -75,6 +75,16 @@ impl Sandbox {
         self.path("a.bakpak")
     }
 
+    /// A test vector as `v.bakpak`, and the key of all vectors as `vector.key`.
+    pub(crate) fn vector(&self, file: &str) {
+        let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../test-vectors");
+        let manifest = fs::read_to_string(vectors.join("manifest.toml")).unwrap();
+        let mut lines = manifest.lines();
+        let key = lines.find_map(|line| line.strip_prefix("key_file = \""));
+        self.write("vector.key", key.unwrap().trim_end_matches('"'));
+        fs::copy(vectors.join(file), self.path("v.bakpak")).unwrap();
+    }
+
     /// Packs `home` and, under a key of its own, `master-key.txt`.
     pub(crate) fn pack_with_master_key(&self, output: &str, more: &str) -> Run {
         self.typed(&format!(

@@ -70,9 +70,15 @@ pub enum ReadError {
         /// Which.
         path: EntryPath,
     },
-    /// The operator can act: no room to spool what comes from the pipe.
-    #[error("no room in the temporary folder to spool the archive from the pipe: {source}")]
+    /// The operator can act: no room to keep what comes from a pipe, or what was mended.
+    #[error("no room in the temporary folder for what has to be kept: {source}")]
     NoRoom {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The operator can act: there is no folder for temporary files, or it cannot be written to.
+    #[error("what has to be kept cannot be written to the temporary folder: {source}")]
+    NoTemporaryFile {
         /// What the system said.
         source: io::Error,
     },
@@ -190,10 +196,19 @@ impl ReadError {
         }
     }
 
+    /// A temporary file cannot be made or written.
+    pub(crate) fn keeping(source: io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match source.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::NoRoom { source },
+            _ => Self::NoTemporaryFile { source },
+        }
+    }
+
     /// The family of the error.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Io { .. } => ErrorClass::Io,
+            Self::Io { .. } | Self::NoTemporaryFile { .. } => ErrorClass::Io,
             Self::NoKeyFits { .. } => ErrorClass::NoKeyFits,
             Self::NoKeyOffered { .. } | Self::NoEnvelope => ErrorClass::NoKeyOffered,
             Self::Fault(finding) => finding.class(),

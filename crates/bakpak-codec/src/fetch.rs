@@ -106,13 +106,7 @@ impl Fetch {
         let BlockStore::Spool(spool) = &mut self.store else {
             return Ok(());
         };
-        let what = "spooling the archive";
-        spool
-            .push(block)
-            .map_err(|source| match is_no_room(&source) {
-                true => ReadError::NoRoom { source },
-                false => ReadError::Io { what, source },
-            })
+        spool.push(block).map_err(ReadError::keeping)
     }
 
     /// Nothing before this block will be read again.
@@ -257,12 +251,6 @@ impl Fetch {
             }
         }
     }
-}
-
-/// Whether that was for want of room.
-pub(crate) fn is_no_room(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn beyond_its_block() -> ReadError {

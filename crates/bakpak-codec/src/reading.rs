@@ -151,7 +151,7 @@ impl<'r> Reading<'_, 'r> {
             return Err(ReadError::SpoolTooSmall { needed, free });
         }
         self.observer.warn(Warning::Spooling { most_len });
-        Spool::new(header).map_err(|source| ReadError::NoRoom { source })
+        Spool::new(header).map_err(ReadError::keeping)
     }
 }
 

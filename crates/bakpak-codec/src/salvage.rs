@@ -13,9 +13,11 @@ use crate::observer::Observer;
 use crate::opening::Opening;
 use crate::pipeline::Workers;
 use crate::sink::SinkError;
+use bakpak_format::block;
 use bakpak_format::entry::{Entry, EntryPath};
 use bakpak_format::header::ArchiveId;
 use entries::Entries;
+use faults::Faults;
 use index::{Found, IndexBuilder};
 use locate::Locator;
 use rows::Rows;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use stretches::Stretches;
 
 mod entries;
+mod faults;
 mod index;
 mod left;
 mod locate;
@@ -61,9 +64,22 @@ pub struct SalvageReport {
     pub lost_len: u64,
     /// FINAL says that sources were missing from the start.
     pub was_incomplete: bool,
-    /// What authenticates and is not what the format allows, the first 100: its writer was faulty, and
-    /// what it would have given is lost.
+    /// Records that authenticate and are not what the format allows, the first 100: their writer was
+    /// faulty, and what they would have given is lost.
     pub faults: Vec<Finding>,
+    /// Other archives of which something was seen in the file: nothing of them was taken.
+    pub others: Vec<OtherArchive>,
+}
+
+/// Another archive, something of which stands in the file too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherArchive {
+    /// The beginning of its id: blocks have no more of it.
+    pub id: [u8; 8],
+    /// Where its first block stands that was seen, or else its end.
+    pub offset: u64,
+    /// So many of its blocks were seen, where those of this archive were looked for.
+    pub block_count: u64,
 }
 
 /// Entries by what became of them.
@@ -248,9 +264,10 @@ fn take_out(
     let blocks = Arc::new(blocks);
     let again = || open(BlockStore::Found(Arc::clone(&blocks)));
 
-    let mut rows = Rows::new(found.pages, again())?;
+    let faults = || Faults::new(survey.geometry);
+    let mut rows = Rows::new(found.pages, again(), faults())?;
     let file_len = survey.places.file_len();
-    let mut stretches = Stretches::new(found.chunks, again(), file_len, observer)?;
+    let mut stretches = Stretches::new(found.chunks, again(), faults(), file_len, observer)?;
     let mut entries = Entries::new(sink, &mut rows, observer);
     stretches.run(&mut entries)?;
     let stream_len = found.last.as_ref().map(|last| last.stream_len);
@@ -270,7 +287,8 @@ fn take_out(
             .map(|last| last.row_count.saturating_sub(taken.named)),
         lost_len: taken.lost_len,
         was_incomplete: found.last.is_some_and(|last| last.incomplete),
-        faults: found.faults.into_iter().map(Finding::from).collect(),
+        faults: Faults::join([found.faults, rows.faults, stretches.faults]),
+        others: others(&survey),
     })
 }
 
@@ -313,8 +331,7 @@ fn find(
     let kept = FoundBlocks::new(again()?, survey.geometry);
     let fetch = open(BlockStore::Archive(again()?));
     let locator = Locator::new(survey, fetch, kept, mending, &workers, observer);
-    let header = &survey.head.header;
-    let mut index = IndexBuilder::new(header.block_size, header.chunk_size);
+    let mut index = IndexBuilder::new(survey.geometry, survey.head.header.chunk_size);
     let mut end = 0;
     let blocks = locator.run(&mut |number, block| {
         if block.is_some() {
@@ -324,7 +341,30 @@ fn find(
     })?;
     // Where nothing says how many blocks there were, those behind the last one are not known to be.
     let end = (!survey.is_end_known).then_some(end);
-    Ok((index.finish(end), blocks))
+    let block_count = end.unwrap_or(survey.block_count);
+    Ok((index.finish(end, block_count), blocks))
+}
+
+/// The other archives of which something stands in the file.
+fn others(survey: &Survey<'_>) -> Vec<OtherArchive> {
+    let with_blocks = survey.places.others().map(|(id, blocks)| OtherArchive {
+        id,
+        offset: blocks.offset,
+        block_count: blocks.count,
+    });
+    let mut others: Vec<OtherArchive> = with_blocks.collect();
+    if let Some((id, offset)) = &survey.other_end {
+        let id = block::prefix(id);
+        if others.iter().all(|other| other.id != id) {
+            let (offset, block_count) = (*offset, 0);
+            others.push(OtherArchive {
+                id,
+                offset,
+                block_count,
+            });
+        }
+    }
+    others
 }
 
 /// Whether envelope and its table are whole somewhere; `None` if there was none.

@@ -16,6 +16,7 @@ use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::error::{Class, Structure};
 use bakpak_format::geometry::{BlockSize, StripeIndex};
 use bakpak_format::slots::{Domain, Slot, SlotTable};
+use bytes::Bytes;
 use std::cell::RefCell;
 use support::commands::{COMMANDS, Truth, Verb};
 use support::forge::{HEADER, Parts, mend_block, mend_page, mend_table};
@@ -63,8 +64,8 @@ fn only_the_key_notices(bytes: &[u8], classes: &[Class], what: &str) {
 
 fn the_key_notices(bytes: &[u8], classes: &[Class], what: &str) {
     let (_, truth) = pack_one("one");
-    let bytes = forever(bytes);
     let file = file_of(bytes);
+    let bytes = &Bytes::copy_from_slice(bytes);
     for command in COMMANDS {
         // Without a key nothing is seen of it, and repair gives such an archive back as it is.
         if matches!(

@@ -8,6 +8,7 @@ use bakpak_codec::error::ErrorClass;
 use bakpak_codec::pack::{EnvelopeSettings, PackSettings};
 use bakpak_format::error::{Class, Structure};
 use bakpak_format::geometry::BlockSize;
+use bytes::Bytes;
 use support::commands::{Command, Outcome, Truth, Verb, readers};
 use support::regions::{Map, Site};
 use support::*;
@@ -41,12 +42,12 @@ fn stages(map: &Map, len: usize) -> Vec<Structure> {
 
 /// Cuts an archive to these lengths, and reads each with one command.
 fn cut((archive, truth): &(Vec<u8>, Truth), command: Command, lens: impl Iterator<Item = usize>) {
-    let bytes = forever(archive);
-    let map = Map::of(bytes);
-    let file = file_of(bytes);
+    let bytes = Bytes::copy_from_slice(archive);
+    let map = Map::of(&bytes);
+    let file = file_of(&bytes);
     for len in lens {
         file.set_len(len as u64).unwrap();
-        let outcome = command.run(&file, &bytes[..len], truth, &format!("cut to {len}"));
+        let outcome = command.run(&file, &bytes.slice(..len), truth, &format!("cut to {len}"));
         let told = format!("{command:?}, {len} bytes: {outcome:?}");
         assert_eq!(outcome.lie, None, "{told}");
         judge(&map, command, &outcome, len, &told);
@@ -191,10 +192,10 @@ fn bytes_behind_the_end_are_damage() {
         page,
         archive.clone(),
     ] {
-        let bytes = forever(&[archive.clone(), more].concat());
-        let file = file_of(bytes);
+        let bytes = Bytes::from([archive.clone(), more].concat());
+        let file = file_of(&bytes);
         for command in readers() {
-            let outcome = command.run(&file, bytes, &truth, "longer");
+            let outcome = command.run(&file, &bytes, &truth, "longer");
             let told = format!("{command:?}, {} bytes: {outcome:?}", bytes.len());
             match command.verb() {
                 // Seeking finds what it needs, or does not find the locator.
@@ -215,8 +216,9 @@ fn bytes_behind_the_end_are_damage() {
 
 #[test]
 fn short_files_that_are_no_archives_are_told_from_cut_ones() {
-    let class = |bytes: &'static [u8]| {
+    let class = |bytes: &[u8]| {
         let file = file_of(bytes);
+        let bytes = &Bytes::copy_from_slice(bytes);
         let mut classes = readers().flat_map(|command| {
             let outcome = command.run(&file, bytes, &Truth::default(), "no archive");
             assert_eq!(outcome.findings.len(), 1, "{command:?}: {outcome:?}");
@@ -232,14 +234,12 @@ fn short_files_that_are_no_archives_are_told_from_cut_ones() {
     assert_eq!(class(b"bakpak archive 1-draft\nabc"), Class::Truncated);
     assert_eq!(class(b"PK\x03\x04"), Class::Unsupported);
     assert_eq!(class(b"bakpak archivf"), Class::Unsupported);
-    assert_eq!(class(forever(&[b'x'; 5000])), Class::Unsupported);
-    assert_eq!(class(forever(&[0; 100_000])), Class::Unsupported);
+    assert_eq!(class(&[b'x'; 5000]), Class::Unsupported);
+    assert_eq!(class(&[0; 100_000]), Class::Unsupported);
     // A newer version is not taken for damage, however short the file is.
     assert_eq!(class(b"bakpak archive 2\nabc"), Class::Unsupported);
     assert_eq!(
-        class(forever(
-            &[b"bakpak archive 2\n", &[b'x'; 5000][..]].concat()
-        )),
+        class(&[b"bakpak archive 2\n", &[b'x'; 5000][..]].concat()),
         Class::Unsupported
     );
 }

@@ -150,7 +150,7 @@ fn rows() -> Vec<Vector> {
         sealed(
             "row-kind-7",
             MALFORMED,
-            &["CAT-1"],
+            &["CAT-1", "SLV-6"],
             "the kind is unknown",
             |b| b.rows = |rows| rows[0].kind = 7,
         ),
@@ -309,7 +309,7 @@ fn pages() -> Vec<Vector> {
         sealed(
             "catalogue-page-empty",
             MALFORMED,
-            &["CAT-1"],
+            &["CAT-1", "SLV-6"],
             "a page of no rows",
             |b| {
                 let page = CataloguePage {

@@ -140,7 +140,7 @@ fn finals() -> Vec<Vector> {
         sealed(
             "final-flags-set",
             MALFORMED_FINAL,
-            &["FIN-1"],
+            &["FIN-1", "SLV-6"],
             "a reserved flag is set",
             |b| b.put(Site::Body(FINAL), 48, [4]),
         ),

@@ -131,7 +131,7 @@ fn heads() -> Vec<Vector> {
         sealed(
             "chunk-raw-len-over-size",
             LIMIT,
-            &["CHU-4"],
+            &["CHU-4", "SLV-6"],
             "a chunk has 4,608 raw bytes where chunk_size is 4,096",
             |b| {
                 b.items = vec![file("attachments/data", pattern(2048))];

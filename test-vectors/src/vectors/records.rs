@@ -78,14 +78,14 @@ fn headers() -> Vec<Vector> {
         sealed(
             "record-reserved-end-set",
             MALFORMED,
-            &["REC-2"],
+            &["REC-2", "SLV-6"],
             "the last reserved byte of a CHUNK's header is set",
             |b| b.put(Site::Record(CHUNK), 15, [1]),
         ),
         sealed(
             "record-critical-flag-missing",
             MALFORMED,
-            &["REC-2"],
+            &["REC-2", "SLV-6"],
             "a CATALOGUE PAGE without the critical flag",
             |b| b.put(Site::Record(PAGE), 2, [0]),
         ),

@@ -22,6 +22,9 @@ const REFUSED_LEN: usize = 16 << 20;
 /// Of one part, so many places at most are remembered: repeated bytes can be many.
 const MAX_PLACES: usize = 4;
 
+/// So many other archives are told apart: made-up ids can be many.
+const MAX_OTHERS: usize = 16;
+
 /// Besides as many as fit into the file, so many blocks at most are taken from where they should not be.
 const MAX_STRAYS: u64 = 1024;
 
@@ -36,6 +39,39 @@ pub(crate) struct Places<'a> {
     shifts: BTreeMap<u64, Vec<i64>>,
     /// How many blocks were found where they should not be.
     strays: u64,
+    /// Blocks of other archives that were seen, by the beginning of the archive's id.
+    others: BTreeMap<[u8; 8], OtherBlocks>,
+}
+
+/// The blocks that are looked for.
+struct Sought<'s> {
+    geometry: &'s Geometry,
+    block_count: u64,
+    prefix: [u8; 8],
+    observer: &'s dyn Observer,
+}
+
+/// What becomes of blocks of other archives: they are noted the first time that a stretch is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    Noted,
+    PassedOver,
+}
+
+/// Blocks of another archive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OtherBlocks {
+    /// Where the first one stands.
+    pub(crate) offset: u64,
+    /// How many were seen.
+    pub(crate) count: u64,
+}
+
+impl Sought<'_> {
+    /// Whether this is the header of the block of that number.
+    fn is_block(&self, header: &BlockHeader, number: u64) -> bool {
+        header.archive_id_prefix == self.prefix && header.block_index.0 == number
+    }
 }
 
 impl<'a> Places<'a> {
@@ -46,6 +82,7 @@ impl<'a> Places<'a> {
             file_len,
             shifts: BTreeMap::new(),
             strays: 0,
+            others: BTreeMap::new(),
         })
     }
 
@@ -55,6 +92,11 @@ impl<'a> Places<'a> {
 
     pub(crate) fn file_len(&self) -> u64 {
         self.file_len
+    }
+
+    /// Blocks of other archives, where blocks of this one were looked for.
+    pub(crate) fn others(&self) -> impl Iterator<Item = ([u8; 8], OtherBlocks)> {
+        self.others.iter().map(|(id, blocks)| (*id, *blocks))
     }
 
     /// What should stand at `offset` was found at `found`.
@@ -112,6 +154,12 @@ impl<'a> Places<'a> {
         archive_id: &ArchiveId,
         observer: &dyn Observer,
     ) -> Result<(), ReadError> {
+        let sought = Sought {
+            geometry,
+            block_count,
+            prefix: block::prefix(archive_id),
+            observer,
+        };
         let (mut searched_from, mut is_missing) = (None, false);
         // Where bytes are missing, a block stands before its offset, but behind the one before it.
         let mut behind_found = 0;
@@ -125,11 +173,12 @@ impl<'a> Places<'a> {
                 searched_from.get_or_insert(behind_found);
                 break;
             }
-            if self.block_at(offset, archive_id)? == Some(BlockIndex(number)) {
+            let header = self.header_at(offset)?;
+            if header.is_some_and(|header| sought.is_block(&header, number)) {
                 self.found(offset, offset);
                 behind_found = offset + block::CLEAR_LEN as u64;
                 if let Some(from) = searched_from.take() {
-                    self.search(from..offset, geometry, block_count, archive_id, observer)?;
+                    self.search(from..offset, &sought, Others::Noted)?;
                 }
             } else {
                 is_missing = true;
@@ -137,24 +186,22 @@ impl<'a> Places<'a> {
             }
         }
         if let Some(from) = searched_from {
-            let rest = from..self.file_len;
-            self.search(rest, geometry, block_count, archive_id, observer)?;
+            self.search(from..self.file_len, &sought, Others::Noted)?;
         }
         if is_missing {
-            self.search_between_stripes(geometry, block_count, archive_id, observer)?;
+            self.search_between_stripes(&sought)?;
         }
         Ok(())
     }
 
     /// Looks for blocks where other parts should stand: before the first stripe, between stripes, and
     /// behind the last.
-    fn search_between_stripes(
-        &mut self,
-        geometry: &Geometry,
-        block_count: u64,
-        archive_id: &ArchiveId,
-        observer: &dyn Observer,
-    ) -> Result<(), ReadError> {
+    fn search_between_stripes(&mut self, sought: &Sought<'_>) -> Result<(), ReadError> {
+        let Sought {
+            geometry,
+            block_count,
+            ..
+        } = *sought;
         let mut from = 0;
         for stripe in 0..geometry.stripe_count(block_count) {
             if from >= self.file_len {
@@ -162,11 +209,11 @@ impl<'a> Places<'a> {
             }
             let layout = geometry.stripe(block_count, StripeIndex(stripe));
             let start = geometry.block_offset(layout.first_block).0;
-            self.search(from..start, geometry, block_count, archive_id, observer)?;
+            self.search(from..start, sought, Others::PassedOver)?;
             from = layout.page_offset.0;
         }
         let rest = from.min(self.file_len)..self.file_len;
-        self.search(rest, geometry, block_count, archive_id, observer)
+        self.search(rest, sought, Others::PassedOver)
     }
 
     /// The highest number of a block, below `most`, that begins anywhere in the file.
@@ -177,48 +224,56 @@ impl<'a> Places<'a> {
         archive_id: &ArchiveId,
         observer: &dyn Observer,
     ) -> Result<Option<BlockIndex>, ReadError> {
+        let prefix = block::prefix(archive_id);
         let mut highest = None;
         for place in find_all(self.file, 0..self.file_len, block::MAGIC, observer) {
             let place = place?;
-            if let Some(index) = self.block_at(place, archive_id)?
-                && index.0 < most
+            let header = self.header_at(place)?;
+            if let Some(header) = header.filter(|header| header.archive_id_prefix == prefix)
+                && header.block_index.0 < most
                 && !is_parity(geometry, most, place)
             {
-                highest = highest.max(Some(index));
+                highest = highest.max(Some(header.block_index));
             }
         }
         Ok(highest)
     }
 
-    /// The number of the block that begins here, if one of this archive does.
-    fn block_at(
-        &self,
-        offset: u64,
-        archive_id: &ArchiveId,
-    ) -> Result<Option<BlockIndex>, ReadError> {
+    /// The header of the block that begins here, if one does, of whatever archive.
+    fn header_at(&self, offset: u64) -> Result<Option<BlockHeader>, ReadError> {
         let mut clear = [0; block::CLEAR_LEN];
         if self.read_at(&mut clear, offset)? < clear.len() {
             return Ok(None);
         }
-        let header = BlockHeader::decode(&clear).ok();
-        let header = header.filter(|h| h.archive_id_prefix == block::prefix(archive_id));
-        Ok(header.map(|header| header.block_index))
+        Ok(BlockHeader::decode(&clear).ok())
     }
 
     fn search(
         &mut self,
         range: Range<u64>,
-        geometry: &Geometry,
-        block_count: u64,
-        archive_id: &ArchiveId,
-        observer: &dyn Observer,
+        sought: &Sought<'_>,
+        others: Others,
     ) -> Result<(), ReadError> {
+        let Sought {
+            geometry,
+            block_count,
+            ..
+        } = *sought;
         // As many blocks as fit into the file: headers alone, of which many more would, are made up.
         let most = self.file_len / geometry.block_size.bytes() as u64 + MAX_STRAYS;
-        for place in find_all(self.file, range, block::MAGIC, observer) {
+        for place in find_all(self.file, range, block::MAGIC, sought.observer) {
             let place = place?;
-            if let Some(index) = self.block_at(place, archive_id)?
-                && index.0 < block_count
+            let Some(header) = self.header_at(place)? else {
+                continue;
+            };
+            if header.archive_id_prefix != sought.prefix {
+                if others == Others::Noted {
+                    self.note_other(header.archive_id_prefix, place);
+                }
+                continue;
+            }
+            let index = header.block_index;
+            if index.0 < block_count
                 && self.strays < most
                 && !is_parity(geometry, block_count, place)
             {
@@ -227,6 +282,15 @@ impl<'a> Places<'a> {
             }
         }
         Ok(())
+    }
+
+    fn note_other(&mut self, id: [u8; 8], offset: u64) {
+        let is_full = self.others.len() == MAX_OTHERS;
+        match self.others.get_mut(&id) {
+            Some(blocks) => blocks.count += 1,
+            None if is_full => {}
+            None => drop(self.others.insert(id, OtherBlocks { offset, count: 1 })),
+        }
     }
 
     /// Reads what stands at `offset` if it is displaced by `shift`; zeros where there is nothing.

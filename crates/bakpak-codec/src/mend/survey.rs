@@ -10,7 +10,7 @@ use bakpak_format::digest::{Digest, SECTOR_LEN};
 use bakpak_format::envelope::EnvelopeBody;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{Geometry, StripeIndex, StripeLayout};
-use bakpak_format::header::Head;
+use bakpak_format::header::{ArchiveId, Head};
 use bakpak_format::limits::{MAX_HEADER_LEN, MAX_TAIL_PAGE_LEN};
 use bakpak_format::preamble;
 use bakpak_format::slots::{Domain, SlotTable};
@@ -52,6 +52,8 @@ pub(crate) struct Survey<'a> {
     /// What stands where roots do in tail pages that are damaged.
     pub(crate) likely_roots: Vec<Digest>,
     pub(crate) places: Places<'a>,
+    /// The archive whose end this file has, if that is another one, and where its locator stands.
+    pub(crate) other_end: Option<(ArchiveId, u64)>,
 }
 
 /// The end of an archive, wherever it is in the file.
@@ -78,7 +80,10 @@ impl<'a> Survey<'a> {
         let end = End::find(&places, observer)?;
         let (head, head_bytes) = find_head(&places, end.as_ref(), observer)?;
         let geometry = head.geometry();
-        let end = end.filter(|end| end.locator.archive_id == head.header.archive_id);
+        let is_own = |end: &End| end.locator.archive_id == head.header.archive_id;
+        let other_end = end.as_ref().filter(|end| !is_own(end));
+        let other_end = other_end.map(|end| (end.locator.archive_id, end.end));
+        let end = end.filter(is_own);
         let file_len = places.file_len();
         let said = match &end {
             Some(end) if end.fits(&geometry, need, file_len) => Ok(end.locator.block_count),
@@ -113,6 +118,7 @@ impl<'a> Survey<'a> {
             roots: Vec::new(),
             likely_roots: Vec::new(),
             places,
+            other_end,
         };
         if let Some(end) = end.filter(|end| end.locator.block_count == block_count) {
             survey.take_end(end, tail_offset);

@@ -1,17 +1,15 @@
 //! What the blocks that open hold: chunks, pages of the catalogue, FINAL.
 
+use super::faults::Faults;
 use crate::blocks::OpenedBlock;
 use bakpak_format::chunk::Chunk;
-use bakpak_format::error::FormatError;
-use bakpak_format::geometry::{BlockIndex, BlockSize, Place};
+use bakpak_format::error::{FormatError, Structure};
+use bakpak_format::geometry::{BlockIndex, BlockSize, Geometry, Place};
 use bakpak_format::record::{self, Final, RecordHeader, RecordType};
 use std::ops::Range;
 
 /// So many ranges of lost blocks are told apart; further ones count as one with all between.
 const MAX_RANGES: usize = 1 << 16;
-
-/// The first ones tell what there is to tell.
-const MAX_FAULTS: usize = 100;
 
 /// A chunk that is there, all of it.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +23,9 @@ pub(super) struct FoundChunk {
     pub(super) first_entry: Option<u64>,
 }
 
-/// What was found: 56 bytes a chunk, and 8 a page of the catalogue.
-#[derive(Debug, Default)]
+/// What was found: 56 bytes a chunk, and 8 a page of the catalogue; as the lists grow by doubling, room
+/// for up to twice as many.
+#[derive(Debug)]
 pub(super) struct Found {
     /// In the order of the stream and of the data space.
     pub(super) chunks: Vec<FoundChunk>,
@@ -38,7 +37,7 @@ pub(super) struct Found {
     /// Blocks that do.
     pub(super) block_count: u64,
     /// What authenticates, but is not what the format allows: an archive of a faulty writer.
-    pub(super) faults: Vec<FormatError>,
+    pub(super) faults: Faults,
 }
 
 impl FoundChunk {
@@ -59,29 +58,47 @@ pub(super) struct IndexBuilder {
     /// What has come of the record at `place`; empty if the next one begins with the next block.
     pending: Vec<u8>,
     place: Place,
+    /// Where FINAL stands.
+    final_place: Option<Place>,
     /// The block before is lost, or nothing began before: the next record is sought.
     is_searching: bool,
 }
 
 impl IndexBuilder {
-    pub(super) fn new(block_size: BlockSize, chunk_size: usize) -> Self {
+    pub(super) fn new(geometry: Geometry, chunk_size: usize) -> Self {
         Self {
-            block_size,
+            block_size: geometry.block_size,
             chunk_size,
-            found: Found::default(),
+            found: Found {
+                chunks: Vec::new(),
+                pages: Vec::new(),
+                last: None,
+                lost_blocks: Vec::new(),
+                block_count: 0,
+                faults: Faults::new(geometry),
+            },
             pending: Vec::new(),
             place: Place(0),
+            final_place: None,
             is_searching: true,
         }
     }
 
-    /// What was found; blocks from `end` on were never there.
-    pub(super) fn finish(mut self, end: Option<u64>) -> Found {
+    /// What was found of so many blocks; those from `end` on were never there.
+    pub(super) fn finish(mut self, end: Option<u64>, block_count: u64) -> Found {
         if let Some(end) = end {
             self.found.lost_blocks.retain_mut(|lost| {
                 lost.end = lost.end.min(end);
                 !lost.is_empty()
             });
+        }
+        if let (Some(last), Some(place)) = (&self.found.last, self.final_place)
+            && last.block_count != block_count
+        {
+            // spec: FIN-1
+            let what = "it counts other blocks than there are";
+            let fault = FormatError::malformed(Structure::Final, "FIN-1", what);
+            self.found.faults.note(place, fault);
         }
         self.found
     }
@@ -108,8 +125,8 @@ impl IndexBuilder {
         } else {
             self.pending.extend_from_slice(records);
         }
-        if let Err(error) = self.records() {
-            self.fault(error);
+        if let Err((place, error)) = self.records() {
+            self.found.faults.note(place, error);
             self.is_searching = true;
         }
         // No record straddles stripes, and a stripe's last block ends with zeros, not with records.
@@ -129,19 +146,19 @@ impl IndexBuilder {
         }
     }
 
-    /// Takes all records that are complete.
-    fn records(&mut self) -> Result<(), FormatError> {
+    /// Takes all records that are complete, up to one whose header says nothing that can be believed.
+    fn records(&mut self) -> Result<(), (Place, FormatError)> {
         let pending = std::mem::take(&mut self.pending);
         let mut at = 0;
         while let Some(header) = pending[at..].first_chunk::<{ record::HEADER_LEN }>() {
-            let header = RecordHeader::decode(header)?;
+            let place = self.place.plus(at as u64);
+            let header = RecordHeader::decode(header).map_err(|error| (place, error))?;
             let start = at + record::HEADER_LEN;
             let Some(body) = pending.get(start..start + header.body_len) else {
                 break;
             };
-            let place = self.place.plus(at as u64);
             if let Err(error) = self.record(&header, body, place) {
-                self.fault(error);
+                self.found.faults.note(place, error);
             }
             at = start + header.body_len;
         }
@@ -160,7 +177,10 @@ impl IndexBuilder {
         match header.known()? {
             Some(RecordType::Chunk) => self.chunk(body, place)?,
             Some(RecordType::CataloguePage) => self.found.pages.push(place),
-            Some(RecordType::Final) => self.found.last = Some(Final::decode(body)?),
+            Some(RecordType::Final) => {
+                self.found.last = Some(Final::decode(body)?);
+                self.final_place = Some(place);
+            }
             _ => {}
         }
         Ok(())
@@ -181,16 +201,24 @@ impl IndexBuilder {
         });
         if !is_behind {
             let what = "a chunk does not follow the one before it";
-            let structure = bakpak_format::error::Structure::Chunk;
-            return Err(FormatError::malformed(structure, "CHU-1", what));
+            return Err(FormatError::malformed(Structure::Chunk, "CHU-1", what));
         }
         self.found.chunks.push(chunk);
         Ok(())
     }
+}
 
-    fn fault(&mut self, error: FormatError) {
-        if self.found.faults.len() < MAX_FAULTS {
-            self.found.faults.push(error);
-        }
+#[cfg(test)]
+mod tests {
+    use super::FoundChunk;
+    use crate::data_map::SourceChunk;
+    use bakpak_format::geometry::Place;
+
+    /// The README and `format-spec/rationale.md` tell what a salvage of many chunks takes.
+    #[test]
+    fn chunks_take_as_much_memory_as_is_told() {
+        assert_eq!(size_of::<FoundChunk>(), 56);
+        assert_eq!(size_of::<SourceChunk>(), 24);
+        assert_eq!(size_of::<Place>(), 8);
     }
 }

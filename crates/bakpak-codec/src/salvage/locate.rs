@@ -3,7 +3,7 @@
 use super::Mending;
 use crate::blocks::{OpenedBlock, check_clear};
 use crate::error::ReadError;
-use crate::fetch::{Fetch, is_no_room};
+use crate::fetch::Fetch;
 use crate::found_blocks::FoundBlocks;
 use crate::mend::stripe::{StripeMender, Tools, Unproved};
 use crate::mend::survey::Survey;
@@ -14,7 +14,6 @@ use crate::pipeline::Workers;
 use bakpak_format::block::{self, BlockHeader};
 use bakpak_format::geometry::{ArchiveOffset, BlockIndex, StripeIndex, StripeLayout};
 use std::cell::RefCell;
-use std::io;
 
 /// Gives the blocks of an archive one after the other, as far as they open.
 ///
@@ -123,7 +122,9 @@ impl<'a, 's> Locator<'a, 's> {
 
     fn open_mended(&mut self, index: BlockIndex) -> Result<Option<OpenedBlock>, ReadError> {
         let mut sealed = vec![0; self.survey.geometry.block_size.bytes()];
-        self.found.read(index, &mut sealed).map_err(spooling)?;
+        self.found
+            .read(index, &mut sealed)
+            .map_err(ReadError::keeping)?;
         Ok(self.fetch.get_mut().open(sealed, index).ok())
     }
 
@@ -193,7 +194,9 @@ impl<'a, 's> Locator<'a, 's> {
         {
             return Ok(());
         }
-        self.found.keep_mended(index, sealed).map_err(spooling)
+        self.found
+            .keep_mended(index, sealed)
+            .map_err(ReadError::keeping)
     }
 }
 
@@ -216,15 +219,5 @@ impl Target for Keep<'_, '_, '_> {
 
     fn mend(&mut self, offset: ArchiveOffset, bytes: &[u8]) -> Result<(), ReadError> {
         self.keep(offset, bytes)
-    }
-}
-
-fn spooling(source: io::Error) -> ReadError {
-    match is_no_room(&source) {
-        true => ReadError::NoRoom { source },
-        false => ReadError::Io {
-            what: "keeping mended blocks in the temporary folder",
-            source,
-        },
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of the catalogue pages that were found, in the order of the stream.
 
+use super::faults::Faults;
 use crate::chunks::new_decompressor;
 use crate::compress::Decompressor;
 use crate::error::ReadError;
@@ -7,58 +8,68 @@ use crate::fetch::Fetch;
 use bakpak_format::catalogue::{Row, RowFlags, RowKind};
 use bakpak_format::entry::{Entry, EntryKind, EntryPath, PART_LEN, padded};
 use bakpak_format::geometry::Place;
-use std::iter::Peekable;
 
 /// Gives the rows one after the other.
-pub(super) struct Rows(Peekable<RowsOfPages>);
-
-struct RowsOfPages {
+pub(super) struct Rows {
     fetch: Fetch,
     decompressor: Decompressor,
     pages: std::vec::IntoIter<Place>,
     page: std::vec::IntoIter<Row>,
     /// Where the header of the row before stands: rows that do not follow it are left out.
     behind: Option<u64>,
+    /// The next one, if it was looked at.
+    ahead: Option<Row>,
+    /// Pages that cannot be read.
+    pub(super) faults: Faults,
 }
 
 impl Rows {
     /// The rows of the pages at these places.
-    pub(super) fn new(pages: Vec<Place>, fetch: Fetch) -> Result<Self, ReadError> {
-        let rows = RowsOfPages {
+    pub(super) fn new(pages: Vec<Place>, fetch: Fetch, faults: Faults) -> Result<Self, ReadError> {
+        Ok(Self {
             fetch,
             decompressor: new_decompressor()?,
             pages: pages.into_iter(),
             page: Vec::new().into_iter(),
             behind: None,
-        };
-        Ok(Self(rows.peekable()))
+            ahead: None,
+            faults,
+        })
     }
 
     /// The next row, which stays.
     pub(super) fn peek(&mut self) -> Option<&Row> {
-        self.0.peek()
+        if self.ahead.is_none() {
+            self.ahead = self.read_next();
+        }
+        self.ahead.as_ref()
     }
 
     /// The next row, if its entry's header begins before this place of the stream.
     pub(super) fn next_before(&mut self, offset: u64) -> Option<Row> {
-        self.0.next_if(|row| row.header_offset.0 < offset)
+        self.next_if(|row| row.header_offset.0 < offset)
     }
 
     /// The next row, if its entry's header begins here.
     pub(super) fn next_at(&mut self, offset: u64) -> Option<Row> {
-        self.0.next_if(|row| row.header_offset.0 == offset)
+        self.next_if(|row| row.header_offset.0 == offset)
     }
-}
 
-impl Iterator for RowsOfPages {
-    type Item = Row;
+    fn next_if(&mut self, is_it: impl FnOnce(&Row) -> bool) -> Option<Row> {
+        self.peek()?;
+        self.ahead.take_if(|row| is_it(row))
+    }
 
-    fn next(&mut self) -> Option<Row> {
+    fn read_next(&mut self) -> Option<Row> {
         loop {
             let Some(row) = self.page.next() else {
                 let place = self.pages.next()?;
                 // A page that cannot be read is as good as lost.
-                self.page = self.read(place).unwrap_or_default().into_iter();
+                let read = self.read(place);
+                if let Err(ReadError::Fault(fault)) = &read {
+                    self.faults.note(place, fault.as_ref().clone());
+                }
+                self.page = read.unwrap_or_default().into_iter();
                 continue;
             };
             let offset = row.header_offset.0;
@@ -68,9 +79,7 @@ impl Iterator for RowsOfPages {
             }
         }
     }
-}
 
-impl RowsOfPages {
     fn read(&mut self, place: Place) -> Result<Vec<Row>, ReadError> {
         let rows = self.fetch.page(place, &mut self.decompressor)?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -1,5 +1,6 @@
 //! The stream of a damaged archive, stretch by stretch: bytes, zeros, and what is lost.
 
+use super::faults::Faults;
 use super::index::FoundChunk;
 use crate::chunk_store::{ChunkStore, RawChunk, Run};
 use crate::chunks::{CopyCost, new_decompressor, raw_bytes};
@@ -57,6 +58,8 @@ pub(super) struct Stretches<'a> {
     /// So much of what is lost may still count.
     credit: u64,
     observer: &'a dyn Observer,
+    /// Chunks that cannot be read.
+    pub(super) faults: Faults,
 }
 
 /// A part of a chunk's script, all of which is there or all of which is lost.
@@ -69,6 +72,7 @@ impl<'a> Stretches<'a> {
     pub(super) fn new(
         chunks: Vec<FoundChunk>,
         fetch: Fetch,
+        faults: Faults,
         file_len: u64,
         observer: &'a dyn Observer,
     ) -> Result<Self, ReadError> {
@@ -89,6 +93,7 @@ impl<'a> Stretches<'a> {
             store: ChunkStore::new(fetch),
             decompressor: new_decompressor()?,
             observer,
+            faults,
         })
     }
 
@@ -122,12 +127,19 @@ impl<'a> Stretches<'a> {
         let (script, raw) = match read {
             Ok(read) => read,
             // It was there a moment ago, or does not decompress.
-            Err(ReadError::Fault(_)) => return lose(found.stream_len, Cause::Block, taker),
+            Err(ReadError::Fault(fault)) => {
+                self.faults.note(found.place, *fault);
+                return lose(found.stream_len, Cause::Block, taker);
+            }
             Err(error) => return Err(error),
         };
         let parts = self.parts(&script);
-        if self.check_cost(&parts, found.stream_len).is_err() {
-            return lose(found.stream_len, Cause::Block, taker);
+        match self.check_cost(&parts, found.stream_len) {
+            Err(ReadError::Fault(fault)) => {
+                self.faults.note(found.place, *fault);
+                return lose(found.stream_len, Cause::Block, taker);
+            }
+            checked => checked?,
         }
         let mut literal = 0;
         for part in parts {

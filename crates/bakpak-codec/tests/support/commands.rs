@@ -11,6 +11,7 @@ use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::catalogue::{RowFlags, RowKind};
 use bakpak_format::envelope::EnvelopeItem;
 use bakpak_format::error::{FormatError, Structure};
+use bytes::{Buf, Bytes};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -114,10 +115,10 @@ impl Command {
     }
 
     /// Runs it on an archive that lies in a file and in memory; what panics is named.
-    pub fn run(self, file: &File, bytes: &'static [u8], truth: &Truth, what: &str) -> Outcome {
+    pub fn run(self, file: &File, bytes: &Bytes, truth: &Truth, what: &str) -> Outcome {
         let input = match self {
             Self::File(_) => Input::File(file.try_clone().expect("a handle more")),
-            Self::Stream(_) => Input::stream(bytes),
+            Self::Stream(_) => Input::stream(bytes.clone().reader()),
         };
         catch_unwind(AssertUnwindSafe(|| self.run_on(input, file, truth)))
             .unwrap_or_else(|_| panic!("{self:?} panics: {what}"))

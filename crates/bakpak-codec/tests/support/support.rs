@@ -7,6 +7,7 @@ pub mod commands;
 pub mod custom;
 pub mod forge;
 pub mod regions;
+pub mod resumed;
 
 use bakpak_codec::error::{PackError, ReadError};
 use bakpak_codec::input::Input;
@@ -434,11 +435,6 @@ impl MemorySink {
             .unwrap_or_else(|| panic!("{at} is missing"))
             .1
     }
-}
-
-/// Keeps bytes for the whole run, so that streams need no copy of them.
-pub fn forever(bytes: &[u8]) -> &'static [u8] {
-    Box::leak(bytes.to_vec().into_boxed_slice())
 }
 
 /// A file with these bytes.
