@@ -181,7 +181,10 @@ fn tell(output: &Output, warning: &Warning) {
         Warning::OlderSlotTable { found, newest } => output.warn(
             None,
             None,
-            &format!("a copy of the key slots is of generation {found}, the newest is {newest}"),
+            &format!(
+                "a copy of the key slots is of generation {found}, the newest is {newest}: a change was \
+                 stopped, and any `bakpak key add`, `remove` or `rotate` finishes it"
+            ),
         ),
         other => output.warn(None, None, &format!("{other:?}")),
     }

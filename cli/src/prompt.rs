@@ -278,15 +278,6 @@ pub(crate) fn can_offer(
         || in_systemd
 }
 
-/// Whether two credentials are the same secret.
-pub(crate) fn is_same(one: &Credential, other: &Credential) -> bool {
-    match (one, other) {
-        (Credential::Passphrase(one), Credential::Passphrase(other)) => one == other,
-        (Credential::KeyFile(one), Credential::KeyFile(other)) => one.to_line() == other.to_line(),
-        _ => false,
-    }
-}
-
 /// Whether standard input is where a passphrase is read from.
 pub(crate) fn uses_stdin(options: &KeyOptions) -> bool {
     options.passphrase_fd.contains(&0)

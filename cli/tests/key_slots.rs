@@ -61,7 +61,8 @@ fn keys_come_and_go_and_nothing_else_changes() {
     let line = &run.events("key-slots")[0];
     assert_eq!(line["removed"], serde_json::json!([old]));
     assert_eq!(line["generation"], 3);
-    run.says("only packing again shuts them out");
+    run.says("only packing again shuts them out")
+        .says("the master-key envelope has keys of its own, which are what they were");
     assert_eq!(
         (verify(&sandbox, "data.key"), verify(&sandbox, "new.key")),
         (12, 0)
@@ -129,7 +130,7 @@ fn the_envelope_has_keys_of_its_own() {
     sandbox
         .typed(&format!("{add} data.key"))
         .exits(2)
-        .says("opens the other domain, too")
+        .says("the new key opens the data already")
         .says("--allow-both");
     sandbox.typed(&format!("{add} new.key")).succeeds();
     show("new.key").succeeds();
@@ -139,7 +140,7 @@ fn the_envelope_has_keys_of_its_own() {
     let slot = slot["opened"][0].as_str().unwrap();
     sandbox
         .typed(&format!(
-            "key remove a.bakpak {slot} --envelope-key-file new.key"
+            "key remove a.bakpak {slot} --envelope --envelope-key-file new.key"
         ))
         .succeeds()
         .says("of the envelope of 'a.bakpak' is gone");
@@ -160,7 +161,7 @@ fn what_cannot_be_changed_is_refused_with_what_to_do() {
     refused(
         &format!("key remove a.bakpak {slot} --key-file data.key"),
         2,
-        "nothing would open it any more",
+        "none of the keys that were given would open it any more",
     );
     refused(
         "key remove a.bakpak 0badcafe --key-file data.key",
@@ -197,11 +198,22 @@ fn what_cannot_be_changed_is_refused_with_what_to_do() {
         10,
         "cannot open",
     );
+    // The keys of the other domain are not those that are meant.
+    refused(
+        "key rotate a.bakpak --envelope-key-file safe.key --key-file data.key --new-key-file new.key",
+        2,
+        "a key of the master-key envelope is given",
+    );
+    refused(
+        "key add a.bakpak --envelope --key-file data.key --new-key-file new.key",
+        2,
+        "a key of the data is given",
+    );
     // Twice is once.
     let run = sandbox
         .typed("key add a.bakpak --key-file data.key --new-key-file data.key")
         .succeeds();
-    run.says("there is nothing to add");
+    run.says("has these keys already");
     assert!(sandbox.read("a.bakpak") == before);
 
     let mut damaged = before.clone();

@@ -106,18 +106,27 @@ pub(crate) fn mended_in_place(scene: &Scene) -> Result<State> {
 }
 
 /// The archive opens with these keys, and with no other; or with the one before, or is between the two.
-/// Nothing but slot tables is another than it was.
+/// Nothing but slot tables is another than it was, and B was written before A, and A before the copies.
 pub(crate) fn slots_changed(scene: &Scene, keys: &[&str]) -> Result<State> {
     let names = scene.names("")?;
     ensure!(names == ["a.bakpak"], "there is {names:?}");
-    only_slots_differ(scene)?;
+    let tables = changed_tables(scene)?;
+    let [a, b, copies @ ..] = &tables[..] else {
+        bail!("there are {} tables", tables.len());
+    };
+    ensure!(*b || !*a, "A was written before B");
+    let are_written = copies.iter().any(|copy| *copy);
+    ensure!(
+        *a && *b || !are_written,
+        "a copy was written before A and B"
+    );
     let opens = |verb: &str, key: &str| {
         let ended = scene.plainly(&format!("{verb} a.bakpak --key-file ../{key}"), None)?;
         Ok::<_, anyhow::Error>(ended.code == Some(0))
     };
-    let mut is_new = true;
+    let mut is_new = tables.iter().all(|table| *table);
     for key in ["data.key", "new.key"] {
-        is_new &= opens("verify", key)? == keys.contains(&key);
+        is_new = is_new && opens("verify", key)? == keys.contains(&key);
     }
     ensure!(
         opens("list", "data.key")? || opens("list", "new.key")? && !keys.contains(&"data.key"),
@@ -127,20 +136,28 @@ pub(crate) fn slots_changed(scene: &Scene, keys: &[&str]) -> Result<State> {
     Ok(State { is_new, remains })
 }
 
-fn only_slots_differ(scene: &Scene) -> Result<()> {
+/// Which tables of the data's slots are others than they were, in the order of the file. All else is
+/// what it was.
+fn changed_tables(scene: &Scene) -> Result<Vec<bool>> {
     const SECTOR: usize = 4096;
     /// Sectors of a table, at most, since scenes have few keys.
     const AREA: usize = 4;
     let original = fs::read(scene.path("a.bakpak"))?;
     let changed = fs::read(scene.path("work/a.bakpak"))?;
     ensure!(original.len() == changed.len(), "it has another length");
-    let sectors: Vec<_> = original.chunks(SECTOR).collect();
-    for (number, (one, other)) in sectors.iter().zip(changed.chunks(SECTOR)).enumerate() {
-        let before = &sectors[number.saturating_sub(AREA - 1)..=number];
-        let is_table = before.iter().any(|sector| sector.starts_with(b"BPSD"));
-        ensure!(*one == other || is_table, "sector {number} differs");
+    let (mut tables, mut begun) = (Vec::new(), 0);
+    let sectors = original.chunks(SECTOR).zip(changed.chunks(SECTOR));
+    for (number, (one, other)) in sectors.enumerate() {
+        if one.starts_with(b"BPSD") {
+            tables.push(false);
+            begun = number;
+        }
+        if one != other {
+            let table = tables.last_mut().filter(|_| number < begun + AREA);
+            *table.with_context(|| format!("sector {number} differs"))? = true;
+        }
     }
-    Ok(())
+    Ok(tables)
 }
 
 /// Names of stages beside the target; anything else is none of ours.

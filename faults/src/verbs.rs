@@ -7,8 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::scene::Scene;
 use crate::states::{
     Whole, archive_state, copy_tree, mended_in_place, merged, new_target, replaced, salvaged,
-    slots_changed,
-    there_already,
+    slots_changed, there_already,
 };
 
 /// In which state a verb left things. Whatever else there is fails the case.

@@ -329,7 +329,8 @@ Examples:
 
 Key slots are changed in the archive itself, within seconds, whatever its size;
 nothing else of it is touched. Stopped at any moment, it opens with the old keys
-or the new ones, and the same command finishes it.";
+or the new ones, and the same command finishes it. Whoever reads the archive
+meanwhile may be told that it is damaged: let nobody.";
 
 pub(super) const KEY_LIST: &str = "\
 Examples:
@@ -349,17 +350,18 @@ Examples:
   bakpak key list server.bakpak --key-file old.key
   bakpak key remove server.bakpak 5f0c92d1 --key-file server.key
 
-The last slot stays. Old copies of the file go on opening with the old key, and
-whoever kept the archive's own key has it still: only packing again shuts them
-out. So do not wait with that if a key was stolen.";
+A key that opens what stays has to be given. Copies of the file from before
+still open with the old key, and whoever saved the archive's inner key can open
+this file too. Only packing again shuts them out: if a key was stolen, do that.";
 
 pub(super) const KEY_ROTATE: &str = "\
 Examples:
   bakpak key rotate server.bakpak --key-file old.key --new-key-file new.key
 
 All key slots are made anew, for the new keys, in one step. What they wrap, the
-archive's own key, stays: a new one means packing again. Old copies of the file
-go on opening with the old keys, and the cover text on telling of them.";
+archive's inner key, stays: a new one means packing again. Copies of the file
+from before still open with the old keys. The cover text is not changed: it
+tells what opened the archive when it was packed.";
 
 pub(super) const DEMO: &str = "\
 Examples:

@@ -76,10 +76,10 @@ pub(crate) struct KeyAddArguments {
     /// The archive, which is changed in place
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) archive: PathBuf,
-    /// Of the master-key envelope, not of the data
+    /// Change the keys of the master-key envelope instead of those of the data
     #[arg(long)]
     pub(crate) envelope: bool,
-    /// The new key may be one that opens data and envelope alike
+    /// The new key may open data and envelope: who unpacks then also gets the master key
     #[arg(long)]
     pub(crate) allow_both: bool,
     /// One JSON object a line on standard output (docs/json.md)
@@ -100,6 +100,9 @@ pub(crate) struct KeyRemoveArguments {
     /// The key slots, as `key list` names them
     #[arg(value_name = "SLOT", required = true, value_parser = slot_id)]
     pub(crate) slots: Vec<SlotId>,
+    /// Change the keys of the master-key envelope instead of those of the data
+    #[arg(long)]
+    pub(crate) envelope: bool,
     /// One JSON object a line on standard output (docs/json.md)
     #[arg(long)]
     pub(crate) json: bool,
@@ -113,10 +116,10 @@ pub(crate) struct KeyRotateArguments {
     /// The archive, which is changed in place
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) archive: PathBuf,
-    /// Of the master-key envelope, not of the data
+    /// Change the keys of the master-key envelope instead of those of the data
     #[arg(long)]
     pub(crate) envelope: bool,
-    /// A new key may be one that opens data and envelope alike
+    /// A new key may open data and envelope: who unpacks then also gets the master key
     #[arg(long)]
     pub(crate) allow_both: bool,
     /// One JSON object a line on standard output (docs/json.md)
@@ -138,7 +141,8 @@ pub(crate) struct OpeningOptions {
 }
 
 fn slot_id(text: &str) -> Result<SlotId, String> {
-    let id = Some(text).filter(|text| text.len() == 8);
+    let is_digits = |text: &&str| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let id = Some(text).filter(is_digits);
     id.and_then(|text| text.parse().ok())
         .ok_or_else(|| "a key slot has eight hexadecimal digits, see `bakpak key list`".to_owned())
 }

@@ -8,7 +8,7 @@ use bakpak_codec::error::ReadError;
 use bakpak_codec::inspect::{HeadInfo, SlotId, SlotInfo, inspect};
 use bakpak_codec::secret::Credential;
 use bakpak_codec::slot_change::{
-    SlotChange, SlotChangeError, SlotChangeSettings, SlotsChanged, change_slots, opened_slots,
+    SlotChange, SlotChangeError, SlotChangeSettings, SlotChanger, SlotsChanged, opened_slots,
 };
 use bakpak_format::error::Class;
 use bakpak_format::slots::Domain;
@@ -42,7 +42,11 @@ pub(crate) fn list(arguments: &KeyListArguments, output: &Output) -> anyhow::Res
         let surroundings = Surroundings::of_process();
         let keys = prompt::offered(&options, domain, &surroundings, output)?;
         let opened = opened_slots(&file, domain, &keys).with_context(context)?;
-        output.line(format_args!("{}{}:", thing(domain), changes(generation)));
+        output.line(format_args!(
+            "{}{}:",
+            domain.in_words(),
+            changes(generation)
+        ));
         for slot in slots {
             let mark = match opened.contains(&slot.id) {
                 true => "; opens with a key that you gave",
@@ -50,7 +54,11 @@ pub(crate) fn list(arguments: &KeyListArguments, output: &Output) -> anyhow::Res
             };
             output.line(format_args!("  {}  {}{mark}", slot.id, slot_words(slot)));
         }
-        let opened = Some(ids(&opened)).filter(|_| !keys.is_empty());
+        if opened.is_empty() && !keys.is_empty() {
+            let thing = domain.in_words();
+            output.warn(None, None, &format!("no key that was given opens {thing}"));
+        }
+        let opened = Some(ids(opened)).filter(|_| !keys.is_empty());
         output.event(&Event::KeySlots(event::KeySlots {
             opened,
             ..listed(path, domain, slots, generation)
@@ -65,14 +73,21 @@ pub(crate) fn list(arguments: &KeyListArguments, output: &Output) -> anyhow::Res
 ///
 /// The archive cannot be opened or changed, or the key be used.
 pub(crate) fn add(arguments: &KeyAddArguments, output: &Output) -> anyhow::Result<Exit> {
+    let new = KeyOptions::from(arguments.new.clone());
+    if new.len() > 1 {
+        let text = format!("{} new keys are given", new.len());
+        return Err(Failure::usage(text)
+            .hint("each comes by a command of its own")
+            .into());
+    }
     let domain = domain_of(arguments.envelope);
-    let job = Job::begin(&arguments.archive, domain, &arguments.opening, output)?;
-    let mut new = new_keys(arguments.new.clone().into(), domain)?;
-    let key = new.pop().filter(|_| new.is_empty()).ok_or_else(|| {
-        let text = format!("{} new keys are given", new.len() + 1);
-        Failure::usage(text).hint("each comes by a command of its own")
-    })?;
-    job.change(SlotChange::Add(key), arguments.allow_both)
+    let job = Job::new(&arguments.archive, domain, &arguments.opening, output)?;
+    let file = job.file()?;
+    let changer = job.open(&file, &mut job.keys()?)?;
+    let mut new = new_keys(&new, domain)?;
+    let change = new.pop().map(SlotChange::Add);
+    let change = change.ok_or_else(|| Failure::usage("no new key is given"))?;
+    job.change(changer, &change, arguments.allow_both)
 }
 
 /// Lets keys open an archive no more.
@@ -81,23 +96,12 @@ pub(crate) fn add(arguments: &KeyAddArguments, output: &Output) -> anyhow::Resul
 ///
 /// The archive cannot be opened or changed, or has no such slots.
 pub(crate) fn remove(arguments: &KeyRemoveArguments, output: &Output) -> anyhow::Result<Exit> {
-    let path = &arguments.archive;
-    let context = || format!("cannot list the key slots of {}", quoted(path));
-    let head = inspect(&open_file(path)?).with_context(context)?;
-    let is_there = |id: &SlotId| head.slots.iter().any(|slot| slot.id == *id);
-    // What is in neither is looked for in the data, and not found there.
-    let of_envelope = head.envelope_slots.as_deref().unwrap_or_default();
-    let envelope = of_envelope
-        .iter()
-        .any(|slot| arguments.slots.contains(&slot.id));
-    if envelope && arguments.slots.iter().any(is_there) {
-        let text = "some of these slots are the data's, and others the envelope's";
-        return Err(Failure::usage(text)
-            .hint("remove them one after the other")
-            .into());
-    }
-    let job = Job::begin(path, domain_of(envelope), &arguments.opening, output)?;
-    job.change(SlotChange::Remove(arguments.slots.clone()), false)
+    let domain = domain_of(arguments.envelope);
+    let job = Job::new(&arguments.archive, domain, &arguments.opening, output)?;
+    let file = job.file()?;
+    let changer = job.open(&file, &mut job.keys()?)?;
+    let slots = arguments.slots.iter().copied().collect();
+    job.change(changer, &SlotChange::Remove(slots), false)
 }
 
 /// Lets new keys open an archive, and no others.
@@ -107,75 +111,95 @@ pub(crate) fn remove(arguments: &KeyRemoveArguments, output: &Output) -> anyhow:
 /// The archive cannot be opened or changed, or the keys be used.
 pub(crate) fn rotate(arguments: &KeyRotateArguments, output: &Output) -> anyhow::Result<Exit> {
     let domain = domain_of(arguments.envelope);
-    let job = Job::begin(&arguments.archive, domain, &arguments.opening, output)?;
-    let new = new_keys(arguments.new.clone().into(), domain)?;
-    job.change(SlotChange::Replace(new), arguments.allow_both)
+    let job = Job::new(&arguments.archive, domain, &arguments.opening, output)?;
+    let file = job.file()?;
+    let options = KeyOptions::from(arguments.new.clone());
+    // One that was stopped may have come so far that only the new keys open it.
+    let mut given = match options.is_empty() {
+        true => Vec::new(),
+        false => new_keys(&options, domain)?,
+    };
+    let changer = match SlotChanger::open(&file, domain, &mut given) {
+        Err(error) if is_locked_out(&error) => job.open(&file, &mut job.keys()?)?,
+        opened => opened.map_err(|error| job.failed(error))?,
+    };
+    if given.is_empty() {
+        given = new_keys(&options, domain)?;
+    }
+    job.change(changer, &SlotChange::Replace(given), arguments.allow_both)
 }
 
 /// An archive whose slots are to be changed.
 struct Job<'a> {
     path: &'a Path,
-    file: File,
     domain: Domain,
-    keys: Keys,
+    opening: &'a OpeningOptions,
     output: &'a Output,
 }
 
 impl<'a> Job<'a> {
-    fn begin(
+    fn new(
         path: &'a Path,
         domain: Domain,
-        opening: &OpeningOptions,
+        opening: &'a OpeningOptions,
         output: &'a Output,
     ) -> anyhow::Result<Self> {
         interrupt::enter(Phase::Asked)?;
-        open_file(path)?;
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.with_context(|| format!("cannot write to {}", quoted(path)))?;
-        let surroundings = Surroundings::of_process();
-        let keys = Keys::gather(&opening.of(domain), domain, &surroundings, output)?;
+        let other = domain.other();
+        if !opening.of(other).is_empty() {
+            let text = format!("a key of {} is given", other.in_words());
+            return Err(Failure::usage(text)
+                .hint("with --envelope the keys of the envelope are changed, without it the data's")
+                .into());
+        }
         Ok(Self {
             path,
-            file,
             domain,
-            keys,
+            opening,
             output,
         })
     }
 
-    fn change(mut self, change: SlotChange, allow_both: bool) -> anyhow::Result<Exit> {
-        let new = match &change {
-            SlotChange::Replace(new) => new.clone(),
-            SlotChange::Add(_) | SlotChange::Remove(_) => Vec::new(),
-        };
-        let mut settings = SlotChangeSettings {
+    fn file(&self) -> anyhow::Result<File> {
+        open_file(self.path)?;
+        let file = OpenOptions::new().read(true).write(true).open(self.path);
+        file.with_context(|| format!("cannot write to {}", quoted(self.path)))
+    }
+
+    /// What opens it as it is.
+    fn keys(&self) -> anyhow::Result<Keys> {
+        let (options, surroundings) = (self.opening.of(self.domain), Surroundings::of_process());
+        Keys::gather(&options, self.domain, &surroundings, self.output)
+    }
+
+    fn open<'f>(&self, file: &'f File, keys: &mut Keys) -> anyhow::Result<SlotChanger<'f>> {
+        SlotChanger::open(file, self.domain, keys).map_err(|error| self.failed(error))
+    }
+
+    fn change(
+        &self,
+        changer: SlotChanger<'_>,
+        change: &SlotChange,
+        allow_both: bool,
+    ) -> anyhow::Result<Exit> {
+        let settings = SlotChangeSettings {
             allow_both,
-            ..SlotChangeSettings::new(self.domain, change)
+            ..SlotChangeSettings::default()
         };
-        let changed = match change_slots(&self.file, &mut settings, &mut self.keys) {
-            // A change that was stopped may have come so far that only the new keys open it.
-            Err(error) if is_locked_out(&error) && !new.is_empty() => {
-                match change_slots(&self.file, &mut settings, &mut new.clone()) {
-                    Err(other) if is_locked_out(&other) => Err(error),
-                    with_new => with_new,
-                }
-            }
-            changed => changed,
-        };
-        match changed {
-            Ok(changed) => self.tell(&changed),
-            // So is what finishes a change that was stopped.
-            Err(SlotChangeError::OpensAlready(id)) => self.output.say(format!(
-                "this key opens {} already: key slot {id}; there is nothing to add",
-                self.thing()
-            )),
-            Err(error) => return Err(self.failed(error)),
-        }
+        // A second or two; half of it would be finished by the next change only.
+        interrupt::enter(Phase::Committing)?;
+        let changed = changer.change(change, settings);
+        self.tell(&changed.map_err(|error| self.failed(error))?);
         Ok(Exit::DONE)
     }
 
     fn tell(&self, changed: &SlotsChanged) {
         let thing = self.thing();
+        if changed.was_unfinished {
+            self.output.remark(
+                "an earlier change had been stopped, or a copy was damaged: all are alike now",
+            );
+        }
         for id in &changed.added {
             let slot = changed.slots.iter().find(|slot| slot.id == *id);
             let words = slot.map(slot_words).unwrap_or_default();
@@ -197,14 +221,19 @@ impl<'a> Job<'a> {
         }
         if !changed.removed.is_empty() {
             self.output.remark(
-                "old copies of the file open with the old keys still, and so it does for whoever \
-                 kept its own key: only packing again shuts them out",
+                "copies of the file from before still open with the old keys, and whoever saved the \
+                 archive's inner key can open this file too: only packing again shuts them out",
             );
+            if changed.has_other_domain {
+                let other = self.domain.other().in_words();
+                let text = format!("{other} has keys of its own, which are what they were");
+                self.output.remark(&text);
+            }
         }
-        let removed: Vec<_> = changed.removed.iter().map(|slot| slot.id).collect();
         self.output.event(&Event::KeySlots(event::KeySlots {
-            added: Some(ids(&changed.added)),
-            removed: Some(ids(&removed)),
+            added: Some(ids(changed.added.iter().copied())),
+            removed: Some(ids(changed.removed.iter().map(|slot| slot.id))),
+            finished_earlier: Some(changed.was_unfinished),
             ..listed(self.path, self.domain, &changed.slots, changed.generation)
         }));
     }
@@ -224,31 +253,36 @@ impl<'a> Job<'a> {
             SlotChangeError::Archive(ReadError::Fault(finding))
                 if finding.class == Class::Damaged =>
             {
-                let hint = "`bakpak repair ARCHIVE -o MENDED` first: in a damaged archive it is not \
-                            known where all of them are";
+                let hint = "`bakpak repair ARCHIVE -o MENDED` first: where an archive is damaged, \
+                            not all of its key slots may be found";
                 let text = format!("{text}: {finding}");
                 return Failure::new(Exit::DAMAGED, text).hint(hint).into();
             }
             SlotChangeError::Archive(error) => return anyhow::Error::from(error).context(text),
             SlotChangeError::Foreign => (Exit::UNSUPPORTED, "a newer bakpak may know it"),
-            SlotChangeError::Locked => (Exit::NOT_READY, "wait until it has ended"),
+            SlotChangeError::Locked => (Exit::LOCKED, "wait until it has ended"),
             SlotChangeError::Full => (
                 Exit::USAGE,
-                "`bakpak key remove` makes room; packing again makes a table that is larger",
+                "a table has room for 24 slots at most; `bakpak key remove` makes room",
             ),
             SlotChangeError::TooManyPassphrases => (
                 Exit::USAGE,
                 "each costs whoever opens it a second; key files cost nothing",
             ),
-            SlotChangeError::NoneLeft => (
+            SlotChangeError::LockedOut => (
                 Exit::USAGE,
-                "`bakpak key add` a key first, or `bakpak key rotate` all of them",
+                "give a key that opens what stays, too; `bakpak key add` adds one",
             ),
-            SlotChangeError::OpensBoth(_) => (
+            SlotChangeError::OpensBoth { .. } => (
                 Exit::USAGE,
                 "who unpacks need not be able to read the master key; --allow-both waives that",
             ),
-            _ => (Exit::USAGE, "`bakpak key list ARCHIVE` shows them"),
+            SlotChangeError::NoSuchSlot(_) => (
+                Exit::USAGE,
+                "`bakpak key list ARCHIVE` shows those that there are; those of the envelope take \
+                 --envelope",
+            ),
+            _ => (Exit::USAGE, "`bakpak key list ARCHIVE` shows what opens it"),
         };
         Failure::new(exit, format!("{text}: {error}"))
             .hint(hint)
@@ -270,11 +304,14 @@ fn is_locked_out(error: &SlotChangeError) -> bool {
     let SlotChangeError::Archive(error) = error else {
         return false;
     };
-    matches!(error, ReadError::NoKeyFits { .. })
+    matches!(
+        error,
+        ReadError::NoKeyFits { .. } | ReadError::NoKeyOffered { .. }
+    )
 }
 
-fn new_keys(options: KeyOptions, domain: Domain) -> anyhow::Result<Vec<Credential>> {
-    prompt::new_keys(&options, domain, &Surroundings::of_process())
+fn new_keys(options: &KeyOptions, domain: Domain) -> anyhow::Result<Vec<Credential>> {
+    prompt::new_keys(options, domain, &Surroundings::of_process())
 }
 
 /// What there is, with its slots and their generation.
@@ -297,6 +334,7 @@ fn listed(path: &Path, domain: Domain, slots: &[SlotInfo], generation: u32) -> e
         opened: None,
         added: None,
         removed: None,
+        finished_earlier: None,
     }
 }
 
@@ -304,13 +342,6 @@ fn domain_of(envelope: bool) -> Domain {
     match envelope {
         true => Domain::Envelope,
         false => Domain::Data,
-    }
-}
-
-fn thing(domain: Domain) -> &'static str {
-    match domain {
-        Domain::Data => "the data",
-        Domain::Envelope => "the master-key envelope",
     }
 }
 
@@ -322,6 +353,6 @@ fn changes(generation: u32) -> String {
     }
 }
 
-fn ids(ids: &[SlotId]) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
+fn ids(ids: impl IntoIterator<Item = SlotId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
 }

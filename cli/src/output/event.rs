@@ -289,6 +289,7 @@ pub(crate) struct KeySlots {
     /// Of a change.
     pub(crate) added: Option<Vec<String>>,
     pub(crate) removed: Option<Vec<String>>,
+    pub(crate) finished_earlier: Option<bool>,
 }
 
 /// What `inspect` shows of an archive with a key.

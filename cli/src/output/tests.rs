@@ -220,6 +220,7 @@ fn samples() -> Vec<Event> {
             opened: None,
             added: None,
             removed: None,
+            finished_earlier: None,
         }),
         Event::Fact(Fact {
             archive: text(),

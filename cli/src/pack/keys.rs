@@ -42,7 +42,7 @@ pub(super) fn keys(
         return Ok((key.clone(), Some(key)));
     }
     let own = prompt::key_for_packing(&options, Domain::Envelope, &surroundings, output)?;
-    if prompt::is_same(&key, &own) {
+    if key.is_same(&own) {
         return Err(no_envelope_key("the envelope's key is the archive's key").into());
     }
     Ok((key, Some(own)))

@@ -188,11 +188,11 @@ fn packing_takes_one_key() {
 fn the_same_secret_is_recognised() {
     let passphrase = |text: &str| Credential::Passphrase(Passphrase::new(text.into()));
     let key = |byte| Credential::KeyFile(KeyFile::from_bytes([byte; 32]));
-    assert!(is_same(&passphrase("a"), &passphrase("a")));
-    assert!(!is_same(&passphrase("a"), &passphrase("b")));
-    assert!(is_same(&key(1), &key(1)));
-    assert!(!is_same(&key(1), &key(2)));
-    assert!(!is_same(&key(1), &passphrase("a")));
+    assert!(passphrase("a").is_same(&passphrase("a")));
+    assert!(!passphrase("a").is_same(&passphrase("b")));
+    assert!(key(1).is_same(&key(1)));
+    assert!(!key(1).is_same(&key(2)));
+    assert!(!key(1).is_same(&passphrase("a")));
 }
 
 #[test]

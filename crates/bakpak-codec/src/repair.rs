@@ -11,7 +11,7 @@ use crate::mend::{Mended, Target};
 use crate::observer::Observer;
 use crate::parity_lane::ParityLane;
 use crate::pipeline::Workers;
-use crate::write_at::write_all_at;
+use crate::write_at::{WouldBlock, lock, write_all_at};
 use bakpak_format::digest::Digest;
 use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{ArchiveOffset, StripeIndex};
@@ -110,6 +110,10 @@ pub fn repair_in_place(
     threads: usize,
     observer: &dyn Observer,
 ) -> Result<RepairReport, ReadError> {
+    lock(file).map_err(|WouldBlock| ReadError::Io {
+        what: "another program is changing the archive",
+        source: io::ErrorKind::WouldBlock.into(),
+    })?;
     let (report, unproved) = mend(file, &mut Nowhere, &BOTH, threads, observer)?;
     if !report.is_complete() || report.is_moved || report.is_foreign || report.was_whole() {
         return Ok(report);

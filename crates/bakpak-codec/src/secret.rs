@@ -61,6 +61,18 @@ impl Passphrase {
     }
 }
 
+impl Credential {
+    /// Whether the other one is the same secret; compares in constant time.
+    pub fn is_same(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        match (self, other) {
+            (Self::Passphrase(one), Self::Passphrase(other)) => one == other,
+            (Self::KeyFile(one), Self::KeyFile(other)) => one.0.ct_eq(&other.0).into(),
+            _ => false,
+        }
+    }
+}
+
 /// Compares in constant time, for "type it again".
 impl PartialEq for Passphrase {
     fn eq(&self, other: &Self) -> bool {

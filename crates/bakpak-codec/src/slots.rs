@@ -124,32 +124,31 @@ fn try_credentials(
     Ok(None)
 }
 
-/// The first slot that a secret opens, whatever it wraps.
+/// The slots that a secret opens, whatever they wrap. Those for passphrases that no reader would try open
+/// for nobody (spec: SLT-7).
 pub(crate) fn opened_by<'a>(
     context: SlotContext,
-    table: &'a SlotTable,
+    slots: &'a [Slot],
     credential: &Credential,
-) -> Result<Option<&'a Slot>, ReadError> {
-    let mut passphrase_tries = 0;
-    for slot in &table.slots {
-        let opened = match (slot, credential) {
+) -> Result<Vec<&'a Slot>, ReadError> {
+    let (mut opened, mut passphrase_tries) = (Vec::new(), 0);
+    for slot in slots {
+        let key = match (slot, credential) {
             (Slot::KeyFile(slot), Credential::KeyFile(secret)) => {
                 key_file::open(context, slot, secret)
             }
-            (Slot::Passphrase(slot), Credential::Passphrase(secret))
-                if passphrase_tries < MAX_PASSPHRASE_TRIES =>
-            {
+            (Slot::Passphrase(slot), Credential::Passphrase(secret)) => {
                 passphrase_tries += 1;
-                slot.check_limits()?; // spec: SLT-7
-                passphrase::open(context, slot, secret)?
+                match passphrase_tries <= MAX_PASSPHRASE_TRIES && slot.check_limits().is_ok() {
+                    true => passphrase::open(context, slot, secret)?,
+                    false => None,
+                }
             }
             _ => None,
         };
-        if opened.is_some() {
-            return Ok(Some(slot));
-        }
+        opened.extend(key.map(|_| slot));
     }
-    Ok(None)
+    Ok(opened)
 }
 
 /// The fields that every kind of slot of this version ends with.

@@ -1,4 +1,5 @@
 //! Who can open an archive is changed in place, and survives a stop at any write (spec: SLT-10).
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 #[path = "support/support.rs"]
@@ -14,7 +15,7 @@ use bakpak_codec::random::Random;
 use bakpak_codec::repair::repair;
 use bakpak_codec::secret::{Credential, Passphrase};
 use bakpak_codec::slot_change::{
-    SlotChange, SlotChangeError, SlotChangeSettings, SlotsChanged, change_slots, opened_slots,
+    SlotChange, SlotChangeError, SlotChangeSettings, SlotChanger, SlotsChanged, opened_slots,
 };
 use bakpak_codec::verify::{VerifyLevel, verify, verify_keyless};
 use bakpak_format::error::Class;
@@ -22,6 +23,7 @@ use bakpak_format::geometry::{BlockSize, ParityGeometry};
 use bakpak_format::slots::{Argon2Params, Domain};
 use std::fs::File;
 use std::ops::Range;
+use support::forge::{Parts, mend_table};
 use support::regions::{Map, Site};
 use support::*;
 
@@ -49,22 +51,42 @@ fn bytes_of(file: &File) -> Vec<u8> {
     bytes
 }
 
+/// Changes slots, with a random generator of this seed.
+fn change_with(
+    file: &File,
+    domain: Domain,
+    change: &SlotChange,
+    key: Credential,
+    seed: &str,
+) -> Result<SlotsChanged, SlotChangeError> {
+    let settings = SlotChangeSettings {
+        argon2: CHEAP,
+        random: Random::seeded(seed.as_bytes()),
+        ..SlotChangeSettings::default()
+    };
+    SlotChanger::open(file, domain, &mut vec![key])?.change(change, settings)
+}
+
 fn change(
     file: &File,
     domain: Domain,
     change: SlotChange,
     key: Credential,
 ) -> Result<SlotsChanged, SlotChangeError> {
-    let mut settings = SlotChangeSettings {
-        argon2: CHEAP,
-        random: Random::seeded(b"slots"),
-        ..SlotChangeSettings::new(domain, change)
-    };
-    change_slots(file, &mut settings, &mut vec![key])
+    change_with(file, domain, &change, key, "slots")
 }
 
 fn add(file: &File, new: Credential) -> Result<SlotsChanged, SlotChangeError> {
     change(file, Domain::Data, SlotChange::Add(new), key())
+}
+
+/// The slot of a domain that a key opens.
+fn slot_of(file: &File, domain: Domain, key: Credential) -> SlotId {
+    let slots = opened_slots(file, domain, &[key]).unwrap();
+    let [slot] = slots.into_iter().collect::<Vec<_>>()[..] else {
+        panic!("it opens one slot");
+    };
+    slot
 }
 
 fn opens(bytes: &[u8], key: Credential) -> bool {
@@ -121,13 +143,11 @@ fn a_slot_that_comes_opens_and_one_that_goes_does_not() {
             .all(|place| after[place.clone()] == after[places[0].clone()])
     );
 
-    let [old] = opened_slots(&file, Domain::Data, &[key()]).unwrap()[..] else {
-        panic!("the old key opens one slot");
-    };
+    let old = slot_of(&file, Domain::Data, key());
     let removed = change(
         &file,
         Domain::Data,
-        SlotChange::Remove(vec![old]),
+        SlotChange::Remove([old].into()),
         key_file(9),
     )
     .unwrap();
@@ -172,14 +192,17 @@ fn the_envelope_has_slots_of_its_own() {
 
     // Who can unpack need not be able to read the master key.
     let both = by(SlotChange::Add(key()), envelope_key()).unwrap_err();
-    assert!(matches!(both, SlotChangeError::OpensBoth(_)), "{both}");
+    assert!(matches!(both, SlotChangeError::OpensBoth { .. }), "{both}");
     let both = add(&file, key_file(9)).unwrap_err();
-    assert!(matches!(both, SlotChangeError::OpensBoth(_)), "{both}");
-    let mut settings = SlotChangeSettings {
+    assert!(matches!(both, SlotChangeError::OpensBoth { .. }), "{both}");
+    let settings = SlotChangeSettings {
         allow_both: true,
-        ..SlotChangeSettings::new(Domain::Data, SlotChange::Add(key_file(9)))
+        ..SlotChangeSettings::default()
     };
-    change_slots(&file, &mut settings, &mut vec![key()]).unwrap();
+    let changer = SlotChanger::open(&file, Domain::Data, &mut vec![key()]).unwrap();
+    changer
+        .change(&SlotChange::Add(key_file(9)), settings)
+        .unwrap();
     assert!(opens(&bytes_of(&file), key_file(9)));
 }
 
@@ -197,10 +220,7 @@ fn all_slots_are_made_anew_for_the_same_key() {
     assert_eq!(done.slots[0].argon2, Some(CHEAP));
     let after = bytes_of(&file);
     assert!(opens(&after, passphrase()) && opens(&after, key()));
-    assert_eq!(
-        opened_slots(&file, Domain::Data, &[key()]).unwrap(),
-        [done.slots[1].id]
-    );
+    assert_eq!(slot_of(&file, Domain::Data, key()), done.slots[1].id);
     assert_eq!(findings(&after, passphrase()), []);
     // Once more is not needed: there is a slot for each, and no other.
     let replace = SlotChange::Replace(vec![key(), passphrase()]);
@@ -217,22 +237,19 @@ fn what_cannot_be_is_refused_and_nothing_written() {
     let none = SlotId([1, 2, 3, 4]);
     let passphrases = (0..5).map(|number| Credential::Passphrase(Passphrase::new(vec![number])));
     let refused = [
+        (SlotChange::Remove([slot].into()), "would open it any more"),
         (
-            SlotChange::Remove(vec![slot]),
-            "nothing would open it any more",
-        ),
-        (
-            SlotChange::Remove(vec![none]),
+            SlotChange::Remove([none].into()),
             "it has no key slot 01020304",
         ),
-        (
-            SlotChange::Replace(Vec::new()),
-            "nothing would open it any more",
-        ),
-        (SlotChange::Add(key()), "this secret opens it already"),
+        (SlotChange::Replace(Vec::new()), "would open it any more"),
         (
             SlotChange::Replace((20..60).map(key_file).collect()),
-            "no room for another slot",
+            "no room for as many key slots",
+        ),
+        (
+            SlotChange::Replace(vec![key_file(9), key_file(10), key_file(9)]),
+            "given twice",
         ),
         (
             SlotChange::Replace(passphrases.collect()),
@@ -286,55 +303,171 @@ fn a_damaged_archive_is_mended_first() {
     }
 }
 
-/// Stopped between any two writes, or in the middle of one: the old key opens it, the new one from some
-/// moment on, for good; nothing that was sealed is touched; and the same command finishes it.
+/// A change that is stopped, of an archive that one key opens, or `own` and 9.
+struct Stopped {
+    domain: Domain,
+    before: Vec<u8>,
+    change: SlotChange,
+    /// What the same command offers.
+    offered: Vec<Credential>,
+}
+
+impl Stopped {
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for (domain, own) in [(Domain::Data, key()), (Domain::Envelope, envelope_key())] {
+            let one = archive();
+            let file = file_of(&one);
+            change(&file, domain, SlotChange::Add(key_file(9)), own.clone()).unwrap();
+            let two = bytes_of(&file);
+            let gone = slot_of(&file, domain, own.clone());
+            let mut case = |before: &[u8], change, offered| {
+                all.push(Self {
+                    domain,
+                    before: before.to_vec(),
+                    change,
+                    offered,
+                });
+            };
+            case(&one, SlotChange::Add(key_file(9)), vec![own.clone()]);
+            case(&two, SlotChange::Remove([gone].into()), vec![key_file(9)]);
+            let both = vec![own, key_file(9)];
+            case(&one, SlotChange::Replace(vec![key_file(9)]), both);
+        }
+        all
+    }
+
+    fn run(&self, bytes: &[u8], seed: &str) -> (Result<SlotsChanged, SlotChangeError>, Vec<u8>) {
+        let file = file_of(bytes);
+        let settings = SlotChangeSettings {
+            random: Random::seeded(seed.as_bytes()),
+            ..SlotChangeSettings::default()
+        };
+        let mut keyring = self.offered.clone();
+        let changer = SlotChanger::open(&file, self.domain, &mut keyring).unwrap();
+        let done = changer.change(&self.change, settings);
+        (done, bytes_of(&file))
+    }
+
+    /// Which keys open the domain.
+    fn opened_by(&self, bytes: &[u8]) -> Vec<u8> {
+        let keys = [7, 8, 9].into_iter();
+        let opens = |number: &u8| match self.domain {
+            Domain::Data => opens(bytes, key_file(*number)),
+            Domain::Envelope => {
+                let (file, keys) = (file_of(bytes), &mut vec![key_file(*number)]);
+                open_envelope(&file, keys, &Unobserved).is_ok()
+            }
+        };
+        keys.filter(opens).collect()
+    }
+
+    /// Stops it between any two writes, and in the middle of each.
+    fn stop_everywhere(&self) {
+        let (_, after) = self.run(&self.before, "first");
+        let [old, new] = [&self.before, &after].map(|bytes| self.opened_by(bytes));
+        assert_ne!(old, new);
+        let places = places(&self.before, self.domain);
+        let mut was_new = false;
+        for stopped in 0..=places.len() * 2 {
+            let what = format!("{:?} {old:?} to {new:?}, {stopped}", self.domain);
+            let mut bytes = self.before.clone();
+            for place in &places[..stopped / 2] {
+                bytes[place.clone()].copy_from_slice(&after[place.clone()]);
+            }
+            if let (1, Some(torn)) = (stopped % 2, places.get(stopped / 2)) {
+                let half = torn.start..torn.start + 200;
+                bytes[half.clone()].copy_from_slice(&after[half]);
+            }
+            let opened = self.opened_by(&bytes);
+            let is_new = opened == new;
+            assert!(is_new || opened == old && !was_new, "{what}: {opened:?}");
+            was_new = is_new;
+            let keyless = verify_keyless(as_file(&bytes), 2, &Unobserved).unwrap();
+            let is_between = stopped % 2 == 1 || stopped == 2;
+            assert_eq!(!keyless.findings.is_empty(), is_between, "{what}");
+
+            let (done, finished) = self.run(&bytes, "second");
+            match done {
+                Ok(done) => {
+                    let is_nothing_to_do = done.added.is_empty() && done.removed.is_empty();
+                    assert_eq!(is_nothing_to_do, is_new, "{what}");
+                    let is_alike = stopped == 0 || stopped == places.len() * 2;
+                    assert_eq!(done.was_unfinished, !is_alike, "{what}");
+                }
+                // No whole table has the slot that is to go: it is gone from all of them.
+                Err(SlotChangeError::NoSuchSlot(_)) => {
+                    let is_last = stopped >= places.len() * 2 - 1;
+                    assert!(
+                        is_last && matches!(self.change, SlotChange::Remove(_)),
+                        "{what}"
+                    );
+                }
+                Err(error) => panic!("{what}: {error}"),
+            }
+            assert_eq!(self.opened_by(&finished), new, "{what}");
+            let verified = verify_keyless(as_file(&finished), 2, &Unobserved).unwrap();
+            assert_eq!(verified.findings, [], "{what}");
+            let tables = places.iter().map(|place| &finished[place.clone()]);
+            assert!(
+                tables
+                    .clone()
+                    .all(|table| table == &finished[places[0].clone()]),
+                "{what}"
+            );
+        }
+        assert!(was_new);
+    }
+}
+
+/// The old keys open it or the new ones, these from some moment on for good; and the same command
+/// finishes it.
 #[test]
 fn a_stop_at_any_write_leaves_the_old_the_new_or_what_the_same_command_finishes() {
-    let before = archive();
-    let file = file_of(&before);
-    add(&file, key_file(9)).unwrap();
-    let after = bytes_of(&file);
-    let places = places(&before, Domain::Data);
-    let mut had_opened = false;
-    for stopped in 0..=places.len() * 2 {
-        let mut bytes = before.clone();
-        for place in &places[..stopped / 2] {
-            bytes[place.clone()].copy_from_slice(&after[place.clone()]);
-        }
-        if let (1, Some(torn)) = (stopped % 2, places.get(stopped / 2)) {
-            let half = torn.start..torn.start + 200;
-            bytes[half.clone()].copy_from_slice(&after[half]);
-        }
-        let is_open = opens(&bytes, key_file(9));
-        assert!(opens(&bytes, key()), "{stopped}");
-        assert!(is_open || !had_opened, "{stopped}: it opened before");
-        had_opened = is_open;
-        let keyless = verify_keyless(as_file(&bytes), 2, &Unobserved).unwrap();
-        let is_between = stopped % 2 == 1 || (1..2).contains(&(stopped / 2));
-        assert_eq!(
-            !keyless.findings.is_empty(),
-            is_between,
-            "{stopped}: {:?}",
-            keyless.findings
-        );
-
-        let file = file_of(&bytes);
-        match add(&file, key_file(9)) {
-            Ok(done) => assert!(!is_open && done.added.len() == 1, "{stopped}"),
-            Err(SlotChangeError::OpensAlready(_)) => assert!(is_open, "{stopped}"),
-            Err(error) => panic!("{stopped}: {error}"),
-        }
-        let finished = bytes_of(&file);
-        assert_eq!(findings(&finished, key_file(9)), [], "{stopped}");
-        let tables = places.iter().map(|place| &finished[place.clone()]);
-        assert!(
-            tables
-                .clone()
-                .all(|table| table == tables.clone().next().unwrap()),
-            "{stopped}"
-        );
+    let all = Stopped::all();
+    assert_eq!(all.len(), 6);
+    for stopped in all {
+        stopped.stop_everywhere();
     }
-    assert!(had_opened);
+}
+
+/// Who has the key that goes has to show that another one stays.
+#[test]
+fn nobody_locks_himself_out() {
+    let file = file_of(&archive());
+    add(&file, key_file(9)).unwrap();
+    let before = bytes_of(&file);
+    let own = slot_of(&file, Domain::Data, key());
+    let remove = || SlotChange::Remove([own].into());
+    let error = change(&file, Domain::Data, remove(), key()).unwrap_err();
+    assert!(matches!(error, SlotChangeError::LockedOut), "{error}");
+    assert_eq!(bytes_of(&file), before);
+    change(&file, Domain::Data, remove(), key_file(9)).unwrap();
+}
+
+#[test]
+fn a_foreign_or_forged_archive_is_not_changed() {
+    let whole = packed(vec![file("home/a", "a")]);
+    let mut parts = Parts::of(&whole).unwrap();
+    let read_only_features = 2048 + 32;
+    parts.change_head(read_only_features, &[1]);
+    parts.authenticate_head(&parts.keys(Domain::Data, &[7; 32]).unwrap());
+    let foreign = parts.assemble();
+    let mut forged = whole.clone();
+    let b = Map::of(&whole).range_of(Site::SlotsB(Domain::Data));
+    forged[b.start + 4] = 2;
+    mend_table(&mut forged[b]);
+    for bytes in [foreign, forged] {
+        let file = file_of(&bytes);
+        match add(&file, key_file(9)).unwrap_err() {
+            SlotChangeError::Foreign => {}
+            SlotChangeError::Archive(ReadError::Fault(finding)) => {
+                assert_eq!(finding.class, Class::NotAuthentic, "{finding}");
+            }
+            error => panic!("{error}"),
+        }
+        assert_eq!(bytes_of(&file), bytes);
+    }
 }
 
 /// Where a change had not come to all copies, and both tables are lost, an older copy opens it: that

@@ -126,6 +126,22 @@ impl Domain {
             Self::Envelope => b"BPSE",
         }
     }
+
+    /// The one that it is not.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Data => Self::Envelope,
+            Self::Envelope => Self::Data,
+        }
+    }
+
+    /// For messages.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Data => "the data",
+            Self::Envelope => "the master-key envelope",
+        }
+    }
 }
 
 impl SlotTable {

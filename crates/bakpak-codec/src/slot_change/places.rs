@@ -10,6 +10,10 @@ use bakpak_format::error::{FormatError, Structure};
 use bakpak_format::geometry::{ArchiveOffset, StripeIndex, StripeLayout};
 use bakpak_format::slots::Domain;
 use std::fs::File;
+use std::io;
+
+/// So many tables that are not the one in use are told apart.
+const MAX_OTHERS: usize = 16;
 
 /// All places of one table.
 pub(super) struct TablePlaces {
@@ -65,48 +69,59 @@ impl TablePlaces {
         })
     }
 
+    /// What stands at these places that is not this table, each once. What this program or another has
+    /// written before is on the disk then.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be read.
+    pub(super) fn others(&self, file: &File, table: &[u8]) -> Result<Vec<Vec<u8>>, ReadError> {
+        file.sync_data().map_err(writing)?;
+        let mut others: Vec<Vec<u8>> = Vec::new();
+        for place in [self.a, self.b].iter().chain(&self.copies) {
+            let mut there = vec![0; table.len()];
+            read_exact_at(file, &mut there, place.0).map_err(ReadError::reading)?;
+            // Of torn ones there can be as many as places.
+            if there != table && others.len() < MAX_OTHERS && !others.contains(&there) {
+                others.push(there);
+            }
+        }
+        Ok(others)
+    }
+
     /// Lets B be this table, and nothing else: A is whole, and the one in use, until it is.
     ///
     /// # Errors
     ///
     /// It cannot be written.
-    pub(super) fn put_b(&self, file: &File, table: &[u8]) -> Result<(), ReadError> {
-        put(file, &[self.b], table).map(drop)
+    pub(super) fn write_b(&self, file: &File, table: &[u8]) -> Result<(), ReadError> {
+        write(file, &[self.b], table)
     }
 
-    /// Lets A, then B, then all copies be the table that is in use, and says whether any was not.
+    /// Lets A, then B, then all copies be the table that is in use, also where they are it already.
     ///
     /// # Errors
     ///
-    /// One of them cannot be read or written.
-    pub(super) fn settle(&self, file: &File, table: &[u8]) -> Result<bool, ReadError> {
-        let mut is_changed = false;
+    /// One of them cannot be written.
+    pub(super) fn write(&self, file: &File, table: &[u8]) -> Result<(), ReadError> {
         for places in [&[self.a][..], &[self.b], &self.copies] {
-            is_changed |= put(file, places, table)?;
+            write(file, places, table)?;
         }
-        Ok(is_changed)
+        Ok(())
     }
 }
 
-/// Writes the table where it does not stand, and waits until it is on the disk.
-fn put(file: &File, places: &[ArchiveOffset], table: &[u8]) -> Result<bool, ReadError> {
-    let writing = |source| ReadError::Io {
-        what: "writing key slots",
-        source,
-    };
-    let mut is_changed = false;
-    let mut there = vec![0; table.len()];
+/// Writes the table, and waits until it is on the disk.
+fn write(file: &File, places: &[ArchiveOffset], table: &[u8]) -> Result<(), ReadError> {
     for place in places {
-        read_exact_at(file, &mut there, place.0).map_err(ReadError::reading)?;
-        if there != table {
-            write_all_at(file, table, place.0).map_err(writing)?;
-            is_changed = true;
-        }
+        write_all_at(file, table, place.0).map_err(writing)?;
     }
-    if is_changed {
-        file.sync_data().map_err(writing)?;
-    }
-    Ok(is_changed)
+    file.sync_data().map_err(writing)
+}
+
+fn writing(source: io::Error) -> ReadError {
+    let what = "writing key slots";
+    ReadError::Io { what, source }
 }
 
 /// The page of this stripe begins here.
