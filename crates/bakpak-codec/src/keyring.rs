@@ -92,3 +92,18 @@ impl Keyring for Vec<Credential> {
         Ok(self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opened_key_is_that_of_one_domain_of_one_archive() {
+        let id = ArchiveId([1; 16]);
+        let opened = OpenedKey::new(Domain::Data, id, DomainKey::from_bytes([2; 32]));
+        let key = opened.clone().of(Domain::Data, id);
+        assert!(key.is_some_and(|key| *key.as_bytes() == [2; 32]));
+        assert!(opened.clone().of(Domain::Envelope, id).is_none());
+        assert!(opened.of(Domain::Data, ArchiveId([3; 16])).is_none());
+    }
+}

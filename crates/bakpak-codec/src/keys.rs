@@ -151,3 +151,105 @@ fn expand(hkdf: &Hkdf<Sha512>, label: &str, context: &[&[u8]]) -> Zeroizing<[u8;
         .expect("32 bytes are below HKDF's limit");
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ArchiveId = ArchiveId([
+        16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    ]);
+
+    fn key() -> [u8; 32] {
+        std::array::from_fn(|i| i as u8)
+    }
+
+    fn subkeys(domain: KeyDomain) -> Subkeys {
+        DomainKey::from_bytes(key()).subkeys(&[0xA5; 32], ID, domain)
+    }
+
+    fn hex(bytes: &[u8; 32]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The expected values come from a few lines of Python over its `hmac`, by the table of the
+    /// specification's chapter 3.1.
+    #[test]
+    fn subkeys_are_those_of_the_specification() {
+        let archive = subkeys(KeyDomain::Archive);
+        let envelope = subkeys(KeyDomain::Envelope);
+        let stripe = StripeIndex(0x0102_0304_0506_0708);
+        for (key, expected) in [
+            (
+                archive.commitment(),
+                "aa8ee12661773117af6920fd84aca2c5fd1af3e4976effafac6b5632da399635",
+            ),
+            (
+                envelope.commitment(),
+                "b241119c339d9d09a4ad4bd5777e3376f057947c3ecdba02a0cc003dcf76ccff",
+            ),
+            (
+                *archive.stripe_key(stripe, &[0x5A; 16]),
+                "4b99d3419281e463b9f92963f962c792c0b23af665b9334c2a15d8d4b70dfacf",
+            ),
+            (
+                *envelope.envelope_body_key(),
+                "b68493e8d8a45cefec3d6dd1a5bac161b439eefb6c99e15b14213dd5e335661c",
+            ),
+        ] {
+            assert_eq!(hex(&key), expected);
+        }
+    }
+
+    #[test]
+    fn mac_keys_are_those_of_the_specification() {
+        let archive = subkeys(KeyDomain::Archive);
+        for (key, expected) in [
+            (
+                archive.header_mac_key(),
+                "367a1b88bf3b87de51c466d72e2e34d300a01f8c890f1b5b50c3d4c3ffd3eae6",
+            ),
+            (
+                archive.slot_mac_key(),
+                "67c1520e7d8ca9327f425e8c1586c8a73cbfbf768a53755ce550193876adbc7c",
+            ),
+            (
+                subkeys(KeyDomain::Envelope).slot_mac_key(),
+                "f360698758d0d901646740eb41448b8206f5a5d9b0a7c78646f753d7e3b17369",
+            ),
+            (
+                archive.item_check_key(),
+                "b3871e5829cb26da5cbf71a8ae3ebaf4d49c321490a683d9770e7d92fb928ab0",
+            ),
+        ] {
+            let mac = key.mac(b"abc");
+            assert_eq!(hex(&mac), expected);
+            assert!(key.verifies(b"abc", &mac));
+            assert!(!key.verifies(b"abd", &mac));
+        }
+    }
+
+    // spec: SLT-8
+    #[test]
+    fn slot_keys_are_those_of_the_specification() {
+        let keys = slot_keys(&key(), &[0x5A; 16], b"BPSD", ID);
+        assert_eq!(
+            hex(&keys.kek),
+            "911df4c99d1d867c12dcfda4d35bf7a4cd6b0134759f358b493cbac38bbd920d"
+        );
+        assert_eq!(
+            hex(&keys.commitment),
+            "92d2237c22aa876f400f6985476a8cab5bbc0fc6c6cdaa499d6401741f0c1863"
+        );
+    }
+
+    // spec: KEY-1
+    #[test]
+    fn each_domain_key_is_drawn_anew() {
+        let mut random = Random::seeded(b"keys");
+        let mut draw = || *DomainKey::generate(&mut random).unwrap().as_bytes();
+        let (one, other) = (draw(), draw());
+        assert_ne!(one, other);
+        assert!(!equal(&one, &other) && equal(&one, &one));
+    }
+}

@@ -99,3 +99,66 @@ impl ParityLane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    fn blocks(count: usize) -> Vec<Vec<u8>> {
+        let mut random = Random::seeded(b"parity lane");
+        let mut block = || {
+            let mut block = vec![0; 4096];
+            random.fill(&mut block).unwrap();
+            block
+        };
+        (0..count).map(|_| block()).collect()
+    }
+
+    #[test]
+    fn each_stripe_gives_its_blocks_back_in_order_and_their_parity() {
+        let geometry = ParityGeometry::THREE;
+        let workers = Workers::new(2).unwrap();
+        let mut lane = ParityLane::new(geometry, BlockSize::FOUR_KIB).unwrap();
+        // A batch has 64 blocks: less than one, just one, and three with some blocks more.
+        for count in [1, 64, 200] {
+            let blocks = blocks(count);
+            let mut given = Vec::new();
+            for (added, block) in (1..).zip(&blocks) {
+                given.extend(lane.add(block.clone(), &workers).unwrap());
+                // Of memory it holds no more than two batches.
+                assert!(added - given.len() < 2 * 64);
+            }
+            let (rest, parity) = lane.end(&workers).unwrap();
+            given.extend(rest);
+            assert!(given == blocks);
+
+            let mut rows = ParityRows::new(geometry, 4096);
+            rows.add(&blocks);
+            let expected = rows.take_parity();
+            assert_eq!(parity.len(), geometry.parity_count(count));
+            for (parity, expected) in parity.into_iter().zip(expected) {
+                assert_eq!(parity.sums, ShardSums::of(&expected));
+                assert!(parity.bytes == expected);
+            }
+        }
+    }
+
+    #[test]
+    fn without_parity_there_is_no_lane() {
+        assert!(ParityLane::new(ParityGeometry::NONE, BlockSize::ONE_MIB).is_none());
+    }
+
+    #[test]
+    fn a_batch_is_16_mib_but_64_blocks_at_most() {
+        let held = |block_size| {
+            let workers = Workers::new(1).unwrap();
+            let mut lane = ParityLane::new(ParityGeometry::THREE, block_size).unwrap();
+            let block = || vec![0; block_size.bytes()];
+            (1..1000).find(|_| !lane.add(block(), &workers).unwrap().is_empty())
+        };
+        // The first batch comes back when the second is full.
+        assert_eq!(held(BlockSize::FOUR_KIB), Some(2 * 64));
+        assert_eq!(held(BlockSize::ONE_MIB), Some(2 * 16));
+    }
+}

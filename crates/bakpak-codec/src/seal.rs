@@ -67,3 +67,78 @@ impl StripeKey {
         self.aead.open(&nonce, &aad, text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{DomainKey, KeyDomain};
+
+    const LEN: usize = 4096;
+    const INDEX: BlockIndex = BlockIndex(3);
+
+    fn key(id: u8, head: u8, stripe: u64, salt: u8) -> StripeKey {
+        let id = ArchiveId([id; 16]);
+        let key = DomainKey::from_bytes([1; 32]);
+        let subkeys = key.subkeys(&[2; 32], id, KeyDomain::Archive);
+        StripeKey::new(
+            &subkeys,
+            id,
+            Digest([head; 32]),
+            StripeIndex(stripe),
+            [salt; 16],
+        )
+    }
+
+    fn text(block: &[u8]) -> &[u8] {
+        &block[block::CLEAR_LEN..LEN - block::TAG_LEN]
+    }
+
+    fn sealed() -> Vec<u8> {
+        let mut block = vec![7; LEN];
+        key(3, 4, 5, 6).seal(INDEX, [8; 12], &mut block);
+        block
+    }
+
+    #[test]
+    fn a_sealed_block_opens_with_the_key_of_its_stripe_alone() {
+        let sealed = sealed();
+        assert_ne!(text(&sealed), text(&[7; LEN]));
+        let open = |key: StripeKey| key.open(&mut sealed.clone()).map(|text| text.to_vec());
+        assert_eq!(open(key(3, 4, 5, 6)).unwrap(), text(&[7; LEN]));
+        for other in [
+            key(9, 4, 5, 6),
+            key(3, 9, 5, 6),
+            key(3, 4, 9, 6),
+            key(3, 4, 5, 9),
+        ] {
+            assert_eq!(open(other), Err(NotAuthentic));
+        }
+    }
+
+    #[test]
+    fn its_clear_header_says_where_it_stands_and_with_which_salt() {
+        let sealed = sealed();
+        let header = BlockHeader::decode(sealed.first_chunk().unwrap()).unwrap();
+        assert!(header.check_place(INDEX, &ArchiveId([3; 16])).is_ok());
+        assert!(header.check_salt(key(3, 4, 5, 6).salt()).is_ok());
+        assert_eq!((header.stripe_salt, header.nonce), ([6; 16], [8; 12]));
+    }
+
+    #[test]
+    fn a_block_that_was_moved_changed_or_cut_does_not_open() {
+        let open = |mut bytes: Vec<u8>| key(3, 4, 5, 6).open(&mut bytes).map(|_| ());
+        let mut moved = sealed();
+        let mut header = BlockHeader::decode(moved.first_chunk().unwrap()).unwrap();
+        header.block_index = BlockIndex(4);
+        moved[..block::CLEAR_LEN].copy_from_slice(&header.encode());
+        assert_eq!(open(moved), Err(NotAuthentic));
+        for offset in [0, 8, block::CLEAR_LEN, LEN - 1] {
+            let mut changed = sealed();
+            changed[offset] ^= 1;
+            assert_eq!(open(changed), Err(NotAuthentic));
+        }
+        for len in [0, block::CLEAR_LEN - 1, block::CLEAR_LEN, LEN - 1] {
+            assert_eq!(open(sealed()[..len].to_vec()), Err(NotAuthentic));
+        }
+    }
+}

@@ -180,4 +180,19 @@ mod tests {
             assert_eq!(passphrase.as_bytes(), bytes.as_bytes());
         }
     }
+
+    #[test]
+    fn passphrases_are_compared_byte_for_byte() {
+        let passphrase = |text: &str| Passphrase::new(text.into());
+        assert!(passphrase("correct horse") == passphrase("correct horse"));
+        assert!(passphrase("correct horse") != passphrase("correct horsf"));
+        assert!(passphrase("correct horse") != passphrase("correct hors"));
+        assert!(passphrase("").is_empty() && !passphrase(" ").is_empty());
+    }
+
+    #[test]
+    fn every_new_key_file_is_another() {
+        let (one, other) = (KeyFile::generate().unwrap(), KeyFile::generate().unwrap());
+        assert_ne!(one.as_bytes(), other.as_bytes());
+    }
 }

@@ -82,3 +82,70 @@ impl fmt::Display for Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bakpak_format::geometry::{BlockSize, ParityGeometry, StripeIndex};
+
+    /// Of a stripe of 3 data blocks and 2 parity blocks, the second of an archive.
+    fn shard(number: usize) -> (Shard, Geometry, StripeLayout) {
+        let geometry = Geometry {
+            parity: ParityGeometry::THREE,
+            ..Geometry::new(BlockSize::FOUR_KIB, 4096, 4096, 0)
+        };
+        let layout = geometry.stripe(494 + 3, StripeIndex(1));
+        (Shard::new(&geometry, &layout, number), geometry, layout)
+    }
+
+    #[test]
+    fn data_blocks_come_first_then_parity() {
+        let (last_block, geometry, _) = shard(2);
+        assert_eq!(last_block.block(), Some(BlockIndex(496)));
+        assert_eq!(last_block.offset, geometry.block_offset(BlockIndex(496)));
+        assert_eq!(last_block.to_string(), "block 496");
+        let (parity, geometry, layout) = shard(4);
+        assert_eq!(parity.block(), None);
+        assert_eq!(parity.offset, geometry.parity_offset(&layout, 1));
+        assert_eq!(parity.to_string(), "parity block 1 of stripe 1");
+    }
+
+    #[test]
+    fn findings_say_which_shard_where_and_which_sectors() {
+        let (block, ..) = shard(0);
+        let finding = block.damaged(vec![0, 3]);
+        assert_eq!(
+            (finding.class, finding.structure),
+            (Class::Damaged, Structure::Block)
+        );
+        assert_eq!(
+            (finding.block, finding.offset),
+            (Some(494), Some(block.offset.0))
+        );
+        assert_eq!(finding.sectors, [0, 3]);
+        assert_eq!(finding.message, "block 494 is damaged");
+        let (parity, ..) = shard(3);
+        let finding = parity.damaged(vec![7]);
+        assert_eq!(
+            (finding.structure, finding.block),
+            (Structure::Parity, None)
+        );
+        assert_eq!(finding.sectors, [7]);
+    }
+
+    // spec: PAR-1
+    #[test]
+    fn parity_that_the_code_does_not_give_breaks_a_rule() {
+        let (parity, ..) = shard(3);
+        let finding = parity.is_not_parity();
+        assert_eq!(
+            (finding.class, finding.rule),
+            (Class::Malformed, Some("PAR-1"))
+        );
+        assert_eq!(finding.offset, Some(parity.offset.0));
+        assert_eq!(
+            finding.message,
+            "parity block 0 of stripe 1 is not that of its blocks"
+        );
+    }
+}

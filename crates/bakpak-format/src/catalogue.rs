@@ -528,7 +528,13 @@ mod tests {
         no_link.content_hash = Digest::ZERO;
         let mut mtime = file(1);
         mtime.mtime.nanos = 1_000_000_000;
-        for row in [flags, size, link, no_link, mtime] {
+        // A content is a size or a hash, each alone.
+        let mut size_alone = file(1);
+        size_alone.kind = RowKind::Fifo;
+        size_alone.content_hash = Digest::ZERO;
+        let mut hash_alone = file(0);
+        hash_alone.kind = RowKind::Fifo;
+        for row in [flags, size, size_alone, hash_alone, link, no_link, mtime] {
             assert_eq!(class(&[row]), Class::Malformed);
         }
         assert_eq!(class(&[file(1 << 60)]), Class::LimitExceeded);
@@ -542,6 +548,20 @@ mod tests {
         assert!(!flags.contains(RowFlags::CHANGED | RowFlags::SUPERSEDED));
         assert_eq!((flags & !RowFlags::LINKED).bits(), 6);
         assert_eq!((!RowFlags::default()).bits(), 63);
+        assert_eq!(RowFlags::CHANGED | RowFlags::CHANGED, RowFlags::CHANGED);
+    }
+
+    #[test]
+    fn flags_have_the_bits_of_chapter_11() {
+        let flags = [
+            RowFlags::SUPERSEDED,
+            RowFlags::CHANGED,
+            RowFlags::PARTED,
+            RowFlags::LINKED,
+            RowFlags::UNREADABLE,
+            RowFlags::SPARSE,
+        ];
+        assert_eq!(flags.map(RowFlags::bits), [1, 2, 4, 8, 16, 32]);
     }
 
     #[test]

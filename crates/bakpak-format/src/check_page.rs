@@ -411,17 +411,26 @@ mod tests {
         Geometry::new(BlockSize::SIXTY_FOUR_KIB, 4096, 16_384, 4096)
     }
 
-    fn page(layout: &StripeLayout) -> Vec<u8> {
-        CheckPage::encode(&CheckPageParts {
+    /// A page's parts without its lists.
+    fn parts(layout: &StripeLayout) -> CheckPageParts<'_> {
+        CheckPageParts {
             layout,
             archive_id: &ID,
             head_digest: &HEAD_DIGEST,
-            shard_hashes: &vec![Digest([1; 32]); layout.data_count],
-            sector_crcs: &vec![0x0203_0405; layout.data_count * 16],
+            shard_hashes: &[],
+            sector_crcs: &[],
             head: &[5; 4096],
             envelope: &[6; 4096],
             data_slots: &[7; 16_384],
             envelope_slots: &[8; 16_384],
+        }
+    }
+
+    fn page(layout: &StripeLayout) -> Vec<u8> {
+        CheckPage::encode(&CheckPageParts {
+            shard_hashes: &vec![Digest([1; 32]); layout.data_count],
+            sector_crcs: &vec![0x0203_0405; layout.data_count * 16],
+            ..parts(layout)
         })
     }
 
@@ -513,6 +522,9 @@ mod tests {
     fn only_the_last_stripe_is_short() {
         let layout = geometry().stripe(16, StripeIndex(0));
         assert_eq!(forged(&layout, 5, 0), Class::Damaged);
+        // A full stripe has the number of blocks of any stripe, so here the flag alone is wrong.
+        let not_last = geometry().stripe(511, StripeIndex(0));
+        assert_eq!(forged(&not_last, 5, 2), Class::Damaged);
         let full = geometry().stripe(510, StripeIndex(0));
         let page = decode(&page(&full), StripeIndex(0)).unwrap();
         let class = page.check_layout(&geometry().stripe(511, StripeIndex(0)));
@@ -538,5 +550,46 @@ mod tests {
             decode(&bytes, layout.index).unwrap_err().class(),
             Class::Damaged
         );
+    }
+
+    #[test]
+    fn entries_of_the_lists_stand_where_they_are_said_to() {
+        for (block_count, index) in [(3, 0), (16, 0), (600, 1)] {
+            let layout = geometry().stripe(block_count, StripeIndex(index));
+            let hashes: Vec<_> = (0..layout.data_count)
+                .map(|shard| Digest::of(&shard.to_le_bytes()))
+                .collect();
+            let crcs: Vec<_> = (0..layout.data_count * 16)
+                .map(|sector| crc32c(&sector.to_le_bytes()))
+                .collect();
+            let bytes = CheckPage::encode(&CheckPageParts {
+                shard_hashes: &hashes,
+                sector_crcs: &crcs,
+                ..parts(&layout)
+            });
+            let lists = PageLists::new(&geometry(), &layout);
+            for (shard, hash) in hashes.iter().enumerate() {
+                assert_eq!(&bytes[lists.hash(shard)], hash.as_bytes());
+                for sector in 0..16 {
+                    let crc = crcs[shard * 16 + sector].to_le_bytes();
+                    assert_eq!(bytes[lists.crc(shard, sector)], crc);
+                }
+            }
+            let own: Vec<u32> = sector_crcs(&bytes[..layout.covered_len]).collect();
+            let listed = own_crcs(&bytes).take(own.len());
+            assert!(listed.skip(1).eq(own.into_iter().skip(1)));
+            assert_eq!(own_crcs(&bytes).next(), sector_0_crc(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_page_tells_its_stripe_before_it_is_checked() {
+        let layout = geometry().stripe(600, StripeIndex(1));
+        let mut bytes = page(&layout);
+        assert_eq!(CheckPage::peek_index(&bytes), Some(StripeIndex(1)));
+        bytes[15] = 2;
+        let index = CheckPage::peek_index(&bytes[..16]);
+        assert_eq!(index, Some(StripeIndex((2 << 56) + 1)));
+        assert_eq!(CheckPage::peek_index(&bytes[..15]), None);
     }
 }

@@ -150,8 +150,9 @@ impl<'a> Chunk<'a> {
 
     /// The instructions that make the stretch; the empty script spelled out.
     pub fn instructions(&self) -> impl Iterator<Item = Instruction> + '_ {
-        let raw = (self.script.0.is_empty() && self.head.raw_len > 0)
-            .then_some(Instruction::Literal(self.head.raw_len as u64));
+        // No chunk is empty (spec: CHU-2), so an empty script stands for a LITERAL.
+        let raw = Instruction::Literal(self.head.raw_len as u64);
+        let raw = self.script.0.is_empty().then_some(raw);
         raw.into_iter().chain(self.script.0.iter().copied())
     }
 }
@@ -368,5 +369,19 @@ mod tests {
             Chunk::encode_into(&mut body, &head, &Script::default(), &payload).unwrap();
             assert_eq!(crate::record::HEADER_LEN + body.len(), record_len);
         }
+    }
+
+    #[test]
+    fn a_compressed_chunk_comes_back() {
+        let head = ChunkHead {
+            compression: Compression::Zstd,
+            ..head()
+        };
+        let mut body = Vec::new();
+        // What the frame gives is not judged here, so any bytes do.
+        Chunk::encode_into(&mut body, &head, &Script::default(), b"a frame").unwrap();
+        assert_eq!(body[44], 1);
+        let chunk = Chunk::decode(&body, 3).unwrap();
+        assert_eq!((chunk.head, chunk.payload), (head, &b"a frame"[..]));
     }
 }

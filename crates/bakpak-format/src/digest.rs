@@ -51,3 +51,17 @@ impl fmt::Debug for Digest {
         write!(f, "Digest({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_shown_in_hexadecimal() {
+        let mut digest = Digest([0xab; 32]);
+        digest.0[0] = 0x01;
+        let hex = format!("01{}", "ab".repeat(31));
+        assert_eq!(digest.to_string(), hex);
+        assert_eq!(format!("{digest:?}"), format!("Digest({hex})"));
+    }
+}

@@ -320,4 +320,27 @@ mod tests {
             assert_eq!(class(&bytes, Digest::of(&bytes)), Class::Damaged);
         }
     }
+
+    #[test]
+    fn the_shortest_body_holds_a_length_and_a_tag() {
+        let class = |len| {
+            let bytes = [&EnvelopeBody::clear(&[5; 12])[..], &vec![6; len]].concat();
+            let digest = Digest::of(&bytes);
+            EnvelopeBody::split(&bytes, &digest).map_or_else(|error| Some(error.class()), |_| None)
+        };
+        assert_eq!(class(8 + 16), None);
+        assert_eq!(class(8 + 15), Some(Class::Truncated));
+    }
+
+    #[test]
+    fn items_that_just_fit_take_no_further_sector() {
+        // 48 bytes around the plaintext, 16 before the item, 19 of the item itself.
+        let fitting = 4096 - 48 - 16 - 19;
+        for (content_len, len) in [(fitting, 4048), (fitting + 1, 8144)] {
+            let items = [item(1, "k", &vec![7; content_len])];
+            let plaintext = encode_items(&items).unwrap();
+            assert_eq!(plaintext.len(), len);
+            assert!(decode_items(&plaintext).unwrap() == items);
+        }
+    }
 }

@@ -262,3 +262,57 @@ impl fmt::Display for Class {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_where_and_what() {
+        let page = Structure::CheckPage;
+        let limit = FormatError::check_range(page, "its length", 9, 2..=8).unwrap_err();
+        for (error, message) in [
+            (
+                FormatError::unsupported(page, "version 7"),
+                "a check page: version 7 is not supported by this version",
+            ),
+            (limit, "a check page: its length is 9, allowed are 2 to 8"),
+            (
+                FormatError::limit(Structure::Tail, "len", 2, 1),
+                "the archive's end (tail): len is 2, allowed are 0 to 1",
+            ),
+            (
+                FormatError::damaged(Structure::Block, "its salt differs"),
+                "a block is damaged: its salt differs",
+            ),
+            (
+                FormatError::Truncated { structure: page },
+                "the archive ends within a check page",
+            ),
+            (
+                FormatError::malformed(Structure::Script, "CHU-5", "it is long"),
+                "the script of a chunk breaks the format: it is long (rule CHU-5)",
+            ),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn structures_and_classes_have_the_names_of_the_manifest() {
+        assert_eq!(Structure::CheckPage.to_string(), "check-page");
+        assert_eq!(Class::NotAuthentic.to_string(), "NotAuthentic");
+        assert_eq!(
+            format!("{:>6}|{:<8}|", Structure::Head, Class::Damaged),
+            "  head|Damaged |"
+        );
+    }
+
+    #[test]
+    fn an_error_tells_its_structure() {
+        let error = FormatError::malformed(Structure::Facts, "FAC-1", "what");
+        assert_eq!(error.structure(), Structure::Facts);
+        let structure = Structure::Tree;
+        assert_eq!(FormatError::Truncated { structure }.structure(), structure);
+    }
+}

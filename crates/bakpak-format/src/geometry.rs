@@ -561,6 +561,8 @@ mod tests {
         );
         assert_eq!(counts(2, 1), 2);
         assert_eq!(counts(2, 247), 8);
+        // 130 * 8 / 247 is 5 rounded up, which one group need not make even.
+        assert_eq!(counts(2, 130), 5);
         // 248 * 8 / 247 is 9 rounded up; 248 + 9 shards make two groups, so 10.
         assert_eq!(counts(2, 248), 10);
         assert_eq!(ParityGeometry::new(5), None);
@@ -580,5 +582,69 @@ mod tests {
         assert_eq!(geometry.tail_offset(u64::MAX), ArchiveOffset(u64::MAX));
         let beyond = geometry.stripe(1, StripeIndex(u64::MAX));
         assert_eq!(beyond.data_count, 0);
+    }
+
+    #[test]
+    fn parity_geometries_have_the_numbers_names_and_lengths_of_chapter_5() {
+        let all: Vec<_> = ParityGeometry::all()
+            .map(|parity| {
+                let full = parity.data_blocks_per_stripe();
+                let len = parity.max_len(BlockSize::FOUR_KIB);
+                (parity.number(), parity.name(), parity.code(), full, len)
+            })
+            .collect();
+        assert_eq!(
+            all,
+            [
+                (0, "none", 0, 510, 0),
+                (1, "1.5", 1, 502, 8 * 4096),
+                (2, "3", 1, 494, 16 * 4096),
+                (3, "6", 1, 478, 32 * 4096),
+                (4, "12", 1, 446, 64 * 4096),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stripe_is_blocks_page_parity_and_the_page_again() {
+        for parity in ParityGeometry::all().skip(1) {
+            let geometry = Geometry {
+                parity,
+                ..geometry(BlockSize::FOUR_KIB, 4096, 4096)
+            };
+            let full = parity.data_blocks_per_stripe();
+            let block_count = 2 * full as u64 + 7;
+            let mut offset = geometry.first_stripe_offset();
+            for (index, n) in (0..).zip([full, full, 7]) {
+                let stripe = geometry.stripe(block_count, StripeIndex(index));
+                assert_eq!((stripe.offset, stripe.data_count), (offset, n));
+                assert_eq!(stripe.shard_count(), n + parity.parity_count(n));
+                assert_eq!(stripe.blocks().count(), n);
+                offset = offset.plus(n as u64 * 4096);
+                assert_eq!(stripe.page_offset, offset);
+                offset = offset.plus(stripe.page_len as u64);
+                for number in 0..stripe.parity_count {
+                    assert_eq!(geometry.parity_offset(&stripe, number), offset);
+                    offset = offset.plus(4096);
+                }
+                assert_eq!(geometry.second_page_offset(&stripe), Some(offset));
+                offset = offset.plus(stripe.page_len as u64);
+            }
+            assert_eq!(geometry.tail_offset(block_count), offset);
+        }
+        let without = geometry(BlockSize::FOUR_KIB, 4096, 0);
+        let stripe = without.stripe(1, StripeIndex(0));
+        assert_eq!(without.second_page_offset(&stripe), None);
+    }
+
+    #[test]
+    fn a_full_stripe_has_the_same_check_page_with_any_parity() {
+        let lens = |parity: ParityGeometry| {
+            let geometry = geometry(BlockSize::SIXTY_FOUR_KIB, 16_384, 0);
+            Geometry { parity, ..geometry }.check_page_len(parity.data_blocks_per_stripe())
+        };
+        for parity in ParityGeometry::all() {
+            assert_eq!(lens(parity), lens(ParityGeometry::NONE));
+        }
     }
 }

@@ -205,7 +205,7 @@ impl Header {
     }
 
     fn encode_into(&self, bytes: &mut Vec<u8>) -> Result<(), FormatError> {
-        let extensions = extensions::encode(&self.extensions)?;
+        let extensions = extensions::encode(&self.extensions);
         let header_len = u32_len(MIN_HEADER_LEN.saturating_add(extensions.len()));
         let log2 = |size: usize| u8::try_from(size.trailing_zeros()).unwrap_or(u8::MAX);
         if !self.slot_area.is_power_of_two() {
@@ -573,11 +573,64 @@ mod tests {
 
     #[test]
     fn extensions_that_do_not_fit_are_refused() {
-        let mut header = header();
-        for kind in 0x8000..0x8002 {
-            let value = vec![0; 40_000];
-            header.extensions.push(Extension { kind, value });
+        // 65,228 bytes are what a header has for one of them; from 65,536 on its own length does
+        // not fit either.
+        let class = |lens: &[usize]| {
+            let mut header = header();
+            for (kind, &len) in (0x8000..).zip(lens) {
+                let value = vec![0; len];
+                header.extensions.push(Extension { kind, value });
+            }
+            encode(&header).map_or_else(|error| Some(error.class()), |_| None)
+        };
+        assert_eq!(class(&[65_228]), None);
+        for lens in [
+            &[65_229][..],
+            &[40_000, 40_000],
+            &[65_535],
+            &[65_536],
+            &[131_072],
+        ] {
+            assert_eq!(class(lens), Some(Class::LimitExceeded), "{lens:?}");
         }
-        assert_eq!(encode(&header).unwrap_err().class(), Class::LimitExceeded);
+    }
+
+    #[test]
+    fn without_an_envelope_each_of_its_fields_is_zero() {
+        let result = |envelope_commitment, envelope_digest| {
+            let header = Header {
+                envelope_len: 0,
+                envelope_commitment,
+                envelope_digest,
+                ..header()
+            };
+            encode(&header).map_err(|error| error.class())
+        };
+        assert!(result([0; 32], Digest::ZERO).is_ok());
+        assert_eq!(result([3; 32], Digest::ZERO), Err(Class::Malformed));
+        assert_eq!(result([0; 32], Digest([4; 32])), Err(Class::Malformed));
+    }
+
+    #[test]
+    fn the_largest_envelope_is_taken() {
+        for (envelope_len, is_taken) in [
+            (MAX_ENVELOPE_LEN, true),
+            (MAX_ENVELOPE_LEN + SECTOR_LEN, false),
+        ] {
+            let header = Header {
+                envelope_len,
+                ..header()
+            };
+            assert_eq!(encode(&header).is_ok(), is_taken);
+        }
+    }
+
+    #[test]
+    fn an_archive_id_is_shown_in_hexadecimal() {
+        let mut id = ArchiveId([0xcd; 16]);
+        id.0[0] = 0x02;
+        let hex = format!("02{}", "cd".repeat(15));
+        assert_eq!(id.to_string(), hex);
+        assert_eq!(format!("{id:?}"), format!("ArchiveId({hex})"));
     }
 }

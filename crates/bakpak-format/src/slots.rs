@@ -599,4 +599,16 @@ mod tests {
         assert_eq!(area_for(BlockSize::ONE_MIB, 8145), 32_768);
         assert_eq!(area_for(BlockSize::ONE_MIB, 60_000), 65_536);
     }
+
+    #[test]
+    fn a_slot_longer_than_the_rest_is_told_with_what_there_is() {
+        let mut bytes = table().encode(4096, |_| [10; 32]).unwrap();
+        // The last of the slots, of 13 bytes, says that it has 14.
+        bytes[32 + 132 + 116 + 2] = 14;
+        let digest = Digest::of(&bytes[..4064]);
+        bytes[4064..].copy_from_slice(digest.as_bytes());
+        let error = SlotTable::decode(&bytes, Domain::Data, &ID).unwrap_err();
+        let expected = FormatError::limit(Structure::Slots, "slot len", 14, 13);
+        assert_eq!(error, expected);
+    }
 }

@@ -445,6 +445,7 @@ mod tests {
         assert_eq!(forged(|bytes| bytes[3839] = 1), Class::Damaged);
         assert_eq!(forged(|bytes| bytes[3840 + 8] = 2), Class::Unsupported);
         assert_eq!(forged(|bytes| bytes[3840 + 12] = 1), Class::Damaged); // no whole sectors
+        assert_eq!(forged(|bytes| bytes[3840 + 13] = 0x20), Class::Damaged); // unlike the page
         assert_eq!(forged(|bytes| bytes[3840 + 14] = 2), Class::LimitExceeded);
         assert_eq!(forged(|bytes| bytes[3840 + 251] = 1), Class::Damaged);
     }
@@ -505,5 +506,41 @@ mod tests {
             &[4; 32],
         ];
         assert_eq!(all, Digest::of(&bytes.concat()));
+    }
+
+    #[test]
+    fn a_page_is_as_long_as_its_signatures_need() {
+        let room = 4096 - 128 - 256;
+        assert_eq!(page_len_for(0), 4096);
+        assert_eq!(page_len_for(room), 4096);
+        assert_eq!(page_len_for(room + 1), 8192);
+        assert_eq!(page_len_for(usize::MAX), usize::MAX);
+    }
+
+    #[test]
+    fn the_length_of_a_page_is_told_by_its_first_bytes() {
+        let mut page = tail_page();
+        page.tail_page_len = 8192;
+        let mut bytes = page.encode().unwrap();
+        assert_eq!(TailPage::peek_len(&bytes[..8]).unwrap(), 8192);
+        let class = |bytes: &[u8]| TailPage::peek_len(bytes).unwrap_err().class();
+        assert_eq!(class(&bytes[..7]), Class::Truncated);
+        bytes[6] = 2;
+        assert_eq!(class(&bytes), Class::LimitExceeded);
+        bytes[0] = 0;
+        assert_eq!(class(&bytes), Class::Damaged);
+    }
+
+    #[test]
+    fn both_roots_are_found_in_a_damaged_page() {
+        let mut page = tail_page();
+        page.root = Digest(std::array::from_fn(|i| i as u8));
+        let mut bytes = page.encode().unwrap();
+        assert_eq!(TailPage::roots(&bytes), [page.root; 2]);
+        bytes[80] = 0xff;
+        bytes[0] = 0;
+        let [in_header, in_locator] = TailPage::roots(&bytes);
+        assert_eq!((in_header.0[0], in_locator), (0xff, page.root));
+        assert_eq!(TailPage::roots(&[]), [Digest::ZERO; 2]);
     }
 }

@@ -73,3 +73,20 @@ fn stretch(
     )?;
     Ok(ikm)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // spec: SLT-7
+    #[test]
+    fn a_new_slot_asks_for_256_mib_and_three_passes() {
+        let Argon2Params {
+            memory_kib,
+            passes,
+            lanes,
+        } = DEFAULT_ARGON2;
+        assert_eq!((memory_kib, passes, lanes), (262_144, 3, 4));
+        assert!(DEFAULT_ARGON2.check_limits().is_ok());
+    }
+}

@@ -540,4 +540,81 @@ mod tests {
         kind.entry.kind = EntryKind::Directory;
         assert_eq!(class(kind), Class::Malformed);
     }
+
+    #[test]
+    fn the_x_block_is_as_the_table_says() {
+        let bytes = file(5).encode().unwrap();
+        assert_eq!(bytes[..15], *b"././@PaxHeader\0");
+        assert_eq!(bytes[100..108], *b"0000644\0");
+        assert_eq!(bytes[124..136], *b"00000000031\0"); // two records, of 11 and 14 bytes
+        assert_eq!(bytes[156], b'x');
+    }
+
+    #[test]
+    fn the_greatest_values_of_the_block_need_no_record() {
+        let records = |change: fn(&mut Entry)| {
+            let mut entry = file(5);
+            change(&mut entry);
+            let bytes = entry.encode().unwrap();
+            assert_eq!(EntryHeader::decode(&bytes).unwrap().entry, entry);
+            let text = String::from_utf8_lossy(&bytes[BLOCK_LEN..bytes.len() - BLOCK_LEN]);
+            text.matches('=').count() - 2 // path and mtime
+        };
+        assert_eq!(records(|entry| entry.mode = 0o7777), 0);
+        assert_eq!(records(|entry| entry.uid = 0o7_777_777), 0);
+        assert_eq!(records(|entry| entry.uid = 0o7_777_777 + 1), 1);
+        assert_eq!(records(|entry| entry.gid = 0o7_777_777), 0);
+        assert_eq!(records(|entry| entry.gid = 0o7_777_777 + 1), 1);
+        assert_eq!(records(|entry| entry.user = vec![b'u'; 31]), 0);
+        assert_eq!(records(|entry| entry.user = vec![b'u'; 32]), 1);
+        assert_eq!(records(|entry| entry.group = vec![b'g'; 31]), 0);
+        assert_eq!(records(|entry| entry.group = vec![b'g'; 32]), 1);
+        for size in [0o77_777_777_777, 0o77_777_777_777 + 1] {
+            let bytes = file(size).encode().unwrap();
+            let has_record = bytes.windows(6).any(|window| window == b" size=");
+            assert_eq!(has_record, size > 0o77_777_777_777);
+        }
+    }
+
+    #[test]
+    fn device_numbers_end_at_2_097_151() {
+        let device = |major, minor| {
+            let mut entry = file(5);
+            entry.kind = EntryKind::CharDevice { major, minor };
+            entry.encode().map_err(|error| error.class())
+        };
+        assert!(device(2_097_151, 2_097_151).is_ok());
+        assert_eq!(device(2_097_152, 0), Err(Class::Malformed));
+        assert_eq!(device(0, 2_097_152), Err(Class::Malformed));
+    }
+
+    #[test]
+    fn only_regular_files_are_linked_parts_or_sparse() {
+        let encode = |change: fn(&mut EntryHeader)| {
+            let mut entry = file(0);
+            entry.kind = EntryKind::Fifo;
+            let mut header = EntryHeader::new(entry);
+            change(&mut header);
+            header.encode().map_err(|error| error.class())
+        };
+        assert!(encode(|_| {}).is_ok());
+        assert_eq!(
+            encode(|header| header.entry.linked = true),
+            Err(Class::Malformed)
+        );
+        assert_eq!(encode(|header| header.part = true), Err(Class::Malformed));
+        assert_eq!(encode(|header| header.sparse = true), Err(Class::Malformed));
+    }
+
+    // spec: ENT-8
+    #[test]
+    fn a_part_has_1_byte_to_8_mib() {
+        let part = |size| {
+            let mut entry = file(size);
+            entry.path = part_path(&entry.path, 1).unwrap();
+            EntryHeader::new_part(entry).encode().is_ok()
+        };
+        assert!(part(1) && part(8_388_608));
+        assert!(!part(0) && !part(8_388_609));
+    }
 }

@@ -266,4 +266,15 @@ mod tests {
         let path = EntryPath::new(b"sql/a\x1b\xff\xe2\x80\xae\\\xc3\xa9").unwrap();
         assert_eq!(path.to_string(), "sql/a\\u{1b}\\xff\\u{202e}\\\\\u{e9}");
     }
+
+    #[test]
+    fn a_path_gives_its_bytes_and_takes_those_of_another() {
+        let path = EntryPath::new("sql/a\x1b").unwrap();
+        let mut other = EntryPath::new("home/longer").unwrap();
+        other.clone_from(&path);
+        assert_eq!(other, path);
+        assert_eq!(other.into_bytes(), b"sql/a\x1b");
+        assert_eq!(format!("{path:?}"), format!("\"{path}\""));
+        assert_ne!(format!("{path:?}"), "\"sql/a\x1b\"");
+    }
 }

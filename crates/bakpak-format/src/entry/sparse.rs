@@ -343,9 +343,10 @@ mod tests {
             ("01\n5\n5\n", 10, 5),
             ("1\n+5\n5\n", 10, 5),
             ("1\n\n5\n", 10, 5),
-            ("1\n5\n5", 10, 5),    // no line feed
-            ("1\n5\n5\nx", 10, 5), // not zero behind
-            ("1\n5\n5\n", 10, 6),  // other length
+            ("2\n\n5\n10\n0\n", 10, 5), // an empty line is no 0
+            ("1\n5\n5", 10, 5),         // no line feed
+            ("1\n5\n5\nx", 10, 5),      // not zero behind
+            ("1\n5\n5\n", 10, 6),       // other length
             ("1\n18446744073709551616\n5\n", 10, 5),
             ("1\n18446744073709551615\n5\n", u64::MAX, 5),
         ] {
@@ -389,12 +390,31 @@ mod tests {
             ),
             (&[(0, 1), (1024, 1)], 1030, Some(&[(0, 512), (1024, 6)])),
             (&[(0, 0), (4096, 9000)], 5000, Some(&[(4096, 904)])),
+            (
+                &[(600, 5), (4096, 1)],
+                5000,
+                Some(&[(512, 512), (4096, 512)]),
+            ),
             (&[(6000, 1), (u64::MAX, u64::MAX)], 5000, Some(&[])),
         ] {
             let aligned = aligned_extents(extents(pairs), size);
             assert_eq!(aligned, expected.map(extents), "{pairs:?}");
             if let Some(aligned) = aligned {
                 check(&aligned, size).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_map_is_known_before_it_is_written() {
+        // So many that the map ends at all places of a block; some with 1, 2 and 3 digits' counts.
+        for count in 1..400 {
+            let pairs: Vec<_> = (0..count).map(|i| (i * 4096 + 512, 512)).collect();
+            let extents = extents(&pairs);
+            let end = (count - 1) * 4096 + 1024;
+            for size in [end, end + 1] {
+                let map = encode(&extents, size);
+                assert_eq!(content_len(&extents, size), map.len() as u64 + 512 * count);
             }
         }
     }

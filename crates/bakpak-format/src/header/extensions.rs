@@ -1,7 +1,6 @@
 //! Extensions of the header, declared signers among them (spec, chapter 2).
 
 use crate::error::{FormatError, Structure};
-use crate::limits::MAX_HEADER_LEN;
 use crate::wire::{WireReader, u16_len};
 
 /// The extension that lists declared signers (spec: HDR-8).
@@ -34,18 +33,17 @@ pub struct Signer {
 }
 
 /// Encodes extensions; whether they are in order is the decoder's to judge.
-pub(super) fn encode(extensions: &[Extension]) -> Result<Vec<u8>, FormatError> {
+///
+/// A value whose length does not fit its field makes the header longer than any may be, so the
+/// decoder refuses that too.
+pub(super) fn encode(extensions: &[Extension]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for Extension { kind, value } in extensions {
-        // Below 65,536, so that the length fits its field.
-        let range = 0..=MAX_HEADER_LEN as u64 - 1;
-        let len = value.len() as u64;
-        FormatError::check_range(Structure::Header, "extension len", len, range)?;
         bytes.extend_from_slice(&kind.to_le_bytes());
         bytes.extend_from_slice(&u16_len(value.len()).to_le_bytes());
         bytes.extend_from_slice(value);
     }
-    Ok(bytes)
+    bytes
 }
 
 /// Extensions in ascending order that fill their bytes (spec: HDR-8).

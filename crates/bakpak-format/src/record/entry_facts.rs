@@ -491,4 +491,18 @@ mod tests {
         not_a_bool[8] = 2;
         assert_eq!(bad(&not_a_bool), Err(Class::Malformed));
     }
+
+    #[test]
+    fn facts_of_exactly_the_longest_length_are_kept_whole() {
+        let facts = |len| {
+            EntryFacts::backup_set(BackupSetFacts {
+                start_configuration: Some(vec![2; len]),
+                ..set()
+            })
+            .unwrap()
+        };
+        let room = MAX_FACTS_LEN - facts(0).data().len();
+        assert_eq!(facts(room).data().len(), MAX_FACTS_LEN);
+        assert!(facts(room + 1).data().len() < 1000);
+    }
 }
