@@ -88,6 +88,17 @@ fn every_verb_prints_what_is_documented() {
             .exits(20),
     );
 
+    runs.push(
+        sandbox
+            .typed("key list m.bakpak --json --key-file data.key")
+            .succeeds(),
+    );
+    runs.push(
+        sandbox
+            .typed("key add m.bakpak --json --key-file data.key --new-key-file data.key")
+            .succeeds(),
+    );
+
     let media = Media {
         families: 2,
         ..Media::default()
